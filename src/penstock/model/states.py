@@ -1,0 +1,144 @@
+"""States of flow runs and task runs: what the server keeps, what the engine proposes, what a user reads."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from penstock.model.base import Data, Request, new_id
+from penstock.model.reasons import Phase, Reason
+
+
+class StateType(StrEnum):
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+
+
+#: A run in one of these is over.
+TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
+
+
+class StateDetails(Data):
+    """What belongs to a state beside its type, name and message.
+
+    The last four fields are Penstock's own: they carry the reason of a failure to whoever reads the state.
+    """
+
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    child_flow_run_id: UUID | None = None
+    scheduled_time: datetime | None = None
+    cache_key: str | None = None
+    cache_expiration: datetime | None = None
+    untrackable_result: bool = False
+    pause_timeout: datetime | None = None
+    pause_reschedule: bool = False
+    pause_key: str | None = None
+    run_input_keyset: dict[str, str] | None = None
+    refresh_cache: bool | None = None
+    retriable: bool | None = None
+    transition_id: UUID | None = None
+    task_parameters_id: UUID | None = None
+    attempt_id: UUID | None = None
+    phase: Phase | None = None
+    reason: Reason | None = None
+    hint: str | None = None
+
+
+class State(Data):
+    """One state of one run. `name` refines `type`: a SCHEDULED run may be Late or AwaitingRetry."""
+
+    id: UUID = Field(default_factory=new_id)
+    type: StateType
+    name: str | None = None
+    timestamp: datetime | None = None
+    message: str | None = None
+    data: Any = None
+    state_details: StateDetails = Field(default_factory=StateDetails)
+
+    def model_post_init(self, _context: Any) -> None:
+        if self.name is None:
+            self.name = self.type.value.capitalize()
+
+    def is_scheduled(self) -> bool:
+        return self.type is StateType.SCHEDULED
+
+    def is_pending(self) -> bool:
+        return self.type is StateType.PENDING
+
+    def is_running(self) -> bool:
+        return self.type is StateType.RUNNING
+
+    def is_paused(self) -> bool:
+        return self.type is StateType.PAUSED
+
+    def is_cancelling(self) -> bool:
+        return self.type is StateType.CANCELLING
+
+    def is_cancelled(self) -> bool:
+        return self.type is StateType.CANCELLED
+
+    def is_completed(self) -> bool:
+        return self.type is StateType.COMPLETED
+
+    def is_failed(self) -> bool:
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        return self.type is StateType.CRASHED
+
+    def is_final(self) -> bool:
+        return self.type in TERMINAL
+
+
+class StateCreate(Request):
+    """A state as it is proposed. The server gives it its id and time unless the proposer already did."""
+
+    type: StateType
+    name: str | None = None
+    message: str | None = None
+    data: Any = None
+    state_details: StateDetails | None = None
+    timestamp: datetime | None = None
+    id: UUID | None = None
+
+
+class Answer(StrEnum):
+    """What became of a proposed state."""
+
+    ACCEPT = "ACCEPT"
+    REJECT = "REJECT"
+    ABORT = "ABORT"
+    WAIT = "WAIT"
+
+
+class AnswerDetails(Data):
+    """`type` is `accept_details`, `reject_details`, `abort_details` or `wait_details`; `delay_seconds` comes with WAIT."""
+
+    type: str
+    reason: str | None = None
+    delay_seconds: float | None = None
+
+
+class OrchestrationResult(Data):
+    """The server's answer to a proposed state. `state` is the run's state now (None when nothing was written and none is told)."""
+
+    state: State | None = None
+    status: Answer
+    details: AnswerDetails
+
+
+class SetState(Request):
+    """Body of ``POST …/set_state``. `force` bypasses the rules."""
+
+    state: StateCreate
+    force: bool = False

@@ -1,0 +1,290 @@
+"""How the server reaches its database: `read` and `write`, on SQLite and on PostgreSQL alike.
+
+An operation is a plain function ``f(tx, …)`` that runs in one transaction. SQLite has one writer thread that takes waiting
+operations in groups: each in its own savepoint, all in one commit, so that a burst of writers costs one fsync and nobody ever
+meets a lock. PostgreSQL runs operations side by side, each in its own transaction, again if it lost a race.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from penstock import clock
+
+_log = logging.getLogger("penstock.server.database")
+T = TypeVar("T")
+
+#: Operations that one SQLite commit takes along at most: bounds how long the first of them waits.
+GROUP_SIZE = 64
+#: How often PostgreSQL is asked again when a transaction lost a race (serialization failure, deadlock).
+RACE_RETRIES = 8
+#: SQLSTATEs of a lost race: serialization_failure, deadlock_detected (PostgreSQL manual, appendix A).
+LOST_RACE = frozenset({"40001", "40P01"})
+
+
+@dataclass
+class Transaction:
+    """One transaction: its connection, the one time that everything in it happens at, and what to tell after the commit."""
+
+    connection: sa.Connection
+    now: datetime
+    topics: set[str] = field(default_factory=set)
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
+        return self.connection.execute(statement, parameters)
+
+    def notify(self, topic: str) -> None:
+        """Wake whoever waits for `topic`, once this is committed."""
+        self.topics.add(topic)
+
+    @property
+    def dialect(self) -> str:
+        return self.connection.dialect.name
+
+
+class Hub:
+    """Wakes coroutines of this process when something they wait for was committed."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def publish(self, topics: set[str]) -> None:
+        """May be called from any thread."""
+        if topics and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, frozenset(topics))
+
+    def _wake(self, topics: frozenset[str]) -> None:
+        for topic in topics:
+            for event in self._waiting.get(topic, ()):
+                event.set()
+
+    def subscribe(self, topics: list[str]) -> "Subscription":
+        """Subscribe before looking, look, then wait: nothing that is committed in between is missed."""
+        return Subscription(self, topics)
+
+
+class Subscription:
+    def __init__(self, hub: Hub, topics: list[str]) -> None:
+        self._hub, self._topics, self._event = hub, topics, asyncio.Event()
+
+    def __enter__(self) -> "Subscription":
+        for topic in self._topics:
+            self._hub._waiting.setdefault(topic, set()).add(self._event)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for topic in self._topics:
+            waiting = self._hub._waiting.get(topic)
+            if waiting is not None:
+                waiting.discard(self._event)
+                if not waiting:
+                    del self._hub._waiting[topic]
+
+    async def wait(self, timeout: float) -> bool:
+        """True if one of the topics was published since the last call, False after `timeout` seconds."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+
+class Database:
+    """Opened once per server. `url` is ``sqlite:///PATH`` or ``postgresql://…`` (psycopg 3)."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, readers: int = 4) -> None:
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        elif parsed.get_backend_name() == "sqlite":
+            parsed = parsed.set(drivername="sqlite+pysqlite")
+        self.url = parsed
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.hub = Hub()
+        workers = readers if self.is_sqlite else pool_size
+        self.engine = self._sqlite_engine(workers) if self.is_sqlite else self._postgresql_engine(pool_size)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="database")
+        self._writer = _Writer(self) if self.is_sqlite else None
+
+    def _sqlite_engine(self, readers: int) -> sa.Engine:
+        engine = sa.create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=readers + 2,
+            max_overflow=4,
+            connect_args={"check_same_thread": False, "timeout": 60},
+        )
+
+        @sa.event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: Any) -> None:
+            # Transactions are ours to begin: the sqlite3 module would begin them late and deferred.
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=NORMAL",
+                "foreign_keys=ON",
+                "busy_timeout=60000",
+                "temp_store=MEMORY",
+                "cache_size=-16000",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(connection: sa.Connection) -> None:
+            immediate = connection.get_execution_options().get("penstock_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+        return engine
+
+    def _postgresql_engine(self, pool_size: int) -> sa.Engine:
+        return sa.create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=2,
+            pool_pre_ping=True,
+            # prepared statements break behind PgBouncer in transaction mode
+            connect_args={"prepare_threshold": None, "options": "-c timezone=UTC"},
+        )
+
+    async def read(self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any) -> T:
+        """Run `function(tx, *args, **kwargs)` on a snapshot; what it writes is thrown away."""
+        return await asyncio.wrap_future(self._threads.submit(self._read, function, args, kwargs))
+
+    async def write(self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any) -> T:
+        """Run `function(tx, *args, **kwargs)` in one transaction; returns after the commit. It may run more than once."""
+        return await asyncio.wrap_future(self.submit_write(function, *args, **kwargs))
+
+    def submit_write(
+        self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any
+    ) -> "Future[T]":
+        if self._writer is not None:
+            return self._writer.submit(function, args, kwargs)
+        return self._threads.submit(self._write_postgresql, function, args, kwargs)
+
+    def _read(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            try:
+                return function(Transaction(connection, clock.now()), *args, **kwargs)
+            finally:
+                transaction.rollback()
+
+    def _write_postgresql(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+        for tries_left in reversed(range(RACE_RETRIES)):
+            try:
+                with self.engine.begin() as connection:
+                    tx = Transaction(connection, clock.now())
+                    result = function(tx, *args, **kwargs)
+                self.hub.publish(tx.topics)
+                return result
+            except DBAPIError as error:
+                if tries_left == 0 or getattr(error.orig, "sqlstate", None) not in LOST_RACE:
+                    raise
+        raise AssertionError("unreachable")
+
+    def ping(self) -> None:
+        """Raise if the database does not answer."""
+        with self.engine.connect() as connection:
+            connection.execute(sa.select(1))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._threads.shutdown(wait=True)
+        self.engine.dispose()
+
+
+@dataclass
+class _Waiting:
+    function: Callable[..., Any]
+    args: Any
+    kwargs: Any
+    future: "Future[Any]"
+    result: Any = None
+    topics: set[str] = field(default_factory=set)
+
+
+class _Writer:
+    """The one thread that writes to SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[..., T], args: Any, kwargs: Any) -> "Future[T]":
+        future: Future[T] = Future()
+        self._queue.put(_Waiting(function, args, kwargs, future))
+        return future
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group = [first]
+            closing = False
+            while len(group) < GROUP_SIZE:
+                try:
+                    following = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    closing = True
+                    break
+                group.append(following)
+            self._commit(group)
+            if closing:
+                return
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        """Run the whole group and commit once. One that fails is rolled back alone; if the commit fails, all are told."""
+        alive = [waiting for waiting in group if waiting.future.set_running_or_notify_cancel()]
+        if not alive:
+            return
+        done: list[_Waiting] = []
+        try:
+            engine = self._database.engine.execution_options(penstock_write=True)
+            with engine.connect() as connection, connection.begin():
+                for waiting in alive:
+                    try:
+                        with connection.begin_nested():
+                            tx = Transaction(connection, clock.now())
+                            waiting.result = waiting.function(tx, *waiting.args, **waiting.kwargs)
+                            waiting.topics = tx.topics
+                        done.append(waiting)
+                    except BaseException as error:
+                        waiting.future.set_exception(error)
+        except OperationalError as error:
+            _log.exception("The database refused a commit of %d operations", len(done))
+            for waiting in done:
+                waiting.future.set_exception(error)
+            return
+        except BaseException as error:
+            for waiting in done:
+                waiting.future.set_exception(error)
+            return
+        for waiting in done:
+            self._database.hub.publish(waiting.topics)
+            waiting.future.set_result(waiting.result)

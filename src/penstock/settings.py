@@ -1,0 +1,208 @@
+"""Settings: one table, read from the environment, the active profile, or the default, in that order.
+
+Standard library only, because every command pays for this import. A setting is read when it is asked for, so that a test
+or a flow that changes the environment is obeyed.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import ConfigurationError, did_you_mean
+
+PREFIX = "PENSTOCK_"
+
+
+def _boolean(text: str) -> bool:
+    word = text.strip().lower()
+    if word in {"1", "true", "yes", "on", "t", "y"}:
+        return True
+    if word in {"0", "false", "no", "off", "f", "n", ""}:
+        return False
+    raise ValueError("expected true or false")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. `read` turns text into the value; `secret` values are masked wherever settings are shown.
+
+    `for_jobs`: the job that runs a flow gets it from its agent. Everything else stays with the agent.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    meaning: str
+    secret: bool = False
+    for_jobs: bool = False
+
+
+_TABLE = [
+    Setting("PENSTOCK_HOME", str, "~/.penstock", "Folder of everything that Penstock keeps on this machine."),
+    Setting("PENSTOCK_PROFILES_PATH", str, None, "File of the profiles; by default profiles.toml in PENSTOCK_HOME."),
+    Setting("PENSTOCK_PROFILE", str, None, "Name of the active profile; by default the one chosen by `profile use`."),
+    Setting("PENSTOCK_API_URL", str, None, "The server's API, e.g. http://127.0.0.1:4200/api. Unset: a local server is started when one is needed.", for_jobs=True),
+    Setting("PENSTOCK_API_KEY", str, None, "Key sent to the server.", secret=True),
+    Setting("PENSTOCK_API_REQUEST_TIMEOUT", float, 60.0, "Seconds after which an unanswered request is given up and tried again.", for_jobs=True),
+    Setting("PENSTOCK_CLIENT_MAX_RETRIES", int, 5, "How often a request is tried again after a connection error, 408, 429 or 5xx.", for_jobs=True),
+    Setting("PENSTOCK_CLIENT_RETRY_SECONDS", float, 30.0, "Longest wait in seconds between two tries of a request.", for_jobs=True),
+    Setting("PENSTOCK_API_LOSS_SECONDS", float, 3600.0, "How long a run goes on and keeps its reports when the API cannot be reached, in seconds.", for_jobs=True),
+    Setting("PENSTOCK_EPHEMERAL_IDLE_SECONDS", float, 60.0, "Seconds without a request after which the local server that was started by itself leaves."),
+    Setting("PENSTOCK_SERVER_API_HOST", str, "127.0.0.1", "Address that the server listens on."),
+    Setting("PENSTOCK_SERVER_API_PORT", int, 4200, "Port that the server listens on."),
+    Setting("PENSTOCK_SERVER_API_KEY", str, None, "Key that the server demands. On loopback none is needed; elsewhere one is made at the first start if this is unset.", secret=True),
+    Setting("PENSTOCK_SERVER_KEY_FILE", str, None, "File of the server's own secret, from which attempt tokens are made; by default server.key in PENSTOCK_HOME."),
+    Setting("PENSTOCK_API_DATABASE_CONNECTION_URL", str, None, "Database: sqlite:///PATH or postgresql://…; by default penstock.db in PENSTOCK_HOME.", secret=True),
+    Setting("PENSTOCK_API_DATABASE_POOL_SIZE", int, 8, "Connections to PostgreSQL that one server keeps."),
+    Setting("PENSTOCK_API_DATABASE_MIGRATE_ON_START", _boolean, True, "Whether the server brings its database to the newest schema when it starts."),
+    Setting("PENSTOCK_API_SERVICES_SCHEDULER_ENABLED", _boolean, True, "Whether this server plans scheduled runs."),
+    Setting("PENSTOCK_API_SERVICES_LATE_RUNS_ENABLED", _boolean, True, "Whether this server marks late runs."),
+    Setting("PENSTOCK_API_SERVICES_LATE_RUNS_AFTER_SECONDS", float, 15.0, "Seconds past its time after which a scheduled run is called Late."),
+    Setting("PENSTOCK_API_SERVICES_LIMITS_INTERVAL", float, 1.0, "Seconds between two looks at start, run and cancel limits and leases."),
+    Setting("PENSTOCK_AGENT_LEASE_SECONDS", float, 15.0, "Seconds that an agent's claim on its attempts holds without a sign of life."),
+    Setting("PENSTOCK_ATTEMPT_LOST_SECONDS", float, 120.0, "Seconds after which a running attempt that neither an agent nor its engine has spoken for is called lost."),
+    Setting("PENSTOCK_ATTEMPT_START_LIMIT", float, 600.0, "Default start limit of attempts, in seconds."),
+    Setting("PENSTOCK_INFRA_RETRIES", int, 3, "How often a run is launched again after its infrastructure failed before user code ran."),
+    Setting("PENSTOCK_INFRA_RETRY_DELAY_SECONDS", float, 2.0, "First delay before such a relaunch; it doubles each time."),
+    Setting("PENSTOCK_AGENT_NAME", str, None, "Name of the agent; by default made from the host's name."),
+    Setting("PENSTOCK_AGENT_DRAIN_SECONDS", float, 0.0, "How long an agent that was asked to stop waits for its running attempts. They run on without it."),
+    Setting("PENSTOCK_AGENT_PREFETCH_SECONDS", float, 0.0, "How long before its time an agent may take a run."),
+    Setting("PENSTOCK_AGENT_WATCHDOG_SECONDS", float, 120.0, "Seconds without progress of its loop after which an agent ends itself with an error."),
+    Setting("PENSTOCK_LAUNCHER_HOME", str, None, "Folder of the launcher of local processes; by default launcher in PENSTOCK_HOME."),
+    Setting("PENSTOCK_LAUNCHER_IDLE_SECONDS", float, 600.0, "Seconds without jobs and agents after which the launcher leaves."),
+    Setting("PENSTOCK_LAUNCHER_WARM", _boolean, True, "Whether local processes may start from a warm interpreter."),
+    Setting("PENSTOCK_LOGGING_LEVEL", str, "INFO", "Level of the loggers of flows, tasks and Penstock itself.", for_jobs=True),
+    Setting("PENSTOCK_LOGGING_TO_API", _boolean, True, "Whether the logs of runs are sent to the server.", for_jobs=True),
+    Setting("PENSTOCK_LOGGING_EXTRA_LOGGERS", str, "", "Names of further loggers, separated by commas, whose lines belong to the run.", for_jobs=True),
+    Setting("PENSTOCK_LOGGING_LOG_PRINTS", _boolean, False, "Whether print() in flows and tasks becomes a log line by default.", for_jobs=True),
+    Setting("PENSTOCK_LOGGING_SERVER_LEVEL", str, "WARNING", "Level of the server's own loggers."),
+    Setting("PENSTOCK_LOCAL_STORAGE_PATH", str, None, "Folder for persisted results; by default storage in PENSTOCK_HOME.", for_jobs=True),
+    Setting("PENSTOCK_TASKS_REFRESH_CACHE", _boolean, False, "Whether cached task results are ignored and made anew.", for_jobs=True),
+    Setting("PENSTOCK_TASK_DEFAULT_RETRIES", int, 0, "Retries of tasks that say nothing else.", for_jobs=True),
+    Setting("PENSTOCK_FLOW_DEFAULT_RETRIES", int, 0, "Retries of flows that say nothing else.", for_jobs=True),
+    Setting("PENSTOCK_TASK_RUNNER_THREADS", int, 64, "Most threads that the concurrent task runner uses at once.", for_jobs=True),
+    Setting("PENSTOCK_CLI_COLORS", _boolean, True, "Whether the command line may use colours on a terminal."),
+]
+SETTINGS: dict[str, Setting] = {s.name: s for s in _TABLE}
+
+#: Where a value came from.
+ENVIRONMENT, PROFILE, DEFAULT = "env", "profile", "default"
+
+
+def lookup(name: str) -> Setting:
+    """The setting called `name`. Raises ConfigurationError with the nearest name if there is none."""
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise ConfigurationError(f"There is no setting {name!r}.{did_you_mean(name, SETTINGS)}", code="unknown_setting")
+    return setting
+
+
+def parse(setting: Setting, text: str, source: str) -> Any:
+    """`text` as the setting's value. Raises ConfigurationError that names the setting and `source`."""
+    try:
+        return setting.read(text)
+    except ValueError as error:
+        shown = "the value" if setting.secret else repr(text)
+        raise ConfigurationError(f"{setting.name} ({source}): {shown} cannot be used: {error}") from None
+
+
+def home() -> Path:
+    """The folder of everything kept on this machine. Not created here."""
+    text = os.environ.get("PENSTOCK_HOME") or str(SETTINGS["PENSTOCK_HOME"].default)
+    return Path(text).expanduser()
+
+
+def profiles_path() -> Path:
+    text = os.environ.get("PENSTOCK_PROFILES_PATH")
+    return Path(text).expanduser() if text else home() / "profiles.toml"
+
+
+@lru_cache(maxsize=8)
+def _read_profiles(path: str, _stamp: tuple[int, int]) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+
+
+def profiles() -> dict[str, Any]:
+    """The profiles file: ``active`` and ``profiles.<name>.<SETTING>``. Empty if there is none."""
+    path = profiles_path()
+    try:
+        stat = path.stat()
+    except OSError:
+        return {}
+    return _read_profiles(str(path), (stat.st_mtime_ns, stat.st_size))
+
+
+def active_profile() -> str:
+    """Name of the active profile: PENSTOCK_PROFILE, else the file's ``active``, else "default"."""
+    return os.environ.get("PENSTOCK_PROFILE") or profiles().get("active") or "default"
+
+
+def profile_values(name: str | None = None) -> Mapping[str, str]:
+    """What the profile sets, as text. Raises ConfigurationError if PENSTOCK_PROFILE names a profile that does not exist."""
+    wanted = name or active_profile()
+    known: dict[str, Any] = profiles().get("profiles", {})
+    if wanted not in known:
+        if os.environ.get("PENSTOCK_PROFILE") == wanted and wanted != "default":
+            raise ConfigurationError(
+                f"PENSTOCK_PROFILE names the profile {wanted!r}, which does not exist.{did_you_mean(wanted, known)}"
+            )
+        return {}
+    return {key: str(value) for key, value in known[wanted].items()}
+
+
+def read(name: str) -> tuple[Any, str]:
+    """The value of a setting and where it came from: "env", "profile" or "default"."""
+    setting = lookup(name)
+    text = os.environ.get(name)
+    if text is not None and text != "":
+        return parse(setting, text, "environment"), ENVIRONMENT
+    if name not in {"PENSTOCK_HOME", "PENSTOCK_PROFILE", "PENSTOCK_PROFILES_PATH"}:
+        values = profile_values()
+        if name in values:
+            return parse(setting, values[name], f"profile {active_profile()!r}"), PROFILE
+    return setting.default, DEFAULT
+
+
+def get(name: str) -> Any:
+    """The value of a setting."""
+    return read(name)[0]
+
+
+def database_url() -> str:
+    url = get("PENSTOCK_API_DATABASE_CONNECTION_URL")
+    return str(url) if url else f"sqlite:///{home() / 'penstock.db'}"
+
+
+def launcher_home() -> Path:
+    path = get("PENSTOCK_LAUNCHER_HOME")
+    return Path(path).expanduser() if path else home() / "launcher"
+
+
+def for_jobs() -> dict[str, str]:
+    """The settings that a job gets from its agent, as environment variables: allow-listed, and only where they were set."""
+    found: dict[str, str] = {}
+    for setting in SETTINGS.values():
+        if setting.for_jobs:
+            value, source = read(setting.name)
+            if source != DEFAULT and value is not None:
+                found[setting.name] = str(value)
+    return found
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """PENSTOCK_ variables of the environment that are no settings, with the nearest name: typing errors, most likely."""
+    from penstock.errors import nearest
+
+    return {
+        key: nearest(key, SETTINGS)
+        for key in os.environ
+        if key.startswith(PREFIX) and not key.startswith(("PENSTOCK__", "PENSTOCK_TEST_")) and key not in SETTINGS
+    }
