@@ -116,6 +116,8 @@ class Database:
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.hub = Hub()
+        #: when this server came up, by `clock.monotonic`: leases are not judged before agents had time to come back
+        self.opened = clock.monotonic()
         workers = readers if self.is_sqlite else pool_size
         self.engine = self._sqlite_engine(workers) if self.is_sqlite else self._postgresql_engine(pool_size)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="database")

@@ -405,11 +405,15 @@ attempt = Table(
     Column("exit", Json),
     Column("output_tail", Text),
     Column("unobserved_since", Timestamp),
+    #: when the platform first answered that there is no such job
+    Column("missing_since", Timestamp),
     Column("claimed_at", Timestamp, nullable=False),
     Column("launched_at", Timestamp),
     Column("started_at", Timestamp),
     Column("running_at", Timestamp),
     Column("cancel_requested_at", Timestamp),
+    #: why it is to be stopped: Cancelled, StartTimeout, RunTimeout or Superseded
+    Column("stop_reason", String),
     Column("ended_at", Timestamp),
     Column("lease_expires_at", Timestamp, nullable=False),
     Column("last_observed_at", Timestamp),
