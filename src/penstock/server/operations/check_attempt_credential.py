@@ -1,0 +1,47 @@
+"""Whether the token that a request shows is worth anything: the fence that a superseded engine runs into."""
+
+import hmac
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.errors import NotAuthorized, Refused
+from penstock.model.attempts import AttemptStatus
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import attempt
+from penstock.server.keys import attempt_token
+
+SUPERSEDED_HINT = "Another launch of this run took over, or the run is over. This process must stop; nothing it says counts."
+
+
+def check_attempt_credential(
+    tx: Transaction, attempt_id: UUID, token: str, *, flow_run_id: UUID | None = None
+) -> sa.Row[Any]:
+    """The row of the attempt whose `token` this is, if it is still open.
+
+    Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is over, or
+    if `flow_run_id` is given and is neither its run nor unknown to it.
+    """
+    if not hmac.compare_digest(attempt_token(attempt_id).encode(), token.encode()):
+        raise NotAuthorized(
+            f"The token shown for attempt {attempt_id} is not its token.",
+            code="attempt_token_wrong",
+            hint="The token comes with the job, in PENSTOCK__ATTEMPT_TOKEN. It cannot be made up.",
+            status=401,
+        )
+    row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one_or_none()
+    if row is None or row.status == AttemptStatus.ENDED:
+        raise superseded(attempt_id)
+    if flow_run_id is not None and row.flow_run_id != flow_run_id:
+        raise superseded(attempt_id)
+    return row
+
+
+def superseded(attempt_id: UUID) -> Refused:
+    return Refused(
+        f"Attempt {attempt_id} is over: its token is worth nothing any more.",
+        code="attempt_superseded",
+        hint=SUPERSEDED_HINT,
+        status=409,
+    )
