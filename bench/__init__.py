@@ -1,0 +1,1 @@
+"""Measures every figure of the budget beside something run next to it. See README.md."""

@@ -1,0 +1,45 @@
+"""The documents speak of things that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+SOURCE = ROOT / "src" / "penstock"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path):
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    broken = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", ["docs/journey.md", "docs/architecture.md", "docs/infrastructure-process.md"])
+def test_every_file_of_ours_that_a_page_names_is_there(page: str):
+    named = set(re.findall(r"`([a-z_0-9]+(?:/[a-z_0-9]+)+\.(?:py|json))`", (ROOT / page).read_text()))
+    assert named
+    assert [name for name in sorted(named) if not (SOURCE / name).exists()] == []
+
+
+def test_every_setting_is_documented():
+    from penstock.settings import SETTINGS
+
+    text = (ROOT / "docs" / "settings.md").read_text()
+    assert [name for name in SETTINGS if f"`{name}`" not in text] == []
+
+
+def test_the_version_has_a_changelog_entry():
+    import penstock
+
+    assert re.search(rf"^## {re.escape(penstock.__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_package_and_project_have_one_version():
+    import tomllib
+
+    import penstock
+
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == penstock.__version__

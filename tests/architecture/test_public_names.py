@@ -1,0 +1,37 @@
+"""The public face is what is listed, and all of it resolves."""
+
+import penstock
+import pytest
+
+
+@pytest.mark.parametrize("name", [name for name in penstock.__all__ if name != "__version__"])
+def test_every_public_name_resolves(name: str):
+    assert getattr(penstock, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="flwo"):
+        penstock.flwo  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("penstock.flows", "flow"),
+        ("penstock.flows", "Flow"),
+        ("penstock.tasks", "task"),
+        ("penstock.tasks", "Task"),
+        ("penstock.states", "Completed"),
+        ("penstock.states", "Failed"),
+        ("penstock.task_runners", "ConcurrentTaskRunner"),
+        ("penstock.task_runners", "SequentialTaskRunner"),
+        ("penstock.context", "get_run_context"),
+        ("penstock.context", "tags"),
+        ("penstock.deployments", "Deployment"),
+        ("penstock.infrastructure", "Process"),
+    ],
+)
+def test_users_of_prefect_2_find_the_names_where_they_look_for_them(module: str, name: str):
+    import importlib
+
+    assert getattr(importlib.import_module(module), name) is not None
