@@ -1,10 +1,12 @@
 """Penstock runs Python flows on infrastructure. The public names; importing this does nothing but make them findable."""
 
-from typing import TYPE_CHECKING, Any
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as type checkers understand it; the module `typing` would cost half of `penstock --version`
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from penstock.client import get_client as get_client
     from penstock.model.states import State as State
     from penstock.sdk.annotations import allow_failure as allow_failure
@@ -35,7 +37,7 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     module = _PUBLIC.get(name)
     if module is None:
         raise AttributeError(f"module 'penstock' has no attribute {name!r}")

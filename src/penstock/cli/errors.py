@@ -1,0 +1,115 @@
+"""From an exception to what a user reads and a script tests: one clear line, a hint, an exit code."""
+
+import json
+from dataclasses import dataclass
+from typing import TextIO
+
+from penstock import errors
+from penstock.cli import exit_codes
+
+
+class UsageProblem(errors.PenstockError):
+    """What was typed cannot be meant; nothing was done."""
+
+    code = "usage"
+
+
+class TimedOut(errors.PenstockError):
+    """The time that was given with the command is over."""
+
+    code = "timed_out"
+
+
+class CheckFailed(errors.PenstockError):
+    """A check found something wrong."""
+
+    code = "check_failed"
+
+
+#: The first class that fits decides.
+_EXIT_CODES: tuple[tuple[type[errors.PenstockError], int], ...] = (
+    (UsageProblem, exit_codes.USAGE),
+    (TimedOut, exit_codes.TIMED_OUT),
+    (CheckFailed, exit_codes.CHECK_FAILED),
+    (errors.ConfigurationError, exit_codes.USAGE),
+    (errors.ParameterError, exit_codes.USAGE),
+    (errors.Unreachable, exit_codes.UNREACHABLE),
+    (errors.NotAuthorized, exit_codes.NOT_AUTHORIZED),
+    (errors.NotFound, exit_codes.NOT_FOUND),
+    (errors.Invalid, exit_codes.USAGE),
+    (errors.Conflict, exit_codes.CONFLICT),
+    (errors.RunFailed, exit_codes.RUN_FAILED),
+    (errors.RunCrashed, exit_codes.RUN_CRASHED),
+    (errors.RunCancelled, exit_codes.RUN_CANCELLED),
+)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is told of an error."""
+
+    code: str
+    message: str
+    hint: str | None
+    exit_code: int
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What to tell of `error`. An exception that nobody raised on purpose is called a fault of Penstock's own."""
+    if isinstance(error, errors.PenstockError):
+        exit_code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.FAILURE)
+        return Problem(error.code, error.message, error.hint, exit_code)
+    import click
+
+    if isinstance(error, click.UsageError):
+        return _usage_problem(error)
+    if isinstance(error, click.ClickException):
+        return Problem("error", error.format_message(), None, exit_codes.FAILURE)
+    if isinstance(error, OSError) and error.filename:
+        return Problem("file", f"{error.filename}: {error.strerror}", None, exit_codes.FAILURE)
+    return Problem(
+        "internal",
+        f"This should not happen: {type(error).__name__}: {error}",
+        "Run the command again with -vv to see the traceback.",
+        exit_codes.FAILURE,
+    )
+
+
+def _usage_problem(error: "object") -> Problem:
+    import click
+
+    assert isinstance(error, click.UsageError)
+    hint = None
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        message = f"There is no option {error.option_name}."
+        if error.ctx is not None:
+            flags = [flag for parameter in error.ctx.command.params for flag in parameter.opts + parameter.secondary_opts]
+            known = [flag for flag in flags if flag.startswith("-")]
+            close = errors.nearest(error.option_name, known)
+            hint = f"Did you mean {close}?" if close else None
+    if hint is None and error.ctx is not None:
+        hint = f"See `{error.ctx.command_path} --help`."
+    return Problem("usage", message, hint, exit_codes.USAGE)
+
+
+def show(problem: Problem, stream: TextIO, *, as_json: bool, colour: bool) -> None:
+    """Write `problem` to `stream`: two lines for people, or one JSON object with code, message and hint."""
+    if as_json:
+        body = {"code": problem.code, "message": problem.message, "hint": problem.hint}
+        stream.write(json.dumps(body) + "\n")
+        return
+    red, cyan, off = ("\x1b[31m", "\x1b[36m", "\x1b[0m") if colour else ("", "", "")
+    stream.write(f"{red}error{off}: {problem.message}\n")
+    if problem.hint:
+        stream.write(f"{cyan}hint{off}: {problem.hint}\n")
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether the command line asks for JSON, told from its words alone: it may be too wrong to be parsed."""
+    for index, word in enumerate(arguments):
+        if word in {"-ojson", "-ojsonl", "--output=json", "--output=jsonl", "--format=json", "--format=jsonl"}:
+            return True
+        if word in {"-o", "--output", "--format"} and arguments[index + 1 : index + 2] in (["json"], ["jsonl"]):
+            return True
+    return False

@@ -1,0 +1,32 @@
+"""The console entry. What needs no command at all is answered before Click is imported."""
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code: see `penstock help exit-codes`."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments in ([], ["--help"], ["-h"], ["help"]):
+        from penstock.cli.manifest import help_text
+
+        return _write(help_text())
+    if arguments in (["--version"], ["-v"], ["-V"]):
+        from penstock import __version__
+
+        return _write(f"{__version__}\n")
+    from penstock.cli.root import run
+
+    return run(arguments)
+
+
+def _write(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
