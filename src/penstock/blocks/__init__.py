@@ -1,0 +1,1 @@
+"""Saved, typed configuration with secrets."""

@@ -1,0 +1,61 @@
+"""Finds block classes by slug: through the entry point group ``penstock.blocks``, Penstock's own ones included."""
+
+import functools
+import importlib.metadata
+import inspect
+from typing import Any
+
+from penstock.errors import ConfigurationError, did_you_mean
+
+GROUP = "penstock.blocks"
+
+#: A class derived from `penstock.blocks.base.Block`, which stands above this module.
+BlockClass = type[Any]
+
+#: Classes that were defined in this process, by slug: a block need not be installed to be used where it is written.
+_defined: dict[str, BlockClass] = {}
+
+
+def remember(block: BlockClass) -> None:
+    """Called for each block class as it is defined. The last one of a slug wins, as in a module that is reloaded."""
+    if not inspect.isabstract(block):
+        _defined[block.get_block_type_slug()] = block
+
+
+def find_block(slug: str) -> BlockClass:
+    """The block class of that slug. Raises ConfigurationError with the nearest slug if there is none."""
+    found = _defined.get(slug)
+    if found is None:
+        entry_point = _own().get(slug) or _installed().get(slug)
+        if entry_point is not None:
+            found = entry_point.load()
+    if found is None:
+        known = known_slugs()
+        raise ConfigurationError(
+            f"There is no block type {slug!r} here.{did_you_mean(slug, known)}",
+            code="unknown_block_type",
+            hint="Import the module that defines it, or install the package that does.",
+        )
+    return found
+
+
+def known_slugs() -> list[str]:
+    """Every slug that `find_block` knows, sorted."""
+    return sorted({*_defined, *_own(), *_installed()})
+
+
+def installed_blocks() -> dict[str, BlockClass]:
+    """Every block class that an installed package announces, by slug."""
+    return {slug: entry_point.load() for slug, entry_point in sorted(_installed().items())}
+
+
+@functools.cache
+def _own() -> dict[str, importlib.metadata.EntryPoint]:
+    # One distribution is read in a millisecond, all of an environment in tens of them.
+    entry_points = importlib.metadata.distribution("penstock").entry_points
+    return {entry_point.name: entry_point for entry_point in entry_points if entry_point.group == GROUP}
+
+
+@functools.cache
+def _installed() -> dict[str, importlib.metadata.EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in importlib.metadata.entry_points(group=GROUP)}
