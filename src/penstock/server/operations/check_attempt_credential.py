@@ -15,13 +15,10 @@ from penstock.server.keys import attempt_token
 SUPERSEDED_HINT = "Another launch of this run took over, or the run is over. This process must stop; nothing it says counts."
 
 
-def check_attempt_credential(
-    tx: Transaction, attempt_id: UUID, token: str, *, flow_run_id: UUID | None = None
-) -> sa.Row[Any]:
+def check_attempt_credential(tx: Transaction, attempt_id: UUID, token: str) -> sa.Row[Any]:
     """The row of the attempt whose `token` this is, if it is still open.
 
-    Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is over, or
-    if `flow_run_id` is given and is neither its run nor unknown to it.
+    Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is over.
     """
     if not hmac.compare_digest(attempt_token(attempt_id).encode(), token.encode()):
         raise NotAuthorized(
@@ -32,8 +29,6 @@ def check_attempt_credential(
         )
     row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one_or_none()
     if row is None or row.status == AttemptStatus.ENDED:
-        raise superseded(attempt_id)
-    if flow_run_id is not None and row.flow_run_id != flow_run_id:
         raise superseded(attempt_id)
     return row
 

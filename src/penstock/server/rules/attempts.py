@@ -1,0 +1,185 @@
+"""What the end of an attempt means for its run. Pure: evidence in, verdict out."""
+
+import signal as signals
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from penstock.model.attempts import AttemptStatus, Exit
+from penstock.model.reasons import INFRASTRUCTURE_RETRIABLE, Phase, Reason
+from penstock.model.states import TERMINAL, StateType
+from penstock.server.rules.reasons import hint
+
+#: Further reasons for which a new launch makes sense as long as no user code has run.
+RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API_LOST, Reason.UNKNOWN})
+#: How often a run may be handed on because its agent vanished before starting anything. More often, the run itself is the
+#: likeliest cause.
+MOST_AGENT_LOSSES = 10
+#: Exit codes of shells for a command that is not there or cannot be executed.
+COMMAND_EXIT_CODES = frozenset({126, 127})
+#: Longest delay in seconds before infrastructure is tried again.
+LONGEST_RETRY_DELAY = 300.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended: one reason, where on its way, in words."""
+
+    reason: Reason
+    phase: Phase
+    message: str
+    hint: str | None = None
+
+    @property
+    def advice(self) -> str:
+        return self.hint or hint(self.reason)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a verdict needs to know of the run. `pause_reschedule`: a paused run whose process may leave."""
+
+    id: UUID
+    state_type: StateType
+    infra_failures: int = 0
+    pause_reschedule: bool = False
+    agent_losses: int = 0
+
+
+@dataclass(frozen=True)
+class RetryBudget:
+    """The infrastructure's budget: how many launches may be repeated, and the first delay in seconds."""
+
+    retries: int = 3
+    delay: float = 2.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of the run.
+
+    "nothing": its state stays. "state": it goes to `state_type`. "reschedule": it is launched again after `delay` seconds, which
+    counts against the infrastructure's budget if `spends`.
+    """
+
+    action: Literal["nothing", "state", "reschedule"]
+    state_type: StateType | None = None
+    message: str | None = None
+    delay: float = 0.0
+    spends: bool = False
+
+
+NOTHING = Verdict("nothing")
+
+
+def has_started(status: AttemptStatus, running: bool = False) -> bool:
+    """Whether user code may have run: the engine has presented the attempt's token."""
+    return running or status is AttemptStatus.RUNNING
+
+
+def phase_of(status: AttemptStatus, run: StateType, seen: Phase | None = None) -> Phase:
+    """Where an attempt is on its way; `seen` is what the platform's last observation said."""
+    if status is AttemptStatus.CLAIMED:
+        return Phase.CLAIM
+    if status is AttemptStatus.RUNNING:
+        return Phase.IMPORT if run is StateType.PENDING else Phase.RUN
+    return seen or Phase.START
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def ending_of_exit(exit: Exit, *, started: bool, phase: Phase, stop_reason: Reason | None = None) -> Ending:
+    """What the end of a job means by itself. `stop_reason`: we had asked for it."""
+    reason, message = _read_exit(exit, started)
+    if stop_reason in {Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED, Reason.SUPERSEDED}:
+        reason, message = stop_reason, f"{STOPPED[stop_reason]} Then: {message[0].lower()}{message[1:]}"
+    return Ending(reason, phase, with_words(message, exit.message))
+
+
+STOPPED: dict[Reason, str] = {
+    Reason.START_TIMEOUT: "The start limit passed before the flow's process reported in, so the job was stopped.",
+    Reason.RUN_TIMEOUT: "The run limit passed, so the job was stopped.",
+    Reason.CANCELLED: "The run was cancelled and its job stopped.",
+    Reason.SUPERSEDED: "The run was over but its job lingered on, so it was stopped.",
+}
+
+
+def _read_exit(exit: Exit, started: bool) -> tuple[Reason, str]:
+    before = "" if started else " before it had reported in"
+    if exit.oom or exit.reason is Reason.OUT_OF_MEMORY:
+        return Reason.OUT_OF_MEMORY, f"The flow's process was killed{before} because it ran out of memory."
+    how = Reason.UNKNOWN, f"The flow's process ended{before}; how is not known."
+    if exit.signal is not None:
+        name = signal_name(exit.signal)
+        shown = name if name.endswith(f" {exit.signal}") else f"{name} (signal {exit.signal})"
+        how = Reason.SIGNALLED, f"The flow's process was killed by {shown}{before}."
+    elif exit.code is not None:
+        how = _read_code(exit.code, started)
+    return (exit.reason, f"{how[1]}") if exit.reason is not None else how
+
+
+def _read_code(code: int, started: bool) -> tuple[Reason, str]:
+    if code == 0:
+        return Reason.EXITED, "The flow's process ended without reporting a final state (exit code 0)."
+    if started:
+        return Reason.EXITED, f"The flow's process ended with exit code {code} without reporting a final state."
+    if code in COMMAND_EXIT_CODES:
+        return Reason.COMMAND_NOT_FOUND, f"The job's command could not be executed (exit code {code})."
+    return Reason.START_FAILED, f"The job ended with exit code {code} before the flow's process had reported in."
+
+
+def with_words(sentence: str, words: str | None) -> str:
+    """Our sentence, and the platform's own words where there are any."""
+    words = (words or "").strip()
+    return f"{sentence} The platform says: {words}" if words and words not in sentence else sentence
+
+
+def verdict(ending: Ending, run: RunFacts, *, started: bool, budget: RetryBudget, number: int = 1) -> Verdict:
+    """What becomes of the run when its attempt `number` has ended so, and is confirmed gone or fenced."""
+    if run.state_type in TERMINAL or run.state_type is StateType.SCHEDULED:
+        return NOTHING
+    if run.state_type is StateType.CANCELLING:
+        return Verdict("state", StateType.CANCELLED, ending.message)
+    if run.state_type is StateType.PAUSED and run.pause_reschedule:
+        return NOTHING
+    if ending.reason is Reason.CANCELLED or ending.reason is Reason.CANCEL_FORCED:
+        return Verdict("state", StateType.CANCELLED, ending.message)
+    if ending.reason is Reason.AGENT_LOST and not started:
+        return _hand_on(ending, run)
+    if is_retriable(ending.reason, started) and run.state_type is not StateType.PAUSED:
+        return _retry(ending, run, budget, number)
+    return Verdict("state", StateType.CRASHED, ending.message)
+
+
+def is_retriable(reason: Reason, started: bool) -> bool:
+    """Whether another launch may well succeed without anybody changing anything."""
+    if not started:
+        return reason in INFRASTRUCTURE_RETRIABLE or reason in RETRIABLE_BEFORE_START
+    return reason in INFRASTRUCTURE_RETRIABLE and reason is not Reason.HOST_REBOOTED
+
+
+def _hand_on(ending: Ending, run: RunFacts) -> Verdict:
+    if run.agent_losses >= MOST_AGENT_LOSSES:
+        message = f"{ending.message} That happened {run.agent_losses} times, so the run is not handed to yet another agent."
+        return Verdict("state", StateType.CRASHED, message)
+    return Verdict("reschedule", StateType.SCHEDULED, f"{ending.message} It waits for an agent again.")
+
+
+def _retry(ending: Ending, run: RunFacts, budget: RetryBudget, number: int) -> Verdict:
+    if run.infra_failures >= budget.retries:
+        tried = f" It was launched {run.infra_failures + 1} times." if run.infra_failures else ""
+        return Verdict("state", StateType.CRASHED, f"{ending.message}{tried}")
+    delay = retry_delay(budget.delay, run.infra_failures, run.id, number)
+    message = f"{ending.message} It is launched again in {delay:.1f} s (try {run.infra_failures + 1} of {budget.retries})."
+    return Verdict("reschedule", StateType.SCHEDULED, message, delay, spends=True)
+
+
+def retry_delay(first: float, failures: int, run_id: UUID, number: int) -> float:
+    """Seconds: `first`, doubled per failure, up to a quarter more. The jitter comes from the run itself, so it can be told again."""
+    spread = ((run_id.int >> 8) + number * 0x9E3779B1) % 1024 / 1024
+    return min(first * 2.0**failures, LONGEST_RETRY_DELAY) * (1 + spread / 4)
