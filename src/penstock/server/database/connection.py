@@ -58,6 +58,8 @@ class Hub:
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        #: the server is about to stop: nobody waits any more
+        self.closing = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -66,6 +68,11 @@ class Hub:
         """May be called from any thread."""
         if topics and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake, frozenset(topics))
+
+    def close(self) -> None:
+        """Wake everybody, and let nobody wait again: called in the event loop when the server stops."""
+        self.closing = True
+        self._wake(frozenset(self._waiting))
 
     def _wake(self, topics: frozenset[str]) -> None:
         for topic in topics:
@@ -95,13 +102,18 @@ class Subscription:
                     del self._hub._waiting[topic]
 
     async def wait(self, timeout: float) -> bool:
-        """True if one of the topics was published since the last call, False after `timeout` seconds."""
+        """True if one of the topics was published since the last call, False after `timeout` seconds.
+
+        False at once, too, when the server is stopping.
+        """
+        if self._hub.closing:
+            return False
         try:
             await asyncio.wait_for(self._event.wait(), timeout)
         except TimeoutError:
             return False
         self._event.clear()
-        return True
+        return not self._hub.closing
 
 
 class Database:
