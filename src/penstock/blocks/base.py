@@ -11,8 +11,8 @@ from penstock.model.base import JSONObject
 class Block(TypedBlock):
     """Derive from it, declare fields as in any pydantic model, and it can be saved and loaded by name.
 
-    A field of type `SecretStr` is kept sealed by the server and shown only as a mask. A field may hold another block: one
-    that was saved is stored as a reference to it, any other by value. Unknown fields are refused with the nearest name.
+    A field of type `SecretStr` is kept sealed by the server and shown only as a mask. A field may hold another block:
+    one that was saved is stored as a reference, any other by value. Unknown fields are refused with the nearest name.
 
     Saving and loading talk to the server and block the thread; `asave`, `aload`, `adelete` do the same for async code.
     """

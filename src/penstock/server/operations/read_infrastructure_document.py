@@ -1,0 +1,23 @@
+from uuid import UUID
+
+from penstock.model.attempts import InfrastructureDocument
+from penstock.server.database import tables as t
+from penstock.server.database.connection import Transaction
+from penstock.server.operations.block_document_rows import fetch_documents
+
+
+def resolve_document(
+    tx: Transaction, document_id: UUID | None, include_secrets: bool = True
+) -> InfrastructureDocument | None:
+    """A saved block as a claim carries it, nested blocks in place. None if there is no such document (any more).
+
+    Without `include_secrets` its secrets are masks.
+    """
+    if document_id is None:
+        return None
+    documents = fetch_documents(tx, t.block_document.c.id == document_id)
+    row = documents.rows.get(document_id)
+    if row is None:
+        return None
+    data = documents.data(document_id, include_secrets=include_secrets)
+    return InfrastructureDocument(slug=row.type_slug, name=None if row.is_anonymous else row.name, data=data)
