@@ -1,0 +1,26 @@
+"""Counters are kept in the transaction that changes what they count, so that nobody ever has to count rows for a badge."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import counter
+
+
+def change_counters(tx: Transaction, changes: Mapping[str, int]) -> None:
+    """Add to each named counter. In the order of names, so that two transactions cannot wait for each other."""
+    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+    for name in sorted(changes):
+        if changes[name]:
+            statement = insert(counter).values(name=name, value=changes[name])
+            tx.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[counter.c.name], set_={"value": counter.c.value + statement.excluded.value}
+                )
+            )
+
+
+def read_counters(tx: Transaction) -> dict[str, int]:
+    return {name: value for name, value in tx.execute(sa.select(counter.c.name, counter.c.value).order_by("name"))}
