@@ -23,6 +23,7 @@ What may be called when:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
@@ -91,6 +92,7 @@ class Found:
     job_name: str
     attempt_id: UUID | None
     ended: bool
+    ended_at: datetime | None = None
 
 
 @runtime_checkable

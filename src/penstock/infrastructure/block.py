@@ -1,0 +1,89 @@
+"""The block that every infrastructure derives from: what can be set whatever the platform."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from penstock import settings
+from penstock.blocks.base import Block
+from penstock.model.attempts import Limits
+from penstock.model.base import JSONObject
+
+_MASK = "********"
+_SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|key|credentials?)(_|$)", re.IGNORECASE)
+_LIMITS = Limits()
+
+
+class Infrastructure(Block):
+    """How to run a flow run's job. Derive from it for a platform, and give that platform a driver."""
+
+    _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]
+
+    type: str = Field(description="The type of infrastructure.")
+    env: dict[str, str | None] = Field(
+        default_factory=dict,
+        title="Environment",
+        description="Environment variables of the job. They win over all others; null removes a variable.",
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels of the job, for people and tools.")
+    name: str | None = Field(default=None, description="What the job is called; by default the flow run's name.")
+    command: list[str] | None = Field(
+        default=None, description="The command that starts the flow run. By default Penstock's own engine."
+    )
+    start_timeout: float | None = Field(
+        default=_LIMITS.start,
+        gt=0,
+        description="Seconds from the claim of a run to its first user code. Null: no limit.",
+    )
+    run_timeout: float | None = Field(
+        default=_LIMITS.run, gt=0, description="Seconds that user code may run. Null: no limit."
+    )
+    cancel_timeout: float = Field(
+        default=_LIMITS.cancel, gt=0, description="Seconds that a stop may take beyond the grace, until it is forced."
+    )
+    grace_seconds: float = Field(
+        default=_LIMITS.grace, ge=0, description="Seconds between the polite stop of a job and the forced one."
+    )
+
+    @field_validator("env", "labels", mode="before")
+    @classmethod
+    def _text_values(cls, value: Any) -> Any:
+        # YAML and JSON know numbers and booleans, an environment knows text
+        if isinstance(value, Mapping):
+            return {k: str(v) if isinstance(v, bool | int | float) else v for k, v in value.items()}
+        return value
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _split_command(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return shlex.split(value)
+
+    def limits(self) -> Limits:
+        """This block's limits, in seconds; the start limit that was not set is the setting's."""
+        start = self.start_timeout
+        if "start_timeout" not in self.model_fields_set:
+            start = settings.get("PENSTOCK_ATTEMPT_START_LIMIT")
+        return Limits(start=start, run=self.run_timeout, cancel=self.cancel_timeout, grace=self.grace_seconds)
+
+    def snapshot(self) -> JSONObject:
+        """This configuration as it may be kept and shown: secret fields, and variables named like secrets, are masked."""
+        found: JSONObject = self.model_dump(mode="json")
+        found["env"] = {name: mask_if_secret(name, value) for name, value in self.env.items()}
+        return found
+
+    def preview(self) -> str:
+        """What would be sent to the platform, as text, before anything of a run is known."""
+        raise NotImplementedError(f"{type(self).__name__} has no preview")
+
+
+def mask_if_secret(name: str, value: str | None) -> str | None:
+    """The value of an environment variable as it may be shown: masked if its name says that it is a secret."""
+    return _MASK if value and _SECRET_NAME.search(name) else value

@@ -1,0 +1,1 @@
+"""Local processes: jobs that run on the agent's own machine."""
