@@ -1,0 +1,50 @@
+"""Finds the function of a noun module by its name."""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from penstock.client.call import Call
+
+#: Every module that builds calls.
+NOUNS = (
+    "flow_runs",
+    "task_runs",
+    "flows",
+    "deployments",
+    "work_queues",
+    "work_pools",
+    "logs",
+    "attempts",
+    "reports",
+    "agents",
+    "block_types",
+    "block_schemas",
+    "block_documents",
+    "admin",
+)
+
+
+def find(name: str) -> Callable[..., Call[Any]]:
+    """The call builder called `name`. Raises AttributeError, with the nearest name, if there is none."""
+    builders = all_builders() if not name.startswith("_") else {}
+    if name not in builders:
+        from penstock.errors import did_you_mean
+
+        raise AttributeError(f"The client has no method {name!r}.{did_you_mean(name, builders)}")
+    return builders[name]
+
+
+def all_builders() -> dict[str, Callable[..., Call[Any]]]:
+    """Every call builder by its name."""
+    found: dict[str, Callable[..., Call[Any]]] = {}
+    for noun in NOUNS:
+        module = importlib.import_module(f"penstock.client.{noun}")
+        found.update(
+            {
+                name: value
+                for name, value in vars(module).items()
+                if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+            }
+        )
+    return found

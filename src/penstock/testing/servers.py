@@ -1,0 +1,126 @@
+"""A throw-away server for tests: a real process on a free port, with a home of its own."""
+
+import os
+import select
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from penstock.client.sync import SyncClient
+from penstock.testing.process import Child
+
+#: Seconds that a server may take until it listens.
+START_SECONDS = 60.0
+
+
+class TestServer:
+    """One server. `api_url` ends in /api; `env` is a whole environment for children that shall speak to it."""
+
+    __test__ = False  # not a test class, whatever pytest may think of its name
+
+    def __init__(self, home: Path, env: Mapping[str, str] | None = None, database_url: str | None = None) -> None:
+        self.home = home
+        self.env = isolated_environment(home)
+        self.env.update(env or {})
+        if database_url is not None:
+            self.env["PENSTOCK_API_DATABASE_CONNECTION_URL"] = database_url
+        self.api_url = ""
+        self.log = home / "server.log"
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def output(self) -> str:
+        """What the server has written, over all its starts."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.running
+
+    def start(self) -> None:
+        """Start it, on the port it had before if it had one; returns when it listens."""
+        port = urlsplit(self.api_url).port if self.api_url else 0
+        reading, writing = os.pipe()
+        try:
+            command = [sys.executable, "-m", "penstock.server", "--port", str(port), "--ready-fd", str(writing)]
+            self._child = Child(command, self.env, self.log, pass_fds=[writing])
+            os.close(writing)
+            writing = -1
+            base = self._read_url(reading)
+        finally:
+            os.close(reading)
+            if writing >= 0:
+                os.close(writing)
+        self.api_url = f"{base}/api"
+        self.env["PENSTOCK_API_URL"] = self.api_url
+
+    def stop(self) -> None:
+        """Stop it as an operator would: SIGTERM, and wait."""
+        if self._child is not None:
+            self._child.close(timeout=10)
+
+    def kill(self) -> None:
+        """End it without warning: SIGKILL."""
+        if self._child is not None:
+            self._child.kill()
+
+    def restart(self) -> None:
+        """Stop it if it runs, and start it on the same port and data."""
+        self.stop()
+        self.start()
+
+    def client(self) -> SyncClient:
+        """A new client of this server."""
+        return SyncClient(self.api_url, self.env.get("PENSTOCK_SERVER_API_KEY"))
+
+    def _running(self) -> Child:
+        if self._child is None:
+            raise AssertionError("the server was not started")
+        return self._child
+
+    def _read_url(self, reading: int) -> str:
+        text = b""
+        while not text.endswith(b"\n"):
+            ready, _, _ = select.select([reading], [], [], START_SECONDS)
+            piece = os.read(reading, 4096) if ready else b""
+            if not piece:
+                child = self._running()
+                what = "ended" if ready else f"did not listen within {START_SECONDS:g} s"
+                child.kill()
+                raise AssertionError(f"the server {what}. Its output:\n{self.output}")
+            text += piece
+        return text.decode().strip().rstrip("/")
+
+
+@contextmanager
+def server(
+    *, env: Mapping[str, str] | None = None, database_url: str | None = None, home: Path | None = None
+) -> Iterator[TestServer]:
+    """A server that runs within the block and is gone, with its home, after it.
+
+    `env` adds to its environment, `database_url` replaces its SQLite file; a `home` that is given is kept.
+    """
+    folder = home or Path(tempfile.mkdtemp(prefix="penstock-test-"))
+    running = TestServer(folder, env, database_url)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+        if home is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def isolated_environment(home: Path) -> dict[str, str]:
+    """This process's environment without any setting of Penstock, but with `home`."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PENSTOCK_")}
+    env["PENSTOCK_HOME"] = str(home)
+    return env
