@@ -1,0 +1,184 @@
+"""How attempts leave the agent's hands: their end is told until the server agrees, and what is left of their job is removed."""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from penstock import clock
+from penstock.agent import output
+from penstock.agent.backoff import Backoff
+from penstock.agent.failures import Failure
+from penstock.agent.ledger import Held, Ledger, Stage
+from penstock.agent.reports import Reports
+from penstock.agent.supervision import Supervisor
+from penstock.client import attempts as calls
+from penstock.client.asynchronous import AsyncClient
+from penstock.errors import APIError, NotFound
+from penstock.model.attempts import Attempt, AttemptReport, AttemptReportResult, AttemptStatus, Observation
+
+_log = logging.getLogger("penstock.agent")
+
+#: Seconds until an end that the server does not believe yet is told again. It wants two looks one second apart.
+TELL_AGAIN_SECONDS = 1.1
+#: Seconds that a driver may take to remove what is left, and the tries it gets before that is left to the sweep.
+REMOVE_SECONDS, REMOVE_TRIES = 60.0, 3
+#: Seconds that a driver may take to stop a job beyond its grace.
+STOP_SECONDS = 120.0
+
+
+class Endings:
+    def __init__(self, agent_id: UUID, client: AsyncClient, ledger: Ledger, supervisor: Supervisor) -> None:
+        self._agent_id = agent_id
+        self._client = client
+        self._ledger = ledger
+        self._supervisor = supervisor
+        self.reports = Reports(client, self.acknowledged)
+        self.ended = 0
+
+    async def job_is_over(self, held: Held, observation: Observation) -> None:
+        """The platform says that the job has ended, or that it is gone after it was stopped."""
+        if held.stage in (Stage.ENDED, Stage.RETIRING):
+            return
+        self._ledger.move(held, Stage.ENDED)
+        self.ended += 1
+        _log.info("%s: its job has ended%s", held.title, describe(observation))
+        report = AttemptReport(
+            attempt_id=held.id,
+            agent_id=self._agent_id,
+            observation=observation,
+            output_tail=await output.tail(held),
+            gone=True,
+        )
+        self._tell(held, report)
+
+    def could_not_launch(self, held: Held, failure: Failure) -> None:
+        """Nothing of the attempt exists, and `failure` is why."""
+        if held.stage in (Stage.ENDED, Stage.RETIRING):
+            return
+        self._ledger.move(held, Stage.ENDED)
+        _log.error("%s could not be launched: %s", held.title, failure.message)
+        report = AttemptReport(
+            attempt_id=held.id,
+            agent_id=self._agent_id,
+            failure=True,
+            phase=failure.phase,
+            reason=failure.reason,
+            message=failure.message,
+            hint=failure.hint,
+            gone=True,
+        )
+        self._tell(held, report)
+
+    def release(self, attempt_id: UUID) -> None:
+        """The server let go of it: it is over, or it is another agent's now."""
+        held = self._ledger.get(attempt_id)
+        if held is not None and held.stage is not Stage.RETIRING:
+            was = held.stage
+            self._ledger.move(held, Stage.RETIRING)
+            self._supervisor.spawn(f"retire {attempt_id}", self._retire(held, was))
+
+    def acknowledged(self, report: AttemptReport, result: AttemptReportResult) -> None:
+        """The server has `report`."""
+        held = self._ledger.get(report.attempt_id)
+        if held is None or held.stage is Stage.RETIRING:
+            return
+        over = result.status is AttemptStatus.ENDED
+        if held.stage is not Stage.ENDED:
+            if over or not result.known:
+                self.release(held.id)
+        elif report.gone:
+            if over or not result.known:
+                self._supervisor.spawn(f"settle {held.id}", self._settle(held))
+            elif held.final is not None:
+                self._supervisor.spawn(f"remind {held.id}", self._tell_again(held))
+
+    def _tell(self, held: Held, report: AttemptReport) -> None:
+        held.final = report
+        self.reports.add(report)
+
+    async def _tell_again(self, held: Held) -> None:
+        await asyncio.sleep(TELL_AGAIN_SECONDS)
+        report = held.final
+        if report is not None and held.id in self._ledger:
+            seen = report.observation
+            if seen is not None:
+                seen = seen.model_copy(update={"observed_at": clock.now()})
+            # its output is there already
+            self.reports.add(report.model_copy(update={"observation": seen, "output_tail": None}))
+
+    async def _settle(self, held: Held) -> None:
+        """The server agrees. What ended well is removed; what failed is left for people to look at, until the sweep."""
+        seen = held.final.observation if held.final else None
+        ended_well = seen is not None and seen.exit is not None and seen.exit.code == 0
+        if ended_well or held.cancel is not None:
+            await self._remove(held)
+        self._ledger.drop(held)
+
+    async def _retire(self, held: Held, was: Stage) -> None:
+        """Find out why the server let go, and stop the job if nobody else answers for it."""
+        if was is Stage.LAUNCHING:
+            await held.launched.wait()
+        attempt = await self._read(held.id)
+        if attempt is not None and attempt.status is not AttemptStatus.ENDED:
+            whose = "another agent's" if attempt.agent_id != self._agent_id else "to be offered again"
+            _log.info("%s is %s now", held.title, whose)
+        elif held.handle is not None:
+            if was in (Stage.WATCHED, Stage.LAUNCHING, Stage.STOPPING):
+                _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
+                await self.stop(held, attempt.limits.grace if attempt is not None else 0.0)
+            await self._remove(held)
+        self._ledger.drop(held)
+
+    async def _read(self, attempt_id: UUID) -> Attempt | None:
+        """The attempt as the server has it, None if it has none of that id. Asks until there is an answer."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._client.send(calls.read_attempt(attempt_id))
+            except NotFound:
+                return None
+            except APIError:
+                await asyncio.sleep(backoff.next())
+
+    async def stop(self, held: Held, grace: float) -> None:
+        """Stop the job; returns when it is confirmed gone. Tries until then."""
+        assert held.driver is not None and held.handle is not None
+        backoff = Backoff(first=1.0)
+        while True:
+            try:
+                async with asyncio.timeout(grace + STOP_SECONDS):
+                    return await held.driver.stop(held.handle, grace)
+            except Exception as error:
+                delay = backoff.next()
+                reason = str(error) or type(error).__name__
+                _log.warning("%s: its job cannot be stopped yet (%s); next try in %.0f s", held.title, reason, delay)
+                seen = Observation(
+                    status="UNKNOWN", observed_at=clock.now(), message=f"It cannot be stopped yet: {reason}"
+                )
+                if held.stage is Stage.STOPPING:
+                    self.reports.add(AttemptReport(attempt_id=held.id, agent_id=self._agent_id, observation=seen))
+                await asyncio.sleep(delay)
+
+    async def _remove(self, held: Held) -> None:
+        if held.driver is None or held.handle is None:
+            return None
+        backoff = Backoff(first=1.0)
+        for _ in range(REMOVE_TRIES):
+            try:
+                async with asyncio.timeout(REMOVE_SECONDS):
+                    return await held.driver.remove(held.handle)
+            except Exception as error:
+                _log.warning("%s: what is left of its job cannot be removed yet: %s", held.title, error)
+                await asyncio.sleep(backoff.next())
+
+
+def describe(observation: Observation) -> str:
+    """How the job ended, as the end of a sentence."""
+    ended = observation.exit
+    if ended is None:
+        return f": {observation.message}" if observation.message else ""
+    if ended.signal is not None:
+        return f" by signal {ended.signal}"
+    if ended.code is not None:
+        return f" with exit code {ended.code}"
+    return f": {ended.message}" if ended.message else ""

@@ -1,0 +1,137 @@
+"""The attempts that this agent holds. In memory only: the server gives them back to an agent that was restarted."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import UUID
+
+from penstock.infrastructure.base import Driver, Handle
+from penstock.model.attempts import AttemptReport, CancelOrder, Claim, Observation
+
+
+class Stage(Enum):
+    """Where an attempt is in this agent's hands.
+
+    LAUNCHING it is being started or found again · WATCHED there is a handle, its job is observed · STOPPING its job is
+    being stopped · ENDED its job is over, or never came to be; the server is being told · RETIRING the server let go of
+    it; what is left of the job is being judged.
+    """
+
+    LAUNCHING = "launching"
+    WATCHED = "watched"
+    STOPPING = "stopping"
+    ENDED = "ended"
+    RETIRING = "retiring"
+
+
+@dataclass
+class Held:
+    """One attempt in this agent's hands.
+
+    `offset` is how far its output was streamed, `said` the observation last reported, `said_at` when (monotonic).
+    """
+
+    claim: Claim
+    stage: Stage = Stage.LAUNCHING
+    driver: Driver | None = None
+    handle: Handle | None = None
+    stream_output: bool = False
+    offset: int = 0
+    said: Observation | None = None
+    said_at: float = 0.0
+    cancel: CancelOrder | None = None
+    #: what was last said of its end; said again until the server agrees
+    final: AttemptReport | None = None
+    #: set when the launch has come to an end, whichever
+    launched: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> UUID:
+        return self.claim.attempt.id
+
+    @property
+    def title(self) -> str:
+        """For people: the run's name and the attempt's number."""
+        return f"{self.claim.flow_run.name} (attempt {self.claim.attempt.number})"
+
+    @property
+    def job(self) -> tuple[Driver, Handle] | None:
+        """Its job and who knows it, if it has one."""
+        return (self.driver, self.handle) if self.driver is not None and self.handle is not None else None
+
+    @property
+    def stopping(self) -> bool:
+        return self.stage is Stage.STOPPING
+
+    @property
+    def live(self) -> bool:
+        """Whether it takes one of this agent's places: a job of it exists, or is about to."""
+        return self.stage in (Stage.LAUNCHING, Stage.WATCHED, Stage.STOPPING)
+
+
+class Ledger:
+    """All of them, by attempt id."""
+
+    def __init__(self) -> None:
+        self._held: dict[UUID, Held] = {}
+        self._next_change = asyncio.Event()
+
+    async def change(self) -> None:
+        """Wait for the next change from now on: one comes, goes, or moves to another stage."""
+        await self._next_change.wait()
+
+    def _changed(self) -> None:
+        self._next_change.set()
+        self._next_change = asyncio.Event()
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter(list(self._held.values()))
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __contains__(self, attempt_id: UUID) -> bool:
+        return attempt_id in self._held
+
+    def get(self, attempt_id: UUID) -> Held | None:
+        return self._held.get(attempt_id)
+
+    def add(self, held: Held) -> None:
+        self._held[held.id] = held
+        self._changed()
+
+    def move(self, held: Held, stage: Stage) -> None:
+        held.stage = stage
+        self._changed()
+
+    def drop(self, held: Held) -> None:
+        self._held.pop(held.id, None)
+        self._changed()
+
+    def at(self, stage: Stage) -> list[Held]:
+        return [held for held in self._held.values() if held.stage is stage]
+
+    def watched_by(self, driver: Driver) -> list[Held]:
+        return [held for held in self._held.values() if held.stage is Stage.WATCHED and held.driver is driver]
+
+    @property
+    def job(self) -> tuple[Driver, Handle] | None:
+        """Its job and who knows it, if it has one."""
+        return (self.driver, self.handle) if self.driver is not None and self.handle is not None else None
+
+    @property
+    def stopping(self) -> bool:
+        return self.stage is Stage.STOPPING
+
+    @property
+    def live(self) -> int:
+        return sum(held.live for held in self._held.values())
+
+
+def capacity(limit: int | None, live: int, launching: int, most_launching: int) -> int:
+    """How many new attempts may be asked for: within the agent's limit, and no more than it can start at once."""
+    room = most_launching - launching
+    if limit is not None:
+        room = min(room, limit - live)
+    return max(0, room)

@@ -1,0 +1,109 @@
+"""Keeps the server's picture of all watched jobs true: one level-triggered loop per driver, whatever the number of jobs.
+
+A driver's news only wakes a loop early. Nothing that goes wrong in here takes an attempt out of the set.
+"""
+
+import asyncio
+import logging
+
+from penstock import clock
+from penstock.agent import output
+from penstock.agent.endings import Endings
+from penstock.agent.identity import Identity
+from penstock.agent.ledger import Held, Ledger, Stage
+from penstock.agent.output import Console
+from penstock.agent.supervision import Supervisor
+from penstock.infrastructure.base import Driver
+from penstock.model.attempts import AttemptReport, Observation
+
+_log = logging.getLogger("penstock.agent.reconcile")
+
+#: Seconds between two looks at the jobs of one driver that has no news.
+TICK_SECONDS = 1.0
+#: Seconds that one look at all jobs of a driver may take.
+OBSERVE_SECONDS = 60.0
+#: Seconds after which an observation is told again although nothing has changed.
+REFRESH_SECONDS = 60.0
+#: Seconds after which a job that is missing is told again: it counts as gone only on two reads.
+MISSING_SECONDS = 1.1
+
+
+def worth_telling(said: Observation | None, seen: Observation, seconds_since: float) -> bool:
+    """Whether `seen` says something that `said`, told `seconds_since` ago, did not."""
+    if said is None or seen.status != said.status:
+        return True
+    if seen.status == "MISSING":
+        return seconds_since >= MISSING_SECONDS
+    changed = (seen.message, seen.waiting_for, seen.reason, seen.phase) != (
+        said.message,
+        said.waiting_for,
+        said.reason,
+        said.phase,
+    )
+    return changed or seconds_since >= REFRESH_SECONDS
+
+
+class Reconciler:
+    def __init__(
+        self, identity: Identity, ledger: Ledger, endings: Endings, supervisor: Supervisor, console: Console
+    ) -> None:
+        self._identity = identity
+        self._ledger = ledger
+        self._endings = endings
+        self._supervisor = supervisor
+        self._console = console
+        self._watching: set[Driver] = set()
+        self.ticks = 0
+
+    async def run(self) -> None:
+        """Start a loop for every driver that comes into use."""
+        while True:
+            for held in self._ledger.at(Stage.WATCHED):
+                if held.driver is not None and held.driver not in self._watching:
+                    self._begin(held.driver)
+            await self._ledger.change()
+
+    def _begin(self, driver: Driver) -> None:
+        self._watching.add(driver)
+        self._supervisor.keep(f"reconcile {driver.type}", lambda: self._watch(driver))
+
+    async def _watch(self, driver: Driver) -> None:
+        while self._ledger.watched_by(driver):
+            await self.tick(driver)
+            async with asyncio.timeout(TICK_SECONDS * 30):
+                await driver.wait_for_news(TICK_SECONDS)
+        # `run` begins anew with the next job; there is no await in between
+        self._watching.discard(driver)
+
+    async def tick(self, driver: Driver) -> None:
+        """Look at all jobs of `driver` once, and tell what is new."""
+        self.ticks += 1
+        watched = [held for held in self._ledger.watched_by(driver) if held.handle is not None]
+        try:
+            async with asyncio.timeout(OBSERVE_SECONDS):
+                seen = await driver.observe([held.handle for held in watched if held.handle is not None])
+        except Exception as error:
+            # a driver promises not to raise here: whatever it is, it is no verdict on any job
+            _log.exception("Jobs of %s cannot be looked at", driver.type)
+            seen = [_unseen(error) for _ in watched]
+        for held, observation in zip(watched, seen, strict=True):
+            await self._absorb(held, observation)
+
+    async def _absorb(self, held: Held, observation: Observation) -> None:
+        if held.stream_output:
+            await output.stream(held, self._console)
+        if held.stage is not Stage.WATCHED:
+            return  # it was ordered to stop, or released, meanwhile
+        if observation.status == "ENDED":
+            await self._endings.job_is_over(held, observation)
+            return
+        now = clock.monotonic()
+        if worth_telling(held.said, observation, now - held.said_at):
+            held.said, held.said_at = observation, now
+            self._endings.reports.add(
+                AttemptReport(attempt_id=held.id, agent_id=self._identity.id, observation=observation)
+            )
+
+
+def _unseen(error: Exception) -> Observation:
+    return Observation(status="UNKNOWN", observed_at=clock.now(), message=str(error) or type(error).__name__)
