@@ -23,7 +23,7 @@ class Cancels:
         self._supervisor = supervisor
 
     def follow(self, order: CancelOrder) -> None:
-        """Begin to follow `order`; one that is followed already, or for an attempt that is not held, changes nothing."""
+        """Begin to follow `order`; one that is followed already, or whose attempt is not held, changes nothing."""
         held = self._ledger.get(order.attempt_id)
         if held is not None and held.cancel is None:
             held.cancel = order

@@ -1,4 +1,4 @@
-"""How attempts leave the agent's hands: their end is told until the server agrees, and what is left of their job is removed."""
+"""How attempts leave the agent's hands: their end is told until the server agrees, then their job is cleared away."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from penstock.agent.supervision import Supervisor
 from penstock.client import attempts as calls
 from penstock.client.asynchronous import AsyncClient
 from penstock.errors import APIError, NotFound
+from penstock.infrastructure.base import Driver, Handle
 from penstock.model.attempts import Attempt, AttemptReport, AttemptReportResult, AttemptStatus, Observation
 
 _log = logging.getLogger("penstock.agent")
@@ -122,10 +123,10 @@ class Endings:
         if attempt is not None and attempt.status is not AttemptStatus.ENDED:
             whose = "another agent's" if attempt.agent_id != self._agent_id else "to be offered again"
             _log.info("%s is %s now", held.title, whose)
-        elif held.handle is not None:
+        elif (job := held.job) is not None:
             if was in (Stage.WATCHED, Stage.LAUNCHING, Stage.STOPPING):
                 _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
-                await self.stop(held, attempt.limits.grace if attempt is not None else 0.0)
+                await self.stop(held, *job, attempt.limits.grace if attempt is not None else 0.0)
             await self._remove(held)
         self._ledger.drop(held)
 
@@ -140,14 +141,13 @@ class Endings:
             except APIError:
                 await asyncio.sleep(backoff.next())
 
-    async def stop(self, held: Held, grace: float) -> None:
+    async def stop(self, held: Held, driver: Driver, handle: Handle, grace: float) -> None:
         """Stop the job; returns when it is confirmed gone. Tries until then."""
-        assert held.driver is not None and held.handle is not None
         backoff = Backoff(first=1.0)
         while True:
             try:
                 async with asyncio.timeout(grace + STOP_SECONDS):
-                    return await held.driver.stop(held.handle, grace)
+                    return await driver.stop(handle, grace)
             except Exception as error:
                 delay = backoff.next()
                 reason = str(error) or type(error).__name__
@@ -155,18 +155,20 @@ class Endings:
                 seen = Observation(
                     status="UNKNOWN", observed_at=clock.now(), message=f"It cannot be stopped yet: {reason}"
                 )
-                if held.stage is Stage.STOPPING:
+                if held.stopping:
                     self.reports.add(AttemptReport(attempt_id=held.id, agent_id=self._agent_id, observation=seen))
                 await asyncio.sleep(delay)
 
     async def _remove(self, held: Held) -> None:
-        if held.driver is None or held.handle is None:
-            return None
+        if held.job is None:
+            return
+        driver, handle = held.job
         backoff = Backoff(first=1.0)
         for _ in range(REMOVE_TRIES):
             try:
                 async with asyncio.timeout(REMOVE_SECONDS):
-                    return await held.driver.remove(held.handle)
+                    await driver.remove(handle)
+                return
             except Exception as error:
                 _log.warning("%s: what is left of its job cannot be removed yet: %s", held.title, error)
                 await asyncio.sleep(backoff.next())

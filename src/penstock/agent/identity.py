@@ -1,7 +1,7 @@
 """Who this agent is: an id that survives its restarts, so that its attempts come back to it.
 
-One file per name in the folder `agents` of PENSTOCK_HOME. A lock on it is held as long as the agent lives: a second agent of
-that name on this host gets the next free file, and so an id of its own.
+One file per name in the folder `agents` of PENSTOCK_HOME. A lock on it is held as long as the agent lives: a second
+agent of that name on this host gets the next free file, and so an id of its own.
 """
 
 import fcntl
@@ -41,7 +41,7 @@ class Identity:
             self._write()
 
     def launches(self, attempt_id: UUID) -> int:
-        """How often a launch of this attempt was begun here and never came to an end: each time, the agent died with it."""
+        """How often a launch of this attempt was begun here and never came to an end: the agent died in it."""
         return int(self._state.get("launching", {}).get(str(attempt_id), 0))
 
     def launch_begins(self, attempt_id: UUID) -> None:

@@ -131,8 +131,8 @@ class Launches:
     async def _start(self, held: Held, plan: Plan) -> Handle | None:
         """Start the job; None if it could not be, which has then been told.
 
-        A platform that gives no answer may have acted: it is asked for the job before it is asked again, for ever. The server
-        judges how long that may take, and its cancel order or release ends it.
+        A platform that gives no answer may have acted: it is asked for the job before it is asked again, for ever. The
+        server judges how long that may take, and its cancel order or release ends it.
         """
         backoff = Backoff(first=0.5)
         unexpected = 0

@@ -116,15 +116,6 @@ class Ledger:
         return [held for held in self._held.values() if held.stage is Stage.WATCHED and held.driver is driver]
 
     @property
-    def job(self) -> tuple[Driver, Handle] | None:
-        """Its job and who knows it, if it has one."""
-        return (self.driver, self.handle) if self.driver is not None and self.handle is not None else None
-
-    @property
-    def stopping(self) -> bool:
-        return self.stage is Stage.STOPPING
-
-    @property
     def live(self) -> int:
         return sum(held.live for held in self._held.values())
 

@@ -68,12 +68,13 @@ class Console:
 
 async def stream(held: Held, console: Console) -> None:
     """Show what the job printed since the last visit. Whatever goes wrong is only logged."""
-    if held.driver is None or held.handle is None:
+    if held.job is None:
         return
+    driver, handle = held.job
     try:
         async with asyncio.timeout(READ_SECONDS):
             for _ in range(PIECES_PER_VISIT):
-                piece = await held.driver.output(held.handle, held.offset)
+                piece = await driver.output(handle, held.offset)
                 held.offset = piece.offset
                 if not piece.text:
                     return
@@ -84,14 +85,15 @@ async def stream(held: Held, console: Console) -> None:
 
 async def tail(held: Held) -> str | None:
     """The end of the job's output, or None if it cannot be read."""
-    if held.driver is None or held.handle is None:
+    if held.job is None:
         return None
+    driver, handle = held.job
     kept = ""
     offset = 0
     try:
         async with asyncio.timeout(READ_SECONDS):
             while True:
-                piece = await held.driver.output(held.handle, offset)
+                piece = await driver.output(handle, offset)
                 if not piece.text:
                     break
                 offset = piece.offset

@@ -40,7 +40,7 @@ class Platforms:
         self._drivers: dict[str, Driver] = {}
 
     def driver(self, slug: str) -> Driver:
-        """The driver of the infrastructure type `slug`. Raises ConfigurationError if there is none, or its SDK is missing."""
+        """The driver of an infrastructure type. Raises ConfigurationError if there is none, or its SDK is missing."""
         if slug not in self._drivers:
             self._drivers[slug] = registry.driver_for(slug)
         return self._drivers[slug]
@@ -56,7 +56,7 @@ class Platforms:
         return sorted(self._drivers)
 
     async def meet_local_processes(self) -> None:
-        """Local processes need no credentials: this agent can take over those of another one on its host from the start."""
+        """Learn which place local processes are, so that those of another agent on this host can be taken over."""
         infrastructure = registry.infrastructure_from(None)
         driver = self.driver("process")
         async with asyncio.timeout(REACH_SECONDS):

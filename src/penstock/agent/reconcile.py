@@ -1,4 +1,4 @@
-"""Keeps the server's picture of all watched jobs true: one level-triggered loop per driver, whatever the number of jobs.
+"""Keeps the server's picture of watched jobs true: one level-triggered loop per driver, however many jobs.
 
 A driver's news only wakes a loop early. Nothing that goes wrong in here takes an attempt out of the set.
 """

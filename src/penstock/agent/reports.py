@@ -96,7 +96,7 @@ class Reports:
                     self._empty.set()
 
     async def _send(self, batch: list[AttemptReport]) -> None:
-        """Send `batch`. One that the server cannot even read must not hold the others up: it is sent alone, then given up."""
+        """Send `batch`. One that the server cannot even read holds up no other: it is sent alone, then given up."""
         try:
             await self._send_together(batch)
         except (Unreachable, NotAuthorized):

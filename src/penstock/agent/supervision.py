@@ -1,4 +1,4 @@
-"""Nothing in an agent dies silently: loops are started again, one-off work is logged, and a thread watches over the loop."""
+"""Nothing in an agent dies silently: loops are started again, failures logged, and a thread watches the event loop."""
 
 import asyncio
 import faulthandler

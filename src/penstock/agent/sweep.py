@@ -1,4 +1,4 @@
-"""Nothing left behind: jobs that carry our label and that no open attempt answers for are stopped and removed, in time."""
+"""Nothing left behind: jobs with our label that no open attempt answers for are stopped and removed, in time."""
 
 import asyncio
 import logging
@@ -36,8 +36,8 @@ class Fate(Enum):
 def judge(found: Found, attempt: Attempt | None, seconds_over: float) -> Fate:
     """What becomes of a job that this agent does not hold.
 
-    `attempt` is the server's, None if it has none of that id; `seconds_over` is how long that has been so: since the attempt
-    ended, or since the server was first asked in vain.
+    `attempt` is the server's, None if it has none of that id; `seconds_over` is how long that has been so: since the
+    attempt ended, or since the server was first asked in vain.
     """
     if attempt is not None and attempt.status is not AttemptStatus.ENDED:
         return Fate.LEAVE  # somebody answers for it, or it is about to be offered
