@@ -85,16 +85,16 @@ def encode(body: Any, *, partial: bool = False) -> bytes | None:
 
 def decode(raw: bytes, kind: type[T]) -> T:
     """`raw` as a `kind`. Raises ValueError if it does not fit."""
-    if kind is type(None):
-        return cast(T, None)
+    value: Any = None
     if kind is object:
-        return cast(T, json.loads(raw)) if raw else cast(T, None)
-    if kind in _PLAIN:
+        value = json.loads(raw) if raw else None
+    elif kind in _PLAIN:
         value = json.loads(raw)
         if not isinstance(value, kind):
             raise ValueError(f"expected {kind.__name__}, got {raw[:80]!r}")
-        return value
-    return cast(T, _validator(cast(Hashable, kind))(raw))
+    elif kind is not type(None):
+        value = _validator(cast(Hashable, kind))(raw)
+    return cast(T, value)
 
 
 @lru_cache(maxsize=128)
