@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PARAMETERS_INVALID = "ParametersInvalid"
     USER_CODE_RAISED = "UserCodeRaised"
     FLOW_TIMED_OUT = "FlowTimedOut"
+    TASK_TIMED_OUT = "TaskTimedOut"
     # while it ran
     EXITED = "Exited"
     SIGNALLED = "Signalled"

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from penstock.errors import RunCancelled, RunCrashed, RunError, RunFailed, RunNotFinished, RunPaused
 from penstock.model.base import Data, Request, new_id
 from penstock.model.reasons import Phase, Reason
 
@@ -98,6 +99,40 @@ class State(Data):
 
     def is_final(self) -> bool:
         return self.type in TERMINAL
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """What the run returned, where it is still known: in the process in which it ran.
+
+        If the run did not complete, its exception is raised, or returned when `raise_on_failure` is False. Raises RunNotFinished,
+        or RunPaused, when there is no result yet, and RunError when it was not kept.
+        """
+        if self.type is StateType.PAUSED:
+            raise RunPaused("The run is paused: it has no result yet", hint="Resume it: penstock flow-run resume ID")
+        if not self.is_final():
+            raise RunNotFinished(f"The run is {self.name}: it has no result yet")
+        if self.type is StateType.COMPLETED:
+            return self._kept()
+        error = self._error()
+        if raise_on_failure:
+            raise error
+        return error
+
+    def _kept(self) -> Any:
+        if isinstance(self.data, dict) and self.data.get("type") == "unpersisted":
+            raise RunError("The result was not kept: it was known only to the process in which the run ran")
+        return self.data.result() if isinstance(self.data, State) else self.data
+
+    def _error(self) -> BaseException:
+        if isinstance(self.data, BaseException):
+            return self.data
+        if isinstance(self.data, list | tuple):
+            for state in self.data:
+                if isinstance(state, State) and state.type in TERMINAL and state.type is not StateType.COMPLETED:
+                    return state._error()
+        message = self.message or f"The run ended {self.name}"
+        if self.type is StateType.CANCELLED:
+            return RunCancelled(message)
+        return RunCrashed(message) if self.type is StateType.CRASHED else RunFailed(message)
 
 
 class StateCreate(Request):

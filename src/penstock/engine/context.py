@@ -1,0 +1,179 @@
+"""What runs now: the flow run and task run around the calling code, kept in context variables."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from penstock.engine.protocols import FlowLike, TaskLike, TaskRunner
+from penstock.engine.session import Session
+from penstock.errors import MissingContext
+from penstock.model.flow_runs import FlowRun
+from penstock.model.states import State, StateType
+
+
+class Tally:
+    """How the task runs and subflow runs of one flow run ended, and how many still go on. Keeps no results."""
+
+    def __init__(self) -> None:
+        self.counts: dict[StateType, int] = {}
+        self.first_failure: State | None = None
+        self.open = 0
+        self._changed = threading.Lock()
+        self._when_done: list[Callable[[], None]] = []
+
+    def opened(self) -> None:
+        with self._changed:
+            self.open += 1
+
+    def closed(self, state: State) -> None:
+        """One of the opened ones has ended in `state`."""
+        self.count(state)
+        with self._changed:
+            self.open -= 1
+            waiting = self._when_done if self.open == 0 else []
+            if waiting:
+                self._when_done = []
+        for wake in waiting:
+            wake()
+
+    def count(self, state: State) -> None:
+        with self._changed:
+            self.counts[state.type] = self.counts.get(state.type, 0) + 1
+            if self.first_failure is None and state.type in {StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}:
+                self.first_failure = state
+
+    def when_done(self, wake: Callable[[], None]) -> None:
+        """Call `wake` when nothing is open any more: at once if that is so now."""
+        with self._changed:
+            if self.open:
+                self._when_done.append(wake)
+                return
+        wake()
+
+
+@dataclass(slots=True)
+class EarlierTaskRun:
+    """A task run that an earlier try of the same flow run has made. `state` is there if that try ran in this process."""
+
+    id: UUID
+    name: str
+    type: StateType | None
+    run_count: int = 0
+    total_run_time: float = 0.0
+    state: State | None = None
+
+
+@dataclass(slots=True, eq=False)
+class FlowRunContext:
+    """One try of a flow run. `earlier`: (task key, dynamic key) -> what an earlier try has made of that call."""
+
+    session: Session
+    flow: FlowLike
+    flow_run: FlowRun
+    parameters: dict[str, Any]
+    task_runner: TaskRunner
+    start_time: datetime
+    log_prints: bool = False
+    parent: "FlowRunContext | None" = None
+    tally: Tally = field(default_factory=Tally)
+    earlier: dict[tuple[str, str], EarlierTaskRun] = field(default_factory=dict)
+    #: whether this try's task runs are remembered for the next one
+    remembers: bool = False
+    #: asynchronous tasks that were submitted and go on
+    async_tasks: set[Any] = field(default_factory=set)
+    #: the run's id as it is written into every report
+    id_text: str = ""
+    _calls: dict[str, int] = field(default_factory=dict)
+    _runner_started: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.id_text = str(self.flow_run.id)
+
+    def next_call(self, key: str) -> int:
+        """How often `key` was called before in this try: what tells the calls of one task apart."""
+        with self._lock:
+            number = self._calls.get(key, 0)
+            self._calls[key] = number + 1
+        return number
+
+    def runner(self) -> TaskRunner:
+        """The task runner, started."""
+        with self._lock:
+            if not self._runner_started:
+                self._runner_started = True
+                self.task_runner.start()
+        return self.task_runner
+
+    def stop_runner(self) -> None:
+        if self._runner_started:
+            self.task_runner.stop()
+
+
+@dataclass(slots=True, eq=False)
+class TaskRunContext:
+    """One task run, in the flow run `flow_run_context`. `run_count` is the number of its try, from 1."""
+
+    task: TaskLike
+    id: UUID
+    name: str
+    flow_run_context: FlowRunContext
+    parameters: dict[str, Any]
+    start_time: datetime
+    run_count: int
+    log_prints: bool = False
+
+    @property
+    def task_run_id(self) -> UUID:
+        return self.id
+
+
+FLOW_RUN: ContextVar[FlowRunContext | None] = ContextVar("penstock_flow_run", default=None)
+TASK_RUN: ContextVar[TaskRunContext | None] = ContextVar("penstock_task_run", default=None)
+TAGS: ContextVar[frozenset[str]] = ContextVar("penstock_tags", default=frozenset())
+#: The file whose flows are being loaded, if that is so: calls of flows while it is imported are skipped.
+LOADING: ContextVar[str | None] = ContextVar("penstock_loading", default=None)
+
+
+def get_run_context() -> FlowRunContext | TaskRunContext:
+    """The innermost run around the calling code. Raises MissingContext outside of one."""
+    found = TASK_RUN.get() or FLOW_RUN.get()
+    if found is None:
+        raise MissingContext(
+            "There is no run here: this was called outside of a flow or task.",
+            hint="Call it from inside of a function decorated with @flow or @task, while it runs.",
+        )
+    return found
+
+
+@contextmanager
+def entered(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    """Set a context variable for the body.
+
+    Unlike a token, what was there before can be put back from another context: generators that are closed late do that.
+    """
+    before = variable.get()
+    variable.set(value)
+    try:
+        yield
+    finally:
+        variable.set(before)
+
+
+@contextmanager
+def tags(*new_tags: str) -> Iterator[set[str]]:
+    """Tag every flow run and task run that is called in the body, besides the tags of an outer `tags`. Yields all of them."""
+    together = TAGS.get().union(new_tags)
+    with entered(TAGS, together):
+        yield set(together)
+
+
+def all_tags(own: Iterable[str]) -> list[str]:
+    """`own` and those of the surrounding `tags`, in order."""
+    around = TAGS.get()
+    return sorted(around.union(own)) if around else sorted(own)

@@ -1,0 +1,29 @@
+"""Names of runs from templates. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.errors import ConfigurationError, did_you_mean
+
+
+def from_template(template: str | Callable[[], str], parameters: Mapping[str, Any], option: str) -> str:
+    """The name that `template` makes: a function's answer, or a text with ``{parameter}`` filled in.
+
+    Raises ConfigurationError that names `option` (`flow_run_name`, `task_run_name`) if that does not work.
+    """
+    if callable(template):
+        name = template()
+        if not isinstance(name, str):
+            raise ConfigurationError(f"{option} is a function that returned {type(name).__name__}; it must return a str")
+        return name
+    try:
+        return template.format(**parameters)
+    except KeyError as error:
+        unknown = str(error.args[0])
+        known = ", ".join(parameters) or "there are none"
+        raise ConfigurationError(
+            f"{option} {template!r} names the parameter {unknown!r}, which does not exist.{did_you_mean(unknown, parameters)}",
+            hint=f"Parameters: {known}",
+        ) from None
+    except (IndexError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigurationError(f"{option} {template!r} cannot be filled in: {error}") from None

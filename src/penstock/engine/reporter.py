@@ -1,0 +1,305 @@
+"""Sends task runs, their states and log lines home in numbered batches, from a thread of its own.
+
+Callers only append; nothing here ever waits for the network on their behalf, except `flush`. One batch is on its way at a time.
+When the API is away, batches wait in the outbox and leave in order when it is back.
+"""
+
+import json
+import random
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from penstock.clock import monotonic
+from penstock.engine import wire
+from penstock.engine.outbox import Outbox
+from penstock.errors import APIError, NotAuthorized, NotFound, Unreachable
+
+#: Seconds that the first line of a batch waits for more of them.
+LINGER = 0.05
+#: Seconds without any report after which an empty batch says that the run is alive.
+HEARTBEAT = 10.0
+#: Most bytes of one batch, a little under the megabyte that the server takes.
+LARGEST_BATCH = 900_000
+#: So many waiting reports are sealed even while an older batch is on its way.
+SEAL_AT = 4_000
+#: Longest wait in seconds between two tries while the API is away.
+LONGEST_WAIT = 5.0
+
+#: Codes of 409 that say that this attempt is over.
+FENCED = frozenset({"attempt_superseded", "attempt_taken"})
+
+
+class Receipt(Protocol):
+    """What the server answers to a batch. See `penstock.model.reports.ReportReceipt`."""
+
+    sequence: int
+    cancel: bool
+
+
+class Reporter:
+    """Reports of one process on the flow run `flow_run_id` and what runs inside of it.
+
+    `send` sends one batch, given as JSON, and raises what the client raises. `on_cancel` is called, once, when the server says
+    that somebody wants the run to stop; `on_over` when it says that this process has no say any more, with its words.
+    `patience` is how many seconds an outage may last before the reports are given up.
+    """
+
+    def __init__(
+        self,
+        flow_run_id: UUID,
+        send: Callable[[bytes], Receipt],
+        folder: Path,
+        *,
+        on_cancel: Callable[[], None],
+        on_over: Callable[[str], None],
+        patience: float,
+    ) -> None:
+        self.flow_run_id = flow_run_id
+        self.stream = uuid4()
+        self.over = False
+        self.last_error: Exception | None = None
+        self._send = send
+        self._on_cancel = on_cancel
+        self._on_over = on_over
+        self._patience = patience
+        self._outbox = Outbox(folder / str(self.stream))
+        self._sequence = 0
+        self._task_runs: dict[str, wire.JSON] = {}
+        self._logs: list[wire.JSON] = []
+        self._taken = 0  # how many reports were ever taken
+        self._sealed = 0  # how many of them are in a batch
+        self._arrived = 0  # how many of them the server has
+        self._marks: list[tuple[int, int]] = []  # (batch number, how many reports are in it and those before)
+        self._batches = 0
+        self._delivered = 0
+        self._wanted = 0
+        self._stopping = False
+        self._cancel_told = False
+        self._sending = False
+        self._changed = threading.Condition(threading.Lock())
+        self._thread = threading.Thread(target=self._run, name="penstock-reporter", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def task_run(self, task_run_id: str, part: wire.JSON) -> None:
+        """Report a further part of a task run's story: keys of `penstock.model.reports.TaskRunReport`."""
+        with self._changed:
+            if self.over:
+                return
+            known = self._task_runs.get(task_run_id)
+            if known is None:
+                self._task_runs[task_run_id] = part
+            else:
+                wire.merge(known, part)
+            self._noted()
+
+    def log(self, line: wire.JSON) -> None:
+        with self._changed:
+            if self.over:
+                return
+            self._logs.append(line)
+            self._noted()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything reported so far has arrived. False if that took longer than `timeout`, or was given up."""
+        deadline = None if timeout is None else monotonic() + timeout
+        with self._changed:
+            target = self._taken
+            self._wanted = max(self._wanted, target)
+            self._changed.notify_all()
+            while self._arrived < target and not self.over:
+                left = None if deadline is None else deadline - monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._changed.wait(left)
+            return self._arrived >= target
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what is left, for at most `timeout` seconds; what has not arrived by then is left on disk and named."""
+        self.flush(timeout)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(min(timeout, 1.0))
+        with self._changed:
+            self._seal()
+            left = None if self.over else self._outbox.keep()
+        if left is not None:
+            print(f"penstock: reports that did not reach the server were left in {left}", file=sys.stderr)
+
+    def _noted(self) -> None:
+        self._taken += 1
+        waiting = self._taken - self._sealed
+        if waiting == 1:
+            self._changed.notify_all()
+        elif waiting >= SEAL_AT and self._sending:
+            self._seal()
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._await_work():
+            with self._changed:
+                if not len(self._outbox):
+                    self._seal(even_empty=True)
+                body = self._outbox.head()
+            if body is not None and not self._deliver(body):
+                return
+
+    def _await_work(self) -> bool:
+        """Wait until a batch is due. False: stop."""
+        with self._changed:
+            quiet_until = monotonic() + HEARTBEAT
+            while not len(self._outbox):
+                if self._stopping or self.over:
+                    return False
+                if self._wanted > self._sealed:
+                    break
+                left = quiet_until - monotonic()
+                if left <= 0:
+                    break
+                if self._taken > self._sealed:
+                    self._linger()
+                    break
+                self._changed.wait(left)
+            return not (self.over or self._stopping)
+
+    def _linger(self) -> None:
+        until = monotonic() + LINGER
+        while (left := until - monotonic()) > 0:
+            if self._wanted > self._sealed or self._stopping:
+                return
+            self._changed.wait(left)
+
+    def _seal(self, *, even_empty: bool = False) -> None:
+        """Turn what waits into batches. The lock is held."""
+        task_runs, logs = self._task_runs, self._logs
+        if not (task_runs or logs or even_empty):
+            return
+        self._task_runs, self._logs = {}, []
+        self._sealed = self._taken
+        for batch in batches(task_runs, logs, LARGEST_BATCH):
+            self._outbox.append(batch)
+            self._batches += 1
+        self._marks.append((self._batches, self._sealed))
+
+    def _deliver(self, body: bytes) -> bool:
+        """Send one batch until it is done with. False: there is no point in going on."""
+        away_since: float | None = None
+        tries = 0
+        self._sending = True
+        try:
+            while not self.over:
+                try:
+                    self._delivered_one(self._send(self._headed(body)))
+                    return True
+                except APIError as error:
+                    self.last_error = error
+                    if not _is_passing(error):
+                        if self._refused(error):
+                            return not self.over
+                        continue
+                    away_since = away_since or monotonic()
+                    tries += 1
+                    if monotonic() - away_since > self._patience:
+                        self._give_up(error)
+                if not self._pause(random.random() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
+                    return False
+            return False
+        finally:
+            self._sending = False
+
+    def _headed(self, body: bytes) -> bytes:
+        head: dict[str, Any] = {
+            "stream": str(self.stream),
+            "sequence": self._sequence + 1,
+            "flow_run_id": str(self.flow_run_id),
+        }
+        return json.dumps(head)[:-1].encode() + b"," + body + b"}"
+
+    def _delivered_one(self, receipt: Receipt) -> None:
+        with self._changed:
+            self._sequence += 1
+            self._passed()
+        if receipt.cancel and not self._cancel_told:
+            self._cancel_told = True
+            self._on_cancel()
+
+    def _passed(self) -> None:
+        """The batch at the head is done with. The lock is held."""
+        self._outbox.pop()
+        self._delivered += 1
+        while self._marks and self._marks[0][0] <= self._delivered:
+            self._arrived = self._marks.pop(0)[1]
+        self._changed.notify_all()
+
+    def _refused(self, error: APIError) -> bool:
+        """The server does not take the batch. True: it is done with; False: ask again."""
+        if error.code in FENCED or isinstance(error, NotFound):
+            with self._changed:
+                self.over = True
+                self._changed.notify_all()
+            self._on_over(error.message)
+            return True
+        if error.code == "report_gap":
+            # The server has lost earlier batches of this stream: all that can still be told is told in a new one.
+            self.stream, self._sequence = uuid4(), 0
+            return False
+        print(f"penstock: the server did not take a report: {error}", file=sys.stderr)
+        with self._changed:
+            self._passed()
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        with self._changed:
+            self.last_error = error
+            left = self._outbox.keep()
+            self.over = True
+            self._changed.notify_all()
+        print(f"penstock: no API for {self._patience:g} s; reports were left in {left}: {error}", file=sys.stderr)
+
+    def _pause(self, seconds: float) -> bool:
+        until = monotonic() + seconds
+        with self._changed:
+            while not self._stopping and (left := until - monotonic()) > 0:
+                self._changed.wait(left)
+            return not self._stopping
+
+
+def _is_passing(error: APIError) -> bool:
+    """Whether the error says nothing about the batch: nobody answered, or somebody who is not the server, or a wrong key."""
+    return isinstance(error, Unreachable | NotAuthorized) or error.code == "answer"
+
+
+def batches(task_runs: dict[str, wire.JSON], logs: list[wire.JSON], largest: int) -> list[bytes]:
+    """Bodies of batches, each at most `largest` bytes unless one report alone is more: everything but the head, as JSON."""
+    from pydantic_core import to_json
+
+    reports = [to_json({"task_run_id": key, **part}) for key, part in task_runs.items()]
+    lines = [to_json(line) for line in logs]
+    found: list[bytes] = []
+    runs_part: list[bytes] = []
+    logs_part: list[bytes] = []
+    size = 0
+
+    def close() -> None:
+        found.append(b'"task_runs":[' + b",".join(runs_part) + b'],"logs":[' + b",".join(logs_part) + b"]")
+
+    for part, pieces in ((runs_part, reports), (logs_part, lines)):
+        for piece in pieces:
+            if size and size + len(piece) > largest:
+                close()
+                runs_part.clear()
+                logs_part.clear()
+                size = 0
+            part.append(piece)
+            size += len(piece) + 1
+    if size or not found:
+        close()
+    return found

@@ -1,0 +1,164 @@
+"""One run's line to the server: asks and waits for answers as long as it takes, and carries the reports.
+
+A session belongs to the outermost flow run of this process; the subflow runs inside of it use it too.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+from penstock import settings
+from penstock.client.call import Call
+from penstock.client.sync import SyncClient, get_sync_client
+from penstock.clock import monotonic
+from penstock.engine import wire
+from penstock.engine.interruption import CancelRequested, Superseded, interrupt
+from penstock.engine.reporter import FENCED, Reporter
+from penstock.errors import APIError, Conflict, Unreachable
+from penstock.model.flow_runs import FlowRun
+from penstock.model.reports import ReportReceipt
+from penstock.model.states import OrchestrationResult, State, StateType
+
+T = TypeVar("T")
+
+#: Longest wait in seconds between two tries while the API is away.
+LONGEST_WAIT = 5.0
+#: Seconds that a run which was told to end has for telling so: platforms kill 10 s (Docker) or 30 s after they asked.
+LAST_WORDS = 8.0
+#: Seconds that a deployed run whose cancellation is known waits for the agent's signal before it ends by itself.
+CANCEL_PATIENCE = 60.0
+
+
+def _receipt() -> type[ReportReceipt]:
+    return ReportReceipt
+
+
+class Session:
+    """`attempt` is (id, token) when an agent started this process; then the agent ends it when it is cancelled.
+
+    A run without an attempt (``python flow.py``) has nobody to do that: `CancelRequested` is raised in `thread`, or, in
+    asynchronous code, where the next task would start.
+    """
+
+    def __init__(self, client: SyncClient, flow_run: FlowRun, *, attempt: tuple[UUID, str] | None = None) -> None:
+        self.client = client
+        self.flow_run_id = flow_run.id
+        self.attempt = attempt
+        self.thread = threading.get_ident()
+        self.cancel_requested = False
+        #: whether this process was told to end
+        self.terminated = False
+        #: whether `thread` runs synchronous user code now, in which an exception may be raised from outside
+        self.interruptible = False
+        self.superseded: str | None = None
+        self.loss_seconds = float(settings.get("PENSTOCK_API_LOSS_SECONDS"))
+        self.logs_to_api = bool(settings.get("PENSTOCK_LOGGING_TO_API"))
+        self._cancelling: bool | None = None
+        self._asking = threading.Lock()
+        self._stop = threading.Event()
+        self._messenger = get_sync_client(client.api_url, None, attempt, max_retries=0)
+        self.reporter = Reporter(
+            flow_run.id,
+            self._send_batch,
+            settings.home() / "spool",
+            on_cancel=self._cancel,
+            on_over=self._supersede,
+            patience=self.loss_seconds,
+        )
+        self.reporter.start()
+
+    @property
+    def deployed(self) -> bool:
+        return self.attempt is not None
+
+    def ask(self, call: Call[T]) -> T:
+        """The answer to `call`, however long the API is away, up to PENSTOCK_API_LOSS_SECONDS.
+
+        Raises Superseded when the server says that this attempt is over, and what `client.send` raises otherwise.
+        """
+        since: float | None = None
+        wait = 0.1
+        while True:
+            try:
+                return self.client.send(call)
+            except Conflict as error:
+                if error.code in FENCED:
+                    self.superseded = error.message
+                    raise Superseded(error.message) from error
+                raise
+            except Unreachable as error:
+                if since is None:
+                    since = monotonic()
+                    print(f"penstock: {error} The run goes on asking.", file=sys.stderr)
+                if monotonic() - since > self.loss_seconds:
+                    raise
+            time.sleep(wait)
+            wait = min(LONGEST_WAIT, wait * 2)
+
+    def propose(self, flow_run_id: UUID, state: State) -> OrchestrationResult:
+        """Put a state of a flow run to the server. An answer that was lost is asked for again."""
+        from penstock.client import flow_runs
+
+        return self.ask(flow_runs.set_flow_run_state(flow_run_id, wire.proposal(state)))
+
+    def check(self) -> None:
+        """Called before anything new starts. Raises CancelRequested or Superseded if the run is to stop."""
+        if self.superseded is not None:
+            raise Superseded(self.superseded)
+        if self.cancel_requested:
+            if self.deployed:
+                # The agent stops the job; until its signal comes, nothing new starts.
+                self._stop.wait(CANCEL_PATIENCE)
+            raise CancelRequested("somebody asked for the run to be cancelled")
+
+    def is_being_cancelled(self) -> bool:
+        """Whether the server has the run as Cancelling or Cancelled. Asked once, and not for long; unknown counts as no."""
+        with self._asking:
+            if self._cancelling is None:
+                self._cancelling = self.cancel_requested or self._ask_whether_cancelled()
+            return self._cancelling
+
+    def last_words(self, say: Callable[[float], Any]) -> None:
+        """Call `say` with a deadline (monotonic): what a process that must end at once still tells, if it can."""
+        try:
+            say(monotonic() + LAST_WORDS)
+        except APIError as error:
+            print(f"penstock: the end of the run could not be told: {error}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Send what is left, for a few seconds at most, and close the connections."""
+        self.reporter.close()
+        self._messenger.close()
+        self.client.close()
+
+    def _send_batch(self, body: bytes) -> ReportReceipt:
+        return self._messenger.send(Call("POST", "/reports", _receipt, body=body))
+
+    def _ask_whether_cancelled(self) -> bool:
+        from penstock.client import flow_runs
+
+        try:
+            found = self.client.send(flow_runs.read_flow_run(self.flow_run_id), deadline=monotonic() + LAST_WORDS / 2)
+        except APIError:
+            return False
+        return found.state_type in {StateType.CANCELLING, StateType.CANCELLED}
+
+    def _cancel(self) -> None:
+        self.cancel_requested = True
+        if not self.deployed and self.interruptible:
+            interrupt(self.thread, CancelRequested)
+
+    def _supersede(self, message: str) -> None:
+        self.superseded = message
+        if self.deployed:
+            # The job's own handler turns this into an exception in the main thread, wherever that waits.
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self.interruptible:
+            interrupt(self.thread, Superseded)
+
+

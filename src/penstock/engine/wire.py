@@ -1,0 +1,120 @@
+"""What the engine reports, as plain data in the shape of `penstock.model.reports`. Pure.
+
+Thousands of task runs a second pass through here, so these are dictionaries ready to be written as JSON, not models; a test
+holds each of them against its model.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from penstock.model.states import State, StateCreate, StateDetails, StateType
+
+JSON = dict[str, Any]
+
+#: In place of a result, which stays in the process that made it.
+UNPERSISTED: JSON = {"type": "unpersisted"}
+#: Longest message of a state and of a log line, in characters: well below the size of one batch.
+LONGEST_STATE_MESSAGE = 20_000
+LONGEST_LOG_MESSAGE = 200_000
+
+
+def shorten(text: str, longest: int) -> str:
+    """`text`, its middle cut out and marked if it has more than `longest` characters."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def plain(text: str) -> str:
+    """`text` without what JSON in UTF-8 and a database cannot hold: lone surrogates and NUL."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+
+
+def state(
+    state_id: str,
+    kind: StateType,
+    timestamp: datetime,
+    *,
+    name: str | None = None,
+    message: str | None = None,
+    details: JSON | None = None,
+) -> JSON:
+    """A state of a task run that the engine decided itself."""
+    found: JSON = {"id": state_id, "type": kind.value, "timestamp": timestamp.isoformat()}
+    if name is not None:
+        found["name"] = name
+    if message is not None:
+        found["message"] = shorten(plain(message), LONGEST_STATE_MESSAGE)
+    if details:
+        found["state_details"] = details
+    return found
+
+
+def final_state(final: State, timestamp: datetime) -> JSON:
+    """`final`, which may hold a result or an exception, without them."""
+    found = state(
+        str(final.id),
+        final.type,
+        timestamp,
+        name=final.name,
+        message=final.message,
+        details=final.state_details.model_dump(mode="json", exclude_defaults=True),
+    )
+    if final.type is StateType.COMPLETED:
+        found["data"] = UNPERSISTED
+    return found
+
+
+def proposal(proposed: State) -> StateCreate:
+    """`proposed` as it is put to the server: with its id, so that asking twice is asking once, and without its data."""
+    details = proposed.state_details.model_copy(update={"transition_id": proposed.id})
+    return StateCreate(
+        id=proposed.id,
+        type=proposed.type,
+        name=proposed.name,
+        message=None if proposed.message is None else shorten(plain(proposed.message), LONGEST_STATE_MESSAGE),
+        timestamp=proposed.timestamp,
+        state_details=details,
+        data=UNPERSISTED if proposed.type is StateType.COMPLETED else None,
+    )
+
+
+def log_line(
+    name: str, level: int, message: str, timestamp: datetime, flow_run_id: str | None, task_run_id: str | None
+) -> JSON:
+    line: JSON = {
+        "name": name,
+        "level": level,
+        "message": shorten(plain(message), LONGEST_LOG_MESSAGE),
+        "timestamp": timestamp.isoformat(),
+        "flow_run_id": flow_run_id,
+    }
+    if task_run_id is not None:
+        line["task_run_id"] = task_run_id
+    return line
+
+
+def scheduled_details(scheduled_time: datetime) -> JSON:
+    return {"scheduled_time": scheduled_time.isoformat()}
+
+
+def details_of(reason: StateDetails) -> JSON:
+    return reason.model_dump(mode="json", exclude_defaults=True)
+
+
+def task_input(task_run_id: UUID) -> JSON:
+    """One argument that came from another task run."""
+    return {"input_type": "task_run", "id": str(task_run_id)}
+
+
+def merge(into: JSON, part: JSON) -> None:
+    """Add a later `part` of a task run's story to `into`: states are appended, all else is replaced."""
+    states = part.get("states")
+    earlier = into.get("states")
+    into.update(part)
+    if states is not None and earlier is not None:
+        into["states"] = earlier + states
