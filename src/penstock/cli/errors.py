@@ -84,7 +84,9 @@ def _usage_problem(error: "object") -> Problem:
     if isinstance(error, click.NoSuchOption):
         message = f"There is no option {error.option_name}."
         if error.ctx is not None:
-            flags = [flag for parameter in error.ctx.command.params for flag in parameter.opts + parameter.secondary_opts]
+            flags = [
+                flag for parameter in error.ctx.command.params for flag in parameter.opts + parameter.secondary_opts
+            ]
             known = [flag for flag in flags if flag.startswith("-")]
             close = errors.nearest(error.option_name, known)
             hint = f"Did you mean {close}?" if close else None

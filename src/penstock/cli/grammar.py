@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from penstock.cli.errors import UsageProblem
-from penstock.cli.session import FORMATS, Session, current
+from penstock.cli.session import FORMATS, current
 from penstock.errors import nearest
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": None}
@@ -96,9 +96,10 @@ class Command(click.Command):
         self.params.extend(talk_options(taken))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own, common = [], []
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None:
                 (own if parameter in self.own else common).append(record)
         for title, records in (("Options", own), ("Options of every command", common)):
@@ -111,6 +112,7 @@ class Group(click.Group):
     """A noun with its verbs. An unknown verb is answered with the nearest one."""
 
     command_class = Command
+    group_class = type
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         attributes.setdefault("context_settings", CONTEXT)
@@ -142,10 +144,6 @@ class Group(click.Group):
             )
         return super().resolve_command(ctx, args)
 
-    def group(self, *args: Any, **attributes: Any) -> Any:
-        attributes.setdefault("cls", Group)
-        return super().group(*args, **attributes)
-
 
 def group(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Group]:
     """Decorator: a noun."""
@@ -155,8 +153,3 @@ def group(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Group]
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Command]:
     """Decorator: a verb without a noun."""
     return click.command(name, cls=Command, **attributes)
-
-
-def root_session(ctx: click.Context) -> Session:
-    """The session, made at the root so that every command below shares it."""
-    return ctx.ensure_object(Session)

@@ -123,7 +123,9 @@ def _check_fields(wanted: Sequence[str], rows: Sequence[Row], columns: Sequence[
     for path in wanted:
         head = path.split(".")[0]
         if rows and path not in known and head not in known:
-            raise UsageProblem(f"There is no field {path!r}.{did_you_mean(path, known)}", hint=f"Fields: {', '.join(sorted(known))}.")
+            raise UsageProblem(
+                f"There is no field {path!r}.{did_you_mean(path, known)}", hint=f"Fields: {', '.join(sorted(known))}."
+            )
 
 
 def _cell(column: Column, row: Row) -> str:

@@ -26,7 +26,7 @@ class Session:
         return self.output or "table"
 
     def coloured(self, stream: TextIO) -> bool:
-        """Whether to write colours to `stream`: --color, then NO_COLOR, FORCE_COLOR and TERM, then whether it is a terminal."""
+        """Whether to write colours to `stream`: --color, then NO_COLOR, FORCE_COLOR and TERM, then the terminal."""
         if self.color != "auto":
             return self.color == "always"
         if os.environ.get("NO_COLOR"):

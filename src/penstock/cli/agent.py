@@ -1,0 +1,112 @@
+"""`penstock agent`: start one, see which there are."""
+
+import os
+
+import click
+
+from penstock.cli import output, processes, times
+from penstock.cli.connection import connect
+from penstock.cli.errors import UsageProblem
+from penstock.cli.grammar import group
+from penstock.cli.output import Column
+from penstock.cli.session import current
+
+_COLUMNS = [
+    Column("NAME", "name"),
+    Column("ONLINE", "online"),
+    Column("POOL", "work_pool"),
+    Column("QUEUES", "work_queues"),
+    Column("PREFIXES", "work_queue_prefixes", wide=True),
+    Column("RUNS", "open_attempts"),
+    Column("LIMIT", "limit"),
+    Column("LAST SEEN", "last_polled", show=times.ago),
+    Column("HOST", "host", wide=True),
+    Column("VERSION", "version", wide=True),
+    Column("ID", "id", wide=True),
+]
+
+
+@group("agent")
+def command() -> None:
+    """Start and list agents."""
+
+
+@command.command("start", data=False)
+@click.argument("work_queue", required=False)
+@click.option(
+    "-q",
+    "--work-queue",
+    "queues",
+    multiple=True,
+    metavar="QUEUE",
+    help="Take runs from this queue; repeat it for more.",
+)
+@click.option(
+    "-m", "--match", "prefixes", multiple=True, metavar="PREFIX", help="Take runs from all queues whose names begin so."
+)
+@click.option(
+    "-p", "--pool", metavar="POOL", help="Work pool that the queues belong to; without -q and -m all its queues."
+)
+@click.option("-l", "--limit", type=click.IntRange(min=1), help="Most runs that may be live at once.")
+@click.option("--run-once/--no-run-once", default=False, help="Take what is due now, wait for its end, leave.")
+@click.option("--prefetch-seconds", type=click.FloatRange(min=0), help="How long before its time a run may be taken.")
+@click.option("--api", "api_url", metavar="URL", help="The server's API, instead of PENSTOCK_API_URL.")
+@click.option("--name", metavar="NAME", help="The agent's name; by default this host's.")
+@click.option(
+    "--health-port", type=click.IntRange(1, 65535), help="Serve /live, /ready and /metrics on this local port."
+)
+@click.option(
+    "--hide-welcome", is_flag=True, expose_value=False, help="Accepted for old scripts; there is no banner to hide."
+)
+def start(
+    work_queue: str | None,
+    queues: tuple[str, ...],
+    prefixes: tuple[str, ...],
+    pool: str | None,
+    limit: int | None,
+    run_once: bool,
+    prefetch_seconds: float | None,
+    api_url: str | None,
+    name: str | None,
+    health_port: int | None,
+) -> None:
+    """Start an agent and stay with it until Ctrl-C.
+
+    WORK_QUEUE is the old way to say -q WORK_QUEUE.
+    """
+    session = current()
+    if work_queue is not None:
+        session.warn(f"The queue as an argument is deprecated; write: penstock agent start -q {work_queue}")
+        queues = (*queues, work_queue)
+    if not queues and not prefixes and not pool:
+        raise UsageProblem(
+            "An agent needs to know where to take runs from.",
+            hint="-q QUEUE, -m PREFIX or -p POOL; `penstock agent start -q default` is a good start.",
+        )
+    arguments = [word for queue in queues for word in ("-q", queue)]
+    arguments += [word for prefix in prefixes for word in ("-m", prefix)]
+    options = {
+        "-p": pool,
+        "-l": limit,
+        "--prefetch-seconds": prefetch_seconds,
+        "--name": name,
+        "--health-port": health_port,
+    }
+    arguments += [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
+    if run_once:
+        arguments.append("--run-once")
+    environ = dict(os.environ)
+    if api_url:
+        environ["PENSTOCK_API_URL"] = api_url
+    processes.become("penstock.agent", arguments, environ)
+
+
+@command.command("ls")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Most agents to show.")
+def ls(limit: int) -> None:
+    """List the agents that the server knows, those seen last first."""
+    from penstock.client import agents
+
+    with connect() as connection:
+        rows = connection.rows(agents.read_agents(limit=limit, offset=0))
+    output.emit(current(), rows, _COLUMNS, lambda row: str(row["name"]))

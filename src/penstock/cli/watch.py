@@ -1,0 +1,143 @@
+"""Following a run: its states and log lines as they come, an explanation while it waits, and how it ended."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from penstock.cli import exit_codes, log_lines, output, states, times
+from penstock.cli.connection import Connection
+from penstock.cli.errors import TimedOut
+from penstock.cli.flow_run_attempts import attempt_lines, attempt_rows
+from penstock.cli.session import Session
+from penstock.errors import PenstockError
+
+#: Seconds between two looks, and how long a run may wait before it is told why.
+_INTERVAL, _PATIENCE = 0.4, 3.0
+
+
+class Watch:
+    """One run that is followed. Log lines go to stdout, states and explanations to stderr; as JSON all to stdout."""
+
+    def __init__(self, connection: Connection, session: Session, run: dict[str, Any]) -> None:
+        self._connection = connection
+        self._session = session
+        self.run = run
+        self._tail = log_lines.Tail(connection, run["id"])
+        self._seen_states: set[str] = set()
+        self._explained: str | None = None
+        self._waiting_since = time.monotonic()
+
+    def look(self) -> bool:
+        """Print what is new. Returns whether the run is over and everything about it was printed."""
+        from penstock.client import flow_runs
+
+        self.run = self._connection.row(flow_runs.read_flow_run(self.run["id"]))
+        news: list[tuple[datetime, Callable[[], None]]] = []
+        for state in self._connection.rows(flow_runs.read_flow_run_states(self.run["id"])):
+            if state["id"] not in self._seen_states:
+                self._seen_states.add(state["id"])
+                news.append((_moment(state["timestamp"]), lambda state=state: self._print_state(state)))  # type: ignore[misc]
+        for row in self._tail.new():
+            news.append((_moment(row["timestamp"]), lambda row=row: self._print_log(row)))  # type: ignore[misc]
+        for _, tell in sorted(news, key=lambda item: item[0]):
+            tell()
+        sys.stdout.flush()
+        if news:
+            self._waiting_since = time.monotonic()
+        over = self.run["state_type"] in states.FINAL
+        if not over and self.run["state_type"] in {"SCHEDULED", "PENDING", "CANCELLING"}:
+            self._explain()
+        return over and not news
+
+    def _print_state(self, state: dict[str, Any]) -> None:
+        if self._session.format in {"json", "jsonl"}:
+            output.write(json.dumps({"kind": "state", **state}) + "\n")
+            return
+        message = f": {output.text_of(state['message'])}" if state.get("message") else ""
+        self._session.say(f"{times.clock_time(state['timestamp'])} | {state['name']}{message}")
+
+    def _print_log(self, row: dict[str, Any]) -> None:
+        if self._session.format in {"json", "jsonl"}:
+            output.write(json.dumps({"kind": "log", **row}) + "\n")
+        else:
+            output.write(log_lines.line(self._session, row) + "\n")
+
+    def _explain(self) -> None:
+        if time.monotonic() - self._waiting_since < _PATIENCE or self._session.quiet:
+            return
+        from penstock.client import flow_runs
+
+        try:
+            explanation = self._connection.row(flow_runs.explain_flow_run(self.run["id"]))["explanation"]
+        except PenstockError:
+            return  # an explanation is a courtesy; the run is followed without it
+        if explanation != self._explained:
+            self._explained = explanation
+            self._session.say(f"{' ' * 12} | {explanation}")
+
+    def conclude(self) -> int:
+        """Tell how the run ended, and for a bad end why; the exit code that says the same."""
+        kind = str(self.run["state_type"])
+        if self._session.format in {"json", "jsonl"}:
+            output.write(json.dumps({"kind": "run", **self.run}) + "\n")
+        else:
+            took = times.span(self.run.get("total_run_time"))
+            self._session.say(f"{self.run['name']} is {self.run['state_name']} after {took}.")
+            if kind in {"FAILED", "CRASHED"}:
+                self._tell_why()
+        return exit_codes.OF_STATE.get(kind, exit_codes.FAILURE)
+
+    def _tell_why(self) -> None:
+        attempts = attempt_rows(self._connection, self.run["id"])
+        details = (self.run.get("state") or {}).get("state_details") or {}
+        if attempts:
+            self._session.say("\n".join(attempt_lines(attempts[-1])))
+        elif details.get("hint"):
+            self._session.say(f"hint: {details['hint']}")
+
+
+def watch_run(
+    connection: Connection,
+    session: Session,
+    run: dict[str, Any],
+    *,
+    timeout: float | None = None,
+    interval: float = _INTERVAL,
+    detach: bool = True,
+    alive: Callable[[], None] | None = None,
+) -> int:
+    """Follow `run` to its end and return the exit code that tells how it ended: 0, 10, 11 or 12.
+
+    Ctrl-C leaves the run alone, says how to come back and how to cancel, and gives 130; with `detach` False it is left
+    to the caller. `alive` is called at each look and may raise. Raises TimedOut after `timeout` seconds.
+    """
+    watch = Watch(connection, session, run)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    try:
+        while not watch.look():
+            if watch.run["state_type"] not in states.FINAL:
+                if alive is not None:
+                    alive()
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimedOut(
+                        f"{run['name']} is still {watch.run['state_name']}; it goes on.",
+                        hint=f"Watch it again with `penstock flow-run watch {run['id']}`.",
+                    )
+                time.sleep(interval)
+    except KeyboardInterrupt:
+        if not detach:
+            raise
+        session.say(
+            f"\nStopped watching; {run['name']} goes on.\n"
+            f"  watch it again:  penstock flow-run watch {run['id']}\n"
+            f"  cancel it:       penstock flow-run cancel {run['id']}"
+        )
+        return exit_codes.INTERRUPTED
+    return watch.conclude()
+
+
+def _moment(text: object) -> datetime:
+    return datetime.fromisoformat(str(text))

@@ -1,0 +1,240 @@
+"""`penstock work-queue`: the queues that runs wait in until an agent takes them."""
+
+from typing import Any
+
+import click
+
+from penstock.cli import output, references, times
+from penstock.cli.connection import Connection, connect
+from penstock.cli.errors import UsageProblem
+from penstock.cli.grammar import group
+from penstock.cli.output import Column
+from penstock.cli.session import current
+from penstock.errors import NotFound, did_you_mean
+
+_COLUMNS = [
+    Column("NAME", "name"),
+    Column("POOL", "work_pool_name"),
+    Column("PRIORITY", "priority"),
+    Column("LIMIT", "concurrency_limit"),
+    Column("PAUSED", "is_paused"),
+    Column("STATUS", "status"),
+    Column("LAST POLLED", "last_polled", show=times.ago),
+    Column("DESCRIPTION", "description", wide=True),
+    Column("ID", "id", wide=True),
+]
+_RUN_COLUMNS = [
+    Column("DUE", "next_scheduled_start_time"),
+    Column("IN", "next_scheduled_start_time", show=times.ago),
+    Column("NAME", "name"),
+    Column("STATE", "state_name"),
+    Column("ID", "id"),
+    Column("DEPLOYMENT", "deployment_id", wide=True),
+]
+
+_POOL = click.option("-p", "--pool", metavar="POOL", help="Work pool of the queue; by default that of agents.")
+
+
+def _name(row: output.Row) -> str:
+    return str(row["name"])
+
+
+def find(connection: Connection, reference: str, pool: str | None) -> dict[str, Any]:
+    """The queue that `reference` (its name or id) names. Raises NotFound with the nearest name."""
+    from penstock.client import work_queues
+
+    identifier = references.as_uuid(reference)
+    if identifier is not None:
+        return connection.row(work_queues.read_work_queue(identifier))
+    try:
+        return connection.row(work_queues.read_work_queue_by_name(reference, pool))
+    except NotFound as error:
+        if "pool" in error.message.lower() and pool is not None and "queue" not in error.message.lower():
+            raise
+        known = [row["name"] for row in connection.rows(work_queues.read_work_queues(work_pool=pool, limit=200))]
+        where = f" in the pool {pool!r}" if pool else ""
+        raise NotFound(
+            f"There is no work queue {reference!r}{where}.{did_you_mean(reference, known)}",
+            hint="See `penstock work-queue ls`.",
+        ) from None
+
+
+def _change(connection: Connection, row: dict[str, Any], **values: Any) -> dict[str, Any]:
+    from penstock.client import work_queues
+    from penstock.model.work_queues import WorkQueueUpdate
+
+    connection.send(work_queues.update_work_queue(row["id"], WorkQueueUpdate(**values)))
+    return {**row, **values}
+
+
+@group("work-queue")
+def command() -> None:
+    """Manage work queues."""
+
+
+@command.command("create")
+@click.argument("name")
+@click.option("-l", "--limit", type=click.IntRange(min=0), help="Most runs of the queue that may be live at once.")
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Refused: queues are chosen by deployments, not by tags."
+)
+@_POOL
+@click.option("--priority", type=click.IntRange(min=1), help="Queues with a lower number are served first.")
+def create(name: str, limit: int | None, tags: tuple[str, ...], pool: str | None, priority: int | None) -> None:
+    """Create a work queue."""
+    from penstock.client import work_queues
+    from penstock.model.work_queues import WorkQueueCreate
+
+    if tags:
+        raise UsageProblem(
+            "Work queues do not collect runs by tags.",
+            hint=f"Name the queue in the deployment: penstock deployment build … -q {name}",
+        )
+    try:
+        request = WorkQueueCreate(name=name, concurrency_limit=limit, priority=priority)
+    except ValueError as error:
+        raise UsageProblem(_first_line(error)) from None
+    with connect() as connection:
+        row = connection.row(work_queues.create_work_queue(request, pool))
+    where = f" in the pool {pool!r}" if pool else ""
+    message = f"Created the work queue {name!r}{where}. Serve it with `penstock agent start -q {name}`."
+    output.done(current(), message, row, _COLUMNS, _name)
+
+
+def _first_line(error: ValueError) -> str:
+    """A validation error as one line; pydantic puts its own word before the message of ours."""
+    details = getattr(error, "errors", None)
+    text = str(details()[0]["msg"]) if details else str(error)
+    return text.removeprefix("Value error, ")
+
+
+@command.command("ls")
+@click.option("-v", "--verbose", "wide", is_flag=True, help="The same as -o wide.")
+@click.option("-m", "--match", metavar="PREFIX", help="Only queues whose names begin so.")
+@click.option("-p", "--pool", metavar="POOL", help="Only queues of this work pool.")
+def ls(wide: bool, match: str | None, pool: str | None) -> None:
+    """List work queues."""
+    from penstock.client import work_queues
+
+    session = current()
+    if wide and session.output is None:
+        session.output = "wide"
+    wanted = {"name": {"startswith_": [match]}} if match else None
+    with connect() as connection:
+        rows = connection.rows(work_queues.read_work_queues(work_queue_filter=wanted, work_pool=pool, limit=200))
+    rows.sort(key=lambda row: (row.get("work_pool_name") or "", row.get("priority") or 0, row["name"]))
+    output.emit(session, rows, _COLUMNS, _name)
+
+
+@command.command("inspect")
+@click.argument("name")
+@_POOL
+def inspect(name: str, pool: str | None) -> None:
+    """Show a work queue and whether it is healthy."""
+    from penstock.client import work_queues
+
+    with connect() as connection:
+        row = find(connection, name, pool)
+        status = connection.row(work_queues.read_work_queue_status(row["id"]))
+    row["healthy"] = status.get("healthy")
+    row["late_runs_count"] = status.get("late_runs_count")
+    columns = [*_COLUMNS, Column("HEALTHY", "healthy"), Column("LATE RUNS", "late_runs_count")]
+    columns = [Column(column.title, column.field, show=column.show) for column in columns]
+    output.emit_one(current(), row, columns, _name)
+
+
+@command.command("set-concurrency-limit")
+@click.argument("name")
+@click.argument("limit", type=click.IntRange(min=0))
+@_POOL
+def set_concurrency_limit(name: str, limit: int, pool: str | None) -> None:
+    """Limit how many runs of a queue may be live at once."""
+    with connect() as connection:
+        row = _change(connection, find(connection, name, pool), concurrency_limit=limit)
+    output.done(current(), f"At most {limit} runs of {row['name']!r} may be live at once.", row, _COLUMNS, _name)
+
+
+@command.command("clear-concurrency-limit")
+@click.argument("name")
+@_POOL
+def clear_concurrency_limit(name: str, pool: str | None) -> None:
+    """Remove a queue's concurrency limit."""
+    with connect() as connection:
+        row = _change(connection, find(connection, name, pool), concurrency_limit=None)
+    output.done(current(), f"{row['name']!r} has no concurrency limit.", row, _COLUMNS, _name)
+
+
+@command.command("pause")
+@click.argument("name")
+@_POOL
+def pause(name: str, pool: str | None) -> None:
+    """Pause a queue: its runs wait, those that run go on."""
+    with connect() as connection:
+        row = _change(connection, find(connection, name, pool), is_paused=True)
+    output.done(current(), f"{row['name']!r} is paused.", row, _COLUMNS, _name)
+
+
+@command.command("resume")
+@click.argument("name")
+@_POOL
+def resume(name: str, pool: str | None) -> None:
+    """Let a paused queue go on."""
+    with connect() as connection:
+        row = _change(connection, find(connection, name, pool), is_paused=False)
+    output.done(current(), f"{row['name']!r} goes on.", row, _COLUMNS, _name)
+
+
+def upcoming(connection: Connection, hours: float | None, **filters: Any) -> list[dict[str, Any]]:
+    """Scheduled runs that fit `filters`, the earliest first; with `hours` only those due within that time."""
+    from datetime import timedelta
+
+    from penstock import clock
+    from penstock.client import flow_runs
+
+    run_filter: dict[str, Any] = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+    if hours is not None:
+        run_filter["next_scheduled_start_time"] = {"before_": (clock.now() + timedelta(hours=hours)).isoformat()}
+    return connection.rows(
+        flow_runs.read_flow_runs(flow_run_filter=run_filter, sort="NEXT_SCHEDULED_START_TIME_ASC", limit=200, **filters)
+    )
+
+
+def show_runs(rows: list[dict[str, Any]]) -> None:
+    """Print scheduled runs with their times."""
+    output.emit(current(), rows, _RUN_COLUMNS, lambda row: str(row["id"]))
+
+
+@command.command("preview")
+@click.argument("name")
+@click.option("-h", "--hours", type=click.FloatRange(min=0), help="Only runs due within so many hours.")
+@_POOL
+def preview(name: str, hours: float | None, pool: str | None) -> None:
+    """List the runs that wait in a queue."""
+    with connect() as connection:
+        row = find(connection, name, pool)
+        rows = upcoming(connection, hours, work_queue_filter={"id": {"any_": [row["id"]]}})
+    show_runs(rows)
+
+
+@command.command("read-runs")
+@click.argument("name")
+@_POOL
+def read_runs(name: str, pool: str | None) -> None:
+    """List the runs of a queue that are due now."""
+    with connect() as connection:
+        row = find(connection, name, pool)
+        rows = upcoming(connection, 0, work_queue_filter={"id": {"any_": [row["id"]]}})
+    show_runs(rows)
+
+
+@command.command("delete")
+@click.argument("name")
+@_POOL
+def delete(name: str, pool: str | None) -> None:
+    """Delete a work queue."""
+    from penstock.client import work_queues
+
+    with connect() as connection:
+        row = find(connection, name, pool)
+        connection.send(work_queues.delete_work_queue(row["id"]))
+    output.done(current(), f"Deleted the work queue {row['name']!r}.", row, _COLUMNS, _name)
