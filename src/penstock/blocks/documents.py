@@ -97,10 +97,10 @@ def _resolve_name(block: type[B], name: str) -> tuple[type[B], str, str]:
 
 
 def _not_found(client: "SyncClient", slug: str, name: str) -> NotFound:
-    from penstock.client import block_documents
+    from penstock.client import block_types
 
     try:
-        names = [document.name or "" for document in client.send(block_documents.read_block_documents_by_type(slug))]
+        names = [document.name or "" for document in client.send(block_types.read_block_documents_by_type(slug))]
     except NotFound:
         return NotFound(f"There is no {slug} block named {name!r}: none was ever saved.", status=404)
     return NotFound(f"There is no {slug} block named {name!r}.{did_you_mean(name, names)}", status=404)

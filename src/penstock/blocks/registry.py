@@ -44,9 +44,9 @@ def known_slugs() -> list[str]:
     return sorted({*_defined, *_own(), *_installed()})
 
 
-def installed_blocks() -> dict[str, BlockClass]:
-    """Every block class that an installed package announces, by slug."""
-    return {slug: entry_point.load() for slug, entry_point in sorted(_installed().items())}
+def own_blocks() -> list[BlockClass]:
+    """The block classes that come with Penstock, by slug."""
+    return [entry_point.load() for _, entry_point in sorted(_own().items())]
 
 
 @functools.cache

@@ -1,6 +1,5 @@
 """A block class as a JSON schema in the shape of the wire: `definitions`, no null types, `enum` for one value too."""
 
-import functools
 import types
 import typing
 from collections.abc import Iterator
@@ -11,9 +10,8 @@ from penstock.model import block_fields
 from penstock.model.base import JSONObject
 
 
-@functools.cache
 def block_schema(block: BlockClass) -> JSONObject:
-    """The `fields` of the block's schema on the server. Not to be changed by the caller."""
+    """The `fields` of the block's schema on the server."""
     raw = block.model_json_schema(ref_template="#/definitions/{model}")
     definitions = {name: _plain(schema) for name, schema in raw.pop("$defs", {}).items()}
     fields: JSONObject = _plain(raw)

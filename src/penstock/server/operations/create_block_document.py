@@ -1,0 +1,108 @@
+import re
+from collections.abc import Iterable
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.errors import Conflict, Invalid, NotFound, did_you_mean
+from penstock.model import block_fields
+from penstock.model.base import JSONObject, new_id
+from penstock.model.block_documents import BlockDocument, BlockDocumentCreate
+from penstock.server.database import tables as t
+from penstock.server.database.connection import Transaction
+from penstock.server.database.inserts import insert_if_absent
+from penstock.server.operations.block_document_rows import close_data, fetch_documents
+from penstock.server.operations.read_block_documents import read_block_document
+from penstock.server.rules import block_references, block_secrets
+
+
+def create_block_document(tx: Transaction, asked: BlockDocumentCreate, include_secrets: bool = False) -> BlockDocument:
+    """Save a document, its secrets sealed. The answer shows masks unless secrets are asked for.
+
+    Raises Conflict if the name is taken, Invalid for a field that the schema does not have or a mask for a secret.
+    """
+    fields = read_fields(tx, asked.block_schema_id, asked.block_type_id)
+    secret_fields = block_fields.secret_fields(fields)
+    refuse_unknown_fields(asked.data, fields)
+    data = block_secrets.keep_masked(asked.data, {}, secret_fields)
+    document_id = new_id()
+    anonymous = asked.is_anonymous or asked.name is None
+    name = f"anonymous-{document_id}" if asked.name is None else check_document_name(asked.name)
+    values = {
+        "id": document_id,
+        "created": tx.now,
+        "updated": tx.now,
+        "block_type_id": asked.block_type_id,
+        "block_schema_id": asked.block_schema_id,
+        "name": name,
+        "is_anonymous": anonymous,
+        **close_data(data, secret_fields),
+    }
+    if not insert_if_absent(tx, t.block_document, values):
+        slug = tx.execute(sa.select(t.block_type.c.slug).where(t.block_type.c.id == asked.block_type_id)).scalar_one()
+        raise Conflict(
+            f"A block {slug}/{name} exists already.",
+            code="block_exists",
+            hint="Choose another name, or update the one that exists.",
+        )
+    write_references(tx, document_id, data)
+    return read_block_document(tx, document_id, include_secrets)
+
+
+def check_document_name(name: str) -> str:
+    """Raises Invalid unless `name` can stand in ``slug/name`` anywhere."""
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        raise Invalid(
+            f"name: {name!r} cannot name a block.",
+            hint="Use lowercase letters, digits and dashes.",
+            code="invalid_name",
+        )
+    return name
+
+
+def read_fields(tx: Transaction, schema_id: UUID, type_id: UUID) -> JSONObject:
+    """The JSON schema `schema_id`, which must be one of block type `type_id`. Raises NotFound or Invalid."""
+    row = tx.execute(
+        sa.select(t.block_schema.c.fields, t.block_schema.c.block_type_id).where(t.block_schema.c.id == schema_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"Block schema not found: {schema_id}")
+    if row.block_type_id != type_id:
+        raise Invalid(f"block_schema_id: {schema_id} is a schema of another block type than {type_id}.")
+    fields: JSONObject = row.fields
+    return fields
+
+
+def refuse_unknown_fields(data: JSONObject, fields: JSONObject) -> None:
+    """Raises Invalid for a field that a schema with closed fields does not have."""
+    properties = fields.get("properties") or {}
+    if not properties or fields.get("additionalProperties"):
+        return
+    for name in data:
+        if name not in properties:
+            title = fields.get("title", "The block")
+            raise Invalid(
+                f"data.{name}: {title} has no such field.{did_you_mean(name, properties)}", code="unknown_field"
+            )
+
+
+def write_references(tx: Transaction, document_id: UUID, data: JSONObject) -> None:
+    """Note whom the document refers to. Raises Invalid if one does not exist or leads back to the document."""
+    reference = t.block_document_reference
+    tx.execute(reference.delete().where(reference.c.parent_id == document_id))
+    found = list(block_references.find_references(data))
+    if not found:
+        return
+    _check_targets(tx, document_id, found)
+    tx.execute(
+        reference.insert(), [{"parent_id": document_id, "name": name, "child_id": child} for name, child in found]
+    )
+
+
+def _check_targets(tx: Transaction, document_id: UUID, found: Iterable[tuple[str, UUID]]) -> None:
+    below = fetch_documents(tx, t.block_document.c.id.in_({child for _, child in found})).rows
+    for name, child in found:
+        if child not in below:
+            raise Invalid(f"data.{name}: there is no block document {child}.", code="unknown_reference")
+    if document_id in below:
+        raise Invalid("The document would refer to itself.", code="circular_reference")
