@@ -29,6 +29,8 @@ _log = logging.getLogger("penstock.agent")
 EXIT_CONFIGURATION = 78
 #: Exit status of an agent that was told to stop twice.
 EXIT_AT_ONCE = 130
+#: Seconds that the server may take to answer one request. What was not answered is asked again by whoever needs it.
+TRY_SECONDS = 20.0
 #: Seconds that reports get to reach the server when the agent leaves. What is lost then is observed again by the next.
 FLUSH_SECONDS = 10.0
 #: Seconds that launches under way get to come to an end when the agent leaves.
@@ -43,13 +45,13 @@ class Agent:
     def __init__(self, options: Options, api_url: str, key: str | None) -> None:
         self.options = options
         self.identity = identity.acquire(settings.home(), options.name)
-        self.client = get_client(api_url, key, max_retries=0)
+        self.client = get_client(api_url, key, max_retries=0, timeout=TRY_SECONDS)
         self.ledger = Ledger()
         self.supervisor = Supervisor()
         self.watchdog = Watchdog(settings.get("PENSTOCK_AGENT_WATCHDOG_SECONDS"))
         self.platforms = Platforms(self.identity, api_url)
         self.console = Console()
-        self.endings = Endings(self.identity.id, self.client, self.ledger, self.supervisor)
+        self.endings = Endings(self.identity.id, self.client, self.ledger, self.supervisor, self.console)
         self.launches = Launches(self.identity, self.client, self.ledger, self.platforms, self.endings, self.supervisor)
         self.cancels = Cancels(self.ledger, self.endings, self.supervisor)
         self.reconciler = Reconciler(self.identity, self.ledger, self.endings, self.supervisor, self.console)
@@ -130,22 +132,25 @@ class Agent:
     async def _drain(self, polling: asyncio.Task[None]) -> None:
         """Take nothing more, finish launches, wait as long as allowed, tell everything, hand the rest over."""
         self.claims.stop()
-        await self.claims.say_goodbye()
+        # The poll under way is given up. If it has just brought a run, the goodbye does not list that, and so lets it go.
+        polling.cancel()
         await asyncio.wait({polling}, timeout=1.0)
+        await self.claims.say_goodbye(hand_over=False)
         await self._until(lambda: not self.ledger.at(Stage.LAUNCHING), LAUNCH_SECONDS)
         patience = settings.get("PENSTOCK_AGENT_DRAIN_SECONDS")
         if patience > 0 and self.ledger.live:
-            _log.info("Waiting up to %.0f s for %d attempts to end", patience, self.ledger.live)
+            _log.info("Waiting up to %.0f s for %d runs to end", patience, self.ledger.live)
             renewing = self.supervisor.keep("renewing", self.claims.renew)
             await self._until(lambda: not len(self.ledger), patience)
             renewing.cancel()
         if self.ledger.live:
-            _log.info("%d attempts go on without this agent", self.ledger.live)
+            _log.info("%d runs go on without this agent", self.ledger.live)
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self.endings.reports.flushed()
         except TimeoutError:
             _log.warning("%d reports did not reach the server", len(self.endings.reports))
+        await self.claims.say_goodbye(hand_over=True)
         self.console.flush(2.0)
         self.watchdog.stop()
         await self.supervisor.stop()

@@ -6,7 +6,6 @@ import socket
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from penstock import __version__, clock
 from penstock.agent.backoff import FAILURE_CAP, REFUSED_CAP, Backoff
 from penstock.agent.cancel import Cancels
 from penstock.agent.endings import Endings
@@ -20,6 +19,7 @@ from penstock.client.asynchronous import AsyncClient
 from penstock.client.transport import Refusal
 from penstock.errors import APIError, Unreachable
 from penstock.model.attempts import AgentOrders, AgentPoll
+from penstock.version import __version__, clock
 
 _log = logging.getLogger("penstock.agent")
 
@@ -27,6 +27,8 @@ _log = logging.getLogger("penstock.agent")
 MOST_LAUNCHING = 32
 #: Seconds that the server may hold an answer back, unless leases are so short that it has to be less.
 WAIT_SECONDS = 5.0
+#: Seconds from one poll that brought no run to the next, however quick its answer was.
+SHORTEST_ROUND = 0.1
 #: Seconds that a poll may take beyond that.
 ANSWER_SECONDS = 20.0
 #: Seconds between two complaints about a server that does not answer.
@@ -98,10 +100,14 @@ class Claims:
     def stop(self) -> None:
         """Take nothing more."""
         self._stopping.set()
+        for asked in self._late:
+            asked.cancel()
 
-    async def say_goodbye(self) -> None:
-        """Tell the server that this agent takes nothing more. Whoever can see its jobs may have its attempts."""
+    async def say_goodbye(self, *, hand_over: bool) -> None:
+        """Tell the server that this agent takes nothing more; with `hand_over`, that others may have its attempts."""
         goodbye = self._question(uuid4(), room=0, wait=0.0)
+        if hand_over:
+            goodbye = goodbye.model_copy(update={"attempts": []})
         try:
             async with asyncio.timeout(ANSWER_SECONDS / 4):
                 await self._client.send(calls.poll(goodbye))
@@ -129,11 +135,18 @@ class Claims:
     async def _poll(self, request_id: UUID) -> None:
         room = self.room()
         wait = 0.0 if self._options.run_once and room else min(WAIT_SECONDS, self._lease_seconds / 3)
+        asked_at = clock.monotonic()
         asked = asyncio.create_task(self._ask(self._question(request_id, room, wait)))
-        if await self._overtaken(asked, room):
-            return
-        orders = await asked
+        try:
+            if await self._overtaken(asked, room):
+                return
+            orders = await asked
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
         self._obey(orders)
+        if wait and not orders.claims and clock.monotonic() - asked_at < SHORTEST_ROUND:
+            await _sleep_unless(self._stopping, SHORTEST_ROUND)
         if self._options.run_once and room and len(orders.claims) < room:
             self.drained_queue.set()
 
@@ -166,7 +179,8 @@ class Claims:
 
     def _question(self, request_id: UUID, room: int, wait: float) -> AgentPoll:
         options = self._options
-        held = list(self._ledger)
+        # What is leaving is over for the server: to list it would only make every poll return at once.
+        held = [one for one in self._ledger if one.stage is not Stage.LEAVING]
         return AgentPoll(
             agent_id=self._identity.id,
             request_id=request_id,

@@ -9,6 +9,7 @@ from penstock.agent import output
 from penstock.agent.backoff import Backoff
 from penstock.agent.failures import Failure
 from penstock.agent.ledger import Held, Ledger, Stage
+from penstock.agent.output import Console
 from penstock.agent.reports import Reports
 from penstock.agent.supervision import Supervisor
 from penstock.client import attempts as calls
@@ -28,8 +29,11 @@ STOP_SECONDS = 120.0
 
 
 class Endings:
-    def __init__(self, agent_id: UUID, client: AsyncClient, ledger: Ledger, supervisor: Supervisor) -> None:
+    def __init__(
+        self, agent_id: UUID, client: AsyncClient, ledger: Ledger, supervisor: Supervisor, console: Console
+    ) -> None:
         self._agent_id = agent_id
+        self._console = console
         self._client = client
         self._ledger = ledger
         self._supervisor = supervisor
@@ -38,7 +42,7 @@ class Endings:
 
     async def job_is_over(self, held: Held, observation: Observation) -> None:
         """The platform says that the job has ended, or that it is gone after it was stopped."""
-        if held.stage in (Stage.ENDED, Stage.RETIRING):
+        if held.stage in (Stage.ENDED, Stage.LEAVING):
             return
         self._ledger.move(held, Stage.ENDED)
         self.ended += 1
@@ -47,14 +51,14 @@ class Endings:
             attempt_id=held.id,
             agent_id=self._agent_id,
             observation=observation,
-            output_tail=await output.tail(held),
+            output_tail=await output.tail(held, self._console),
             gone=True,
         )
         self._tell(held, report)
 
     def could_not_launch(self, held: Held, failure: Failure) -> None:
         """Nothing of the attempt exists, and `failure` is why."""
-        if held.stage in (Stage.ENDED, Stage.RETIRING):
+        if held.stage in (Stage.ENDED, Stage.LEAVING):
             return
         self._ledger.move(held, Stage.ENDED)
         _log.error("%s could not be launched: %s", held.title, failure.message)
@@ -70,18 +74,26 @@ class Endings:
         )
         self._tell(held, report)
 
+    def nothing_to_stop(self, held: Held) -> None:
+        """It was to be stopped, and no job of it exists."""
+        if held.stage is Stage.LAUNCHING:
+            self._ledger.move(held, Stage.ENDED)
+            _log.info("%s: nothing was started, so there is nothing to stop", held.title)
+            self._tell(held, AttemptReport(attempt_id=held.id, agent_id=self._agent_id, gone=True))
+
     def release(self, attempt_id: UUID) -> None:
-        """The server let go of it: it is over, or it is another agent's now."""
+        """The server needs no more of it: it is over, or it is another agent's now."""
         held = self._ledger.get(attempt_id)
-        if held is not None and held.stage is not Stage.RETIRING:
+        if held is not None and held.stage is not Stage.LEAVING:
             was = held.stage
-            self._ledger.move(held, Stage.RETIRING)
-            self._supervisor.spawn(f"retire {attempt_id}", self._retire(held, was))
+            self._ledger.move(held, Stage.LEAVING)
+            let_go = self._settle(held) if was is Stage.ENDED else self._retire(held, was)
+            self._supervisor.spawn(f"leave {attempt_id}", let_go)
 
     def acknowledged(self, report: AttemptReport, result: AttemptReportResult) -> None:
         """The server has `report`."""
         held = self._ledger.get(report.attempt_id)
-        if held is None or held.stage is Stage.RETIRING:
+        if held is None or held.stage is Stage.LEAVING:
             return
         over = result.status is AttemptStatus.ENDED
         if held.stage is not Stage.ENDED:
@@ -89,7 +101,7 @@ class Endings:
                 self.release(held.id)
         elif report.gone:
             if over or not result.known:
-                self._supervisor.spawn(f"settle {held.id}", self._settle(held))
+                self.release(held.id)
             elif held.final is not None:
                 self._supervisor.spawn(f"remind {held.id}", self._tell_again(held))
 
@@ -100,7 +112,7 @@ class Endings:
     async def _tell_again(self, held: Held) -> None:
         await asyncio.sleep(TELL_AGAIN_SECONDS)
         report = held.final
-        if report is not None and held.id in self._ledger:
+        if report is not None and held.stage is Stage.ENDED:
             seen = report.observation
             if seen is not None:
                 seen = seen.model_copy(update={"observed_at": clock.now()})
@@ -124,9 +136,8 @@ class Endings:
             whose = "another agent's" if attempt.agent_id != self._agent_id else "to be offered again"
             _log.info("%s is %s now", held.title, whose)
         elif (job := held.job) is not None:
-            if was in (Stage.WATCHED, Stage.LAUNCHING, Stage.STOPPING):
-                _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
-                await self.stop(held, *job, attempt.limits.grace if attempt is not None else 0.0)
+            _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
+            await self.stop(held, *job, attempt.limits.grace if attempt is not None else 0.0)
             await self._remove(held)
         self._ledger.drop(held)
 

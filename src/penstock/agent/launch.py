@@ -63,6 +63,7 @@ class Launches:
         """Whatever happens in here ends this attempt at most, and is told."""
         try:
             if held.claim.attempt.handle is not None:
+                held.catching_up = True
                 self._watch(held, Handle.from_json(held.claim.attempt.handle))
                 _log.info("%s is watched again", held.title)
             else:
@@ -97,8 +98,12 @@ class Launches:
             found = await self._find(held, plan)
             if found is not None:
                 _log.info("%s: its job was found again", held.title)
+                held.catching_up = True
                 self._started(held, plan, found)
                 return
+        if held.cancel is not None:
+            self._endings.nothing_to_stop(held)
+            return
         await self._write_intent(held, plan)
         handle = await self._start(held, plan)
         if handle is not None:
@@ -119,6 +124,8 @@ class Launches:
                 await self._client.send(calls.write_intent(held.id, intent))
                 return
             except (Conflict, Refused, NotFound) as error:
+                if error.code == "attempt_stopping":
+                    self._endings.nothing_to_stop(held)
                 raise NotOurs(error.message) from None
             except (Unreachable, NotAuthorized) as error:
                 _log.warning("%s waits for the server: %s", held.title, error)

@@ -14,22 +14,23 @@ class Stage(Enum):
     """Where an attempt is in this agent's hands.
 
     LAUNCHING it is being started or found again · WATCHED there is a handle, its job is observed · STOPPING its job is
-    being stopped · ENDED its job is over, or never came to be; the server is being told · RETIRING the server let go of
-    it; what is left of the job is being judged.
+    being stopped · ENDED its job is over, or never came to be; the server is being told · LEAVING the server needs no
+    more of it; what is left of its job is being cleared away.
     """
 
     LAUNCHING = "launching"
     WATCHED = "watched"
     STOPPING = "stopping"
     ENDED = "ended"
-    RETIRING = "retiring"
+    LEAVING = "leaving"
 
 
 @dataclass
 class Held:
     """One attempt in this agent's hands.
 
-    `offset` is how far its output was streamed, `said` the observation last reported, `said_at` when (monotonic).
+    `offset` is how far its output was read, `tail` the end of that; while it is `catching_up`, what it reads was shown
+    by an agent before. `said` is the observation last reported, `said_at` when (monotonic).
     """
 
     claim: Claim
@@ -38,6 +39,8 @@ class Held:
     handle: Handle | None = None
     stream_output: bool = False
     offset: int = 0
+    tail: str = ""
+    catching_up: bool = False
     said: Observation | None = None
     said_at: float = 0.0
     cancel: CancelOrder | None = None

@@ -68,39 +68,40 @@ class Console:
 
 async def stream(held: Held, console: Console) -> None:
     """Show what the job printed since the last visit. Whatever goes wrong is only logged."""
-    if held.job is None:
-        return
-    driver, handle = held.job
     try:
         async with asyncio.timeout(READ_SECONDS):
             for _ in range(PIECES_PER_VISIT):
-                piece = await driver.output(handle, held.offset)
-                held.offset = piece.offset
-                if not piece.text:
+                text = await _read(held)
+                if not text:
+                    held.catching_up = False
                     return
-                console.write(held.claim.flow_run.name, piece.text)
+                if not held.catching_up:
+                    console.write(held.claim.flow_run.name, text)
     except Exception as error:
-        _log.debug("Output of %s cannot be read now: %s", held.title, error)
+        _log.debug("The output of %s cannot be read now: %s", held.title, error)
 
 
-async def tail(held: Held) -> str | None:
-    """The end of the job's output, or None if it cannot be read."""
-    if held.job is None:
-        return None
-    driver, handle = held.job
-    kept = ""
-    offset = 0
+async def tail(held: Held, console: Console) -> str | None:
+    """The end of an ended job's output, None if there is none or it cannot be read. Shows what was not shown yet."""
     try:
         async with asyncio.timeout(READ_SECONDS):
-            while True:
-                piece = await driver.output(handle, offset)
-                if not piece.text:
-                    break
-                offset = piece.offset
-                kept = (kept + piece.text)[-TAIL_BYTES:]
+            while text := await _read(held):
+                if held.stream_output and not held.catching_up:
+                    console.write(held.claim.flow_run.name, text)
     except Exception as error:
         _log.warning("The output of %s cannot be read: %s", held.title, error or type(error).__name__)
-    return clean(kept) or None
+    return clean(held.tail) or None
+
+
+async def _read(held: Held) -> str:
+    """The next piece of the job's output; empty if there is no more now."""
+    if held.job is None:
+        return ""
+    driver, handle = held.job
+    piece = await driver.output(handle, held.offset)
+    held.offset = piece.offset
+    held.tail = (held.tail + piece.text)[-TAIL_BYTES:]
+    return piece.text
 
 
 def clean(text: str) -> str:
