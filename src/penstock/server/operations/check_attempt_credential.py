@@ -1,6 +1,5 @@
 """Whether the token that a request shows is worth anything: the fence that a superseded engine runs into."""
 
-import hmac
 from typing import Any
 from uuid import UUID
 
@@ -8,19 +7,22 @@ import sqlalchemy as sa
 
 from penstock.errors import NotAuthorized, Refused
 from penstock.model.attempts import AttemptStatus
+from penstock.server import keys
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt
-from penstock.server.keys import attempt_token
 
-SUPERSEDED_HINT = "Another launch of this run took over, or the run is over. This process must stop; nothing it says counts."
+SUPERSEDED_HINT = (
+    "Another launch of this run took over, or the run is over. This process must stop; nothing it says counts."
+)
 
 
 def check_attempt_credential(tx: Transaction, attempt_id: UUID, token: str) -> sa.Row[Any]:
     """The row of the attempt whose `token` this is, if it is still open.
 
-    Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is over.
+    Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is
+    over.
     """
-    if not hmac.compare_digest(attempt_token(attempt_id).encode(), token.encode()):
+    if not keys.is_attempt_token(attempt_id, token):
         raise NotAuthorized(
             f"The token shown for attempt {attempt_id} is not its token.",
             code="attempt_token_wrong",

@@ -15,7 +15,8 @@ def request_cancel(tx: Transaction, flow_run: sa.Row[Any]) -> Literal["cancelled
     """Order the run's open attempt to stop; tell which state the run may have now.
 
     "cancelled": nothing of it can exist on any platform (an attempt that was only claimed is fenced here).
-    "cancelling": a job may exist, its agent has the order, and the run becomes Cancelled once the job is confirmed gone. A run
+    "cancelling": a job may exist, its agent has the order, and the run becomes Cancelled once the job is confirmed
+    gone. A run
     that executes without any attempt is "cancelling" as well: its process learns of it by itself.
     """
     row = tx.execute(

@@ -12,7 +12,8 @@ from penstock.server.rules.reasons import hint
 
 #: Further reasons for which a new launch makes sense as long as no user code has run.
 RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API_LOST, Reason.UNKNOWN})
-#: How often a run may be handed on because its agent vanished before starting anything. More often, the run itself is the
+#: How often a run may be handed on because its agent vanished before starting anything. More often, the run itself is
+#: the
 #: likeliest cause.
 MOST_AGENT_LOSSES = 10
 #: Exit codes of shells for a command that is not there or cannot be executed.
@@ -58,7 +59,8 @@ class RetryBudget:
 class Verdict:
     """What becomes of the run.
 
-    "nothing": its state stays. "state": it goes to `state_type`. "reschedule": it is launched again after `delay` seconds, which
+    "nothing": its state stays. "state": it goes to `state_type`. "reschedule": it is launched again after `delay`
+    seconds, which
     counts against the infrastructure's budget if `spends`.
     """
 
@@ -93,12 +95,12 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def ending_of_exit(exit: Exit, *, started: bool, phase: Phase, stop_reason: Reason | None = None) -> Ending:
+def ending_of_exit(exited: Exit, *, started: bool, phase: Phase, stop_reason: Reason | None = None) -> Ending:
     """What the end of a job means by itself. `stop_reason`: we had asked for it."""
-    reason, message = _read_exit(exit, started)
+    reason, message = _read_exit(exited, started)
     if stop_reason in {Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED, Reason.SUPERSEDED}:
         reason, message = stop_reason, f"{STOPPED[stop_reason]} Then: {message[0].lower()}{message[1:]}"
-    return Ending(reason, phase, with_words(message, exit.message))
+    return Ending(reason, phase, with_words(message, exited.message))
 
 
 STOPPED: dict[Reason, str] = {
@@ -109,18 +111,18 @@ STOPPED: dict[Reason, str] = {
 }
 
 
-def _read_exit(exit: Exit, started: bool) -> tuple[Reason, str]:
+def _read_exit(exited: Exit, started: bool) -> tuple[Reason, str]:
     before = "" if started else " before it had reported in"
-    if exit.oom or exit.reason is Reason.OUT_OF_MEMORY:
+    if exited.oom or exited.reason is Reason.OUT_OF_MEMORY:
         return Reason.OUT_OF_MEMORY, f"The flow's process was killed{before} because it ran out of memory."
     how = Reason.UNKNOWN, f"The flow's process ended{before}; how is not known."
-    if exit.signal is not None:
-        name = signal_name(exit.signal)
-        shown = name if name.endswith(f" {exit.signal}") else f"{name} (signal {exit.signal})"
+    if exited.signal is not None:
+        name = signal_name(exited.signal)
+        shown = name if name.endswith(f" {exited.signal}") else f"{name} (signal {exited.signal})"
         how = Reason.SIGNALLED, f"The flow's process was killed by {shown}{before}."
-    elif exit.code is not None:
-        how = _read_code(exit.code, started)
-    return (exit.reason, f"{how[1]}") if exit.reason is not None else how
+    elif exited.code is not None:
+        how = _read_code(exited.code, started)
+    return (exited.reason, how[1]) if exited.reason is not None else how
 
 
 def _read_code(code: int, started: bool) -> tuple[Reason, str]:
@@ -165,7 +167,9 @@ def is_retriable(reason: Reason, started: bool) -> bool:
 
 def _hand_on(ending: Ending, run: RunFacts) -> Verdict:
     if run.agent_losses >= MOST_AGENT_LOSSES:
-        message = f"{ending.message} That happened {run.agent_losses} times, so the run is not handed to yet another agent."
+        message = (
+            f"{ending.message} That happened {run.agent_losses} times, so the run is not handed to yet another agent."
+        )
         return Verdict("state", StateType.CRASHED, message)
     return Verdict("reschedule", StateType.SCHEDULED, f"{ending.message} It waits for an agent again.")
 
@@ -175,11 +179,14 @@ def _retry(ending: Ending, run: RunFacts, budget: RetryBudget, number: int) -> V
         tried = f" It was launched {run.infra_failures + 1} times." if run.infra_failures else ""
         return Verdict("state", StateType.CRASHED, f"{ending.message}{tried}")
     delay = retry_delay(budget.delay, run.infra_failures, run.id, number)
-    message = f"{ending.message} It is launched again in {delay:.1f} s (try {run.infra_failures + 1} of {budget.retries})."
+    message = (
+        f"{ending.message} It is launched again in {delay:.1f} s (try {run.infra_failures + 1} of {budget.retries})."
+    )
     return Verdict("reschedule", StateType.SCHEDULED, message, delay, spends=True)
 
 
 def retry_delay(first: float, failures: int, run_id: UUID, number: int) -> float:
-    """Seconds: `first`, doubled per failure, up to a quarter more. The jitter comes from the run itself, so it can be told again."""
+    """Seconds: `first`, doubled per failure, up to a quarter more. The jitter comes from the run itself, so it can be
+    told again."""
     spread = ((run_id.int >> 8) + number * 0x9E3779B1) % 1024 / 1024
     return min(first * 2.0**failures, LONGEST_RETRY_DELAY) * (1 + spread / 4)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from penstock.model.attempts import AttemptStatus, Limits
 from penstock.model.reasons import Phase, Reason
@@ -16,7 +15,8 @@ LINGER_SECONDS = 60.0
 class Step(StrEnum):
     """What is to be done with an attempt now.
 
-    STOP: a cancel order to its agent, for `reason`. FENCE: it is ENDED with `ending`, whatever its job does. MARK: nobody looks after it.
+    STOP: a cancel order to its agent, for `reason`. FENCE: it is ENDED with `ending`, whatever its job does. MARK:
+    nobody looks after it.
     """
 
     NOTHING = "nothing"
@@ -39,7 +39,8 @@ NOTHING = Judgement(Step.NOTHING)
 class Standing:
     """Where an open attempt stands. Times are the server's.
 
-    `agent_alive`: its agent, or another one that can see its job, has a lease. `lease_over`: its own lease has run out, and may be judged.
+    `agent_alive`: its agent, or another one that can see its job, has a lease. `lease_over`: its own lease has run out,
+    and may be judged.
     """
 
     status: AttemptStatus
@@ -106,7 +107,7 @@ def _passed(since: datetime, limit: float | None, now: datetime) -> bool:
 
 
 def _silent_for(at: Standing, now: datetime) -> float:
-    signs: list[Any] = [at.running_at, at.last_observed_at, at.last_reported_at, at.lease_expires_at]
+    signs = (at.running_at, at.last_observed_at, at.last_reported_at, at.lease_expires_at)
     return (now - max(sign for sign in signs if sign is not None)).total_seconds()
 
 
@@ -123,22 +124,30 @@ def _words(at: Standing) -> str:
 def ending_of_limit(at: Standing, reason: Reason) -> Ending:
     """How an attempt ends that is fenced because a limit passed and nobody could confirm that its job is gone."""
     unconfirmed = (
-        "" if at.status is AttemptStatus.CLAIMED else f" That {_job(at)} is gone could not be confirmed; its token is revoked."
+        ""
+        if at.status is AttemptStatus.CLAIMED
+        else f" That {_job(at)} is gone could not be confirmed; its token is revoked."
     )
     if reason is Reason.CANCELLED:
-        message = f"Cancelled, but within {at.limits.grace + at.limits.cancel:g} s nobody confirmed that {_job(at)} is gone."
+        message = (
+            f"Cancelled, but within {at.limits.grace + at.limits.cancel:g} s nobody confirmed that {_job(at)} is gone."
+        )
         return Ending(Reason.CANCEL_FORCED, at.phase, f"{message} Its token is revoked.{_words(at)}")
     if reason is Reason.START_TIMEOUT:
         message = f"The flow's process did not report in within the start limit of {at.limits.start or 0:g} s."
         return Ending(reason, at.phase, f"{message}{_words(at)}{unconfirmed}")
     if reason is Reason.RUN_TIMEOUT:
-        return Ending(reason, at.phase, f"The flow ran longer than its run limit of {at.limits.run or 0:g} s.{unconfirmed}")
+        return Ending(
+            reason, at.phase, f"The flow ran longer than its run limit of {at.limits.run or 0:g} s.{unconfirmed}"
+        )
     return Ending(Reason.SUPERSEDED, at.phase, f"The run was over but {_job(at)} lingered on.{unconfirmed}")
 
 
 def _agent_lost(at: Standing) -> Ending:
     agent = f"Agent {at.agent_name!r}" if at.agent_name else "The agent"
-    return Ending(Reason.AGENT_LOST, Phase.CLAIM, f"{agent} took the run and stopped answering before it started anything.")
+    return Ending(
+        Reason.AGENT_LOST, Phase.CLAIM, f"{agent} took the run and stopped answering before it started anything."
+    )
 
 
 def _lost(at: Standing, lost_seconds: float) -> Ending:

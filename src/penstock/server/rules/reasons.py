@@ -30,8 +30,8 @@ REASONS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.START_FAILED: (
         "The job was accepted but ended before the flow's process had reported in.",
-        "Read the last output of the attempt. Most often the command, the image or the environment is wrong, or the job cannot "
-        "reach the API.",
+        "Read the last output of the attempt. Most often the command, the image or the environment is wrong, or it "
+        "cannot reach the API.",
     ),
     Reason.START_TIMEOUT: (
         "The start limit passed before the flow's process reported in.",
@@ -77,9 +77,13 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "The flow took longer than its timeout_seconds.",
         "Raise timeout_seconds, or make the flow faster.",
     ),
+    Reason.TASK_TIMED_OUT: (
+        "A task took longer than its timeout_seconds.",
+        "Raise the task's timeout_seconds, or make it faster.",
+    ),
     Reason.EXITED: (
         "The flow's process ended by itself without reporting a final state.",
-        "Look at the last output of the attempt, and for os._exit, sys.exit in a thread, or a native library that ends the process.",
+        "Look at the last output of the attempt, and for os._exit or a native library that ends the process.",
     ),
     Reason.SIGNALLED: (
         "The flow's process was ended by a signal from outside.",
@@ -150,9 +154,9 @@ def document() -> str:
     lines = [
         "# Reasons",
         "",
-        "A run that did not end well carries a phase, the place on its way at which it happened, and a reason from this closed list.",
-        "*Launched again* marks the reasons of infrastructure: such a launch is repeated, up to `PENSTOCK_INFRA_RETRIES` times, on",
-        "a budget of its own. `HostRebooted` counts only if user code had not started.",
+        "A run that did not end well carries a phase, the place on its way at which it happened, and a reason from",
+        "this closed list. *Launched again* marks the reasons of infrastructure: such a launch is repeated, up to",
+        "`PENSTOCK_INFRA_RETRIES` times, on a budget of its own. `HostRebooted` counts only before user code started.",
         "",
         "| reason | what happened | what to do | launched again |",
         "|---|---|---|---|",

@@ -18,13 +18,15 @@ JITTER = 0.1
 
 
 def pause_after(interval: float, failures: int, spread: float) -> float:
-    """Seconds to the next tick: the interval, doubled for each failure in a row, `spread` (0 to 1) within the jitter."""
-    pause = min(interval * 2 ** min(failures, 16), max(LONGEST_BACK_OFF, interval))
+    """Seconds to the next tick: the interval, doubled for each failure in a row, `spread` (0 to 1) within the
+    jitter."""
+    pause: float = min(interval * 2 ** min(failures, 16), max(LONGEST_BACK_OFF, interval))
     return pause * (1 - JITTER / 2 + JITTER * spread)
 
 
 class Service(ABC):
-    """Calls `tick` every `interval` seconds. `ticks` and `failures` count since the start, `last_error` is the newest failure."""
+    """Calls `tick` every `interval` seconds. `ticks` and `failures` count since the start, `last_error` is the newest
+    failure."""
 
     #: Its name in logs and counters.
     name: str

@@ -1,0 +1,152 @@
+"""Questions about attempts, agents, and the runs and slots they take: statements only, no decisions."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.model.states import TERMINAL, StateType
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import agent, attempt, flow_run, work_pool, work_queue
+
+_TERMINAL = [state.value for state in TERMINAL]
+#: True for a row of `attempt` that is not over. Written as in the partial indexes.
+OPEN = attempt.c.ended_at.is_(None)
+
+
+def lock_run_and_attempt(tx: Transaction, attempt_id: UUID) -> tuple[sa.Row[Any], sa.Row[Any]] | None:
+    """The rows of an attempt and its run, locked: the run first, as everywhere. None if there is no such attempt."""
+    run_id = tx.execute(sa.select(attempt.c.flow_run_id).where(attempt.c.id == attempt_id)).scalar_one_or_none()
+    if run_id is None:
+        return None
+    run = tx.execute(sa.select(flow_run).where(flow_run.c.id == run_id).with_for_update()).one_or_none()
+    row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id).with_for_update()).one_or_none()
+    return (run, row) if run is not None and row is not None else None
+
+
+def has_open_attempt() -> sa.ColumnElement[bool]:
+    """For a query on `flow_run`: whether the run has an attempt that is not over."""
+    return sa.exists().where(attempt.c.flow_run_id == flow_run.c.id, OPEN)
+
+
+def queues_for(tx: Transaction, pool: str, names: Collection[str], prefixes: Collection[str]) -> Sequence[sa.Row[Any]]:
+    """The queues of `pool` with one of `names` or `prefixes` (both empty: all), with what the pool says, by
+    priority."""
+    query = (
+        sa.select(
+            work_queue.c.id,
+            work_queue.c.name,
+            work_queue.c.priority,
+            work_queue.c.concurrency_limit,
+            work_queue.c.is_paused,
+            work_queue.c.last_polled,
+            work_queue.c.work_pool_id,
+            work_pool.c.concurrency_limit.label("pool_limit"),
+            work_pool.c.is_paused.label("pool_is_paused"),
+        )
+        .join(work_pool, work_pool.c.id == work_queue.c.work_pool_id)
+        .where(work_pool.c.name == pool)
+        .order_by(work_queue.c.priority, work_queue.c.name)
+    )
+    wanted = [work_queue.c.name.startswith(prefix, autoescape=True) for prefix in prefixes]
+    if names:
+        wanted.append(work_queue.c.name.in_(list(names)))
+    return tx.execute(query.where(sa.or_(*wanted)) if wanted else query).all()
+
+
+def next_due(tx: Transaction, queue_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the earliest scheduled run of each queue is due: one look into an index per queue."""
+    earliest = (
+        sa.select(flow_run.c.next_scheduled_start_time)
+        .where(flow_run.c.work_queue_id == work_queue.c.id, flow_run.c.state_type == StateType.SCHEDULED.value)
+        .where(flow_run.c.next_scheduled_start_time.is_not(None))
+        .order_by(flow_run.c.next_scheduled_start_time)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = tx.execute(sa.select(work_queue.c.id, earliest.label("due")).where(work_queue.c.id.in_(list(queue_ids))))
+    return {row.id: row.due for row in rows if row.due is not None}
+
+
+def next_due_after(tx: Transaction, queue_ids: Collection[UUID], after: datetime) -> datetime | None:
+    """When the first run of these queues that is due later than `after` is due."""
+    times = [
+        tx.execute(
+            sa.select(flow_run.c.next_scheduled_start_time)
+            .where(flow_run.c.work_queue_id == queue_id, flow_run.c.state_type == StateType.SCHEDULED.value)
+            .where(flow_run.c.next_scheduled_start_time > after)
+            .order_by(flow_run.c.next_scheduled_start_time)
+            .limit(1)
+        ).scalar_one_or_none()
+        for queue_id in queue_ids
+    ]
+    return min((time for time in times if time is not None), default=None)
+
+
+def due_runs(tx: Transaction, queue_id: UUID, until: datetime, limit: int, *, lock: bool) -> Sequence[sa.Row[Any]]:
+    """The first `limit` runs of a queue that are due and not somebody's already, those due first. `lock`: skip what
+    others hold."""
+    columns: list[Any] = (
+        [flow_run] if lock else [flow_run.c.id, flow_run.c.next_scheduled_start_time, flow_run.c.work_queue_id]
+    )
+    query = (
+        sa.select(*columns)
+        .where(flow_run.c.work_queue_id == queue_id, flow_run.c.state_type == StateType.SCHEDULED.value)
+        .where(flow_run.c.next_scheduled_start_time <= until, ~has_open_attempt())
+        .order_by(flow_run.c.next_scheduled_start_time, flow_run.c.id)
+        .limit(limit)
+    )
+    return tx.execute(query.with_for_update(skip_locked=True, of=flow_run) if lock else query).all()
+
+
+def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many slots are taken per queue or pool: open attempts of runs that are not over."""
+    query = (
+        sa.select(column, sa.func.count(attempt.c.id))
+        .join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
+        .where(column.in_(list(ids)), OPEN, flow_run.c.state_type.not_in(_TERMINAL))
+        .group_by(column)
+    )
+    return {key: taken for key, taken in tx.execute(query).tuples()}
+
+
+def lock_limited(tx: Transaction, pools: Collection[UUID], queues: Collection[UUID]) -> None:
+    """Keep others from counting slots of these pools and queues until this transaction is over."""
+    for table, ids in ((work_pool, pools), (work_queue, queues)):
+        if ids:
+            tx.execute(
+                sa.select(table.c.id).where(table.c.id.in_(list(ids))).order_by(table.c.id).with_for_update()
+            ).all()
+
+
+def open_attempts_of(tx: Transaction, agent_id: UUID) -> Sequence[sa.Row[Any]]:
+    """What a poll must know of the attempts that an agent has, by age."""
+    return tx.execute(
+        sa.select(
+            attempt.c.id, attempt.c.status, attempt.c.limits, attempt.c.cancel_requested_at, attempt.c.lease_expires_at
+        )
+        .where(attempt.c.agent_id == agent_id, OPEN)
+        .order_by(attempt.c.claimed_at, attempt.c.id)
+    ).all()
+
+
+def orphans(tx: Transaction, reaches: Collection[str], agent_id: UUID, *, limit: int, lock: bool) -> list[UUID]:
+    """Attempts whose lease has run out and whose job is in one of these places."""
+    if not reaches:
+        return []
+    query = (
+        sa.select(attempt.c.id)
+        .where(OPEN, attempt.c.lease_expires_at < tx.now, attempt.c.reach.in_(list(reaches)))
+        .where(attempt.c.agent_id != agent_id)
+        .order_by(attempt.c.claimed_at, attempt.c.id)
+        .limit(limit)
+    )
+    return list(tx.execute(query.with_for_update(skip_locked=True) if lock else query).scalars())
+
+
+def live_reaches(tx: Transaction) -> set[str]:
+    """Every place that some agent with a lease can see."""
+    rows = tx.execute(sa.select(agent.c.reaches).where(agent.c.lease_expires_at > tx.now, agent.c.draining.is_(False)))
+    return {reach for row in rows for reach in row.reaches}

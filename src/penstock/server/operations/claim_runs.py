@@ -1,0 +1,178 @@
+"""An agent's poll: leases renewed, orders told, orphans adopted, due runs claimed; all of it or nothing."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.errors import ConfigurationError
+from penstock.model.attempts import AgentOrders, AgentPoll, AttemptStatus, CancelOrder, Claim, Limits
+from penstock.model.base import new_id
+from penstock.model.reasons import Phase, Reason
+from penstock.server import keys
+from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
+from penstock.server.database.connection import Transaction
+from penstock.server.database.inserts import insert_if_absent
+from penstock.server.database.tables import attempt, work_queue
+from penstock.server.operations.choose_runs import choose_runs, is_paused
+from penstock.server.operations.end_attempt import end_attempt
+from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, find_pool, missing_queues
+from penstock.server.operations.open_attempt import open_attempt
+from penstock.server.operations.read_attempts import attempt_from
+from penstock.server.operations.register_agent import register_agent
+from penstock.server.operations.run_surroundings import Surroundings
+from penstock.server.rules.attempts import Ending
+
+#: Orphans that one poll takes over at most.
+MOST_ADOPTED = 100
+
+
+def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
+    """Answer a poll. The same poll asked again gets the same claims: what an agent has but does not list, it is told
+    again.
+
+    Raises NotFound if there is no such work pool.
+    """
+    pool_id = find_pool(tx, poll)
+    lease_end = tx.now + timedelta(seconds=terms.lease)
+    register_agent(tx, poll, lease_end)
+    queues = asked_queues(tx, poll)
+    missing = missing_queues(poll, queues)
+    if missing:
+        for name in missing:
+            _create_queue(tx, pool_id, name)
+        queues = asked_queues(tx, poll)
+    mine = {row.id for row in open_attempts_of(tx, poll.agent_id)}
+    held = [attempt_id for attempt_id in poll.attempts if attempt_id in mine]
+    _renew(tx, held, lease_end)
+    around = Surroundings(tx)
+    rows = _retake(tx, poll, mine.difference(held), lease_end)
+    if not poll.draining:
+        rows += _adopt(tx, poll, lease_end) if terms.judge_leases else []
+        room = min(poll.capacity - len(rows), capacity(tx, poll))
+        until = tx.now + timedelta(seconds=poll.prefetch_seconds)
+        limits = Limits(start=terms.start_limit)
+        for run in choose_runs(tx, queues, until, room, lock=True):
+            rows.append(open_attempt(tx, run, pool_id, poll, lease_end, limits))
+    _mark_polled(tx, queues, terms)
+    return AgentOrders(
+        claims=_claims(tx, rows, around),
+        cancel=_cancel_orders(tx, poll),
+        release=[attempt_id for attempt_id in poll.attempts if attempt_id not in mine],
+        paused=[queue.name for queue in queues if is_paused(queue)],
+        lease_seconds=terms.lease,
+        server_time=tx.now,
+    )
+
+
+def _create_queue(tx: Transaction, pool_id: UUID, name: str) -> None:
+    """A queue that an agent was told to serve comes into being with it."""
+    values = {
+        "id": new_id(),
+        "created": tx.now,
+        "updated": tx.now,
+        "name": name,
+        "work_pool_id": pool_id,
+        "description": "",
+        "is_paused": False,
+        "priority": 1,
+    }
+    insert_if_absent(tx, work_queue, values)
+
+
+def _renew(tx: Transaction, ids: Collection[UUID], lease_end: datetime) -> None:
+    """Extend the leases of these attempts. One whose lease had run out is seen again."""
+    if not ids:
+        return
+    mine = attempt.c.id.in_(list(ids))
+    tx.execute(sa.update(attempt).where(mine, attempt.c.lease_expires_at < tx.now).values(unobserved_since=None))
+    tx.execute(sa.update(attempt).where(mine).values(lease_expires_at=lease_end))
+
+
+def _retake(tx: Transaction, poll: AgentPoll, ids: Collection[UUID], lease_end: datetime) -> list[sa.Row[Any]]:
+    """What the agent has but does not list: it has restarted, or an answer was lost. A draining agent lets go of it
+    instead."""
+    if poll.draining:
+        if ids:
+            tx.execute(sa.update(attempt).where(attempt.c.id.in_(list(ids))).values(lease_expires_at=tx.now))
+        return []
+    _renew(tx, ids, lease_end)
+    return _rows(tx, ids)
+
+
+def _adopt(tx: Transaction, poll: AgentPoll, lease_end: datetime) -> list[sa.Row[Any]]:
+    ids = orphans(tx, poll.reaches, poll.agent_id, limit=MOST_ADOPTED, lock=True)
+    if not ids:
+        return []
+    values = {
+        "agent_id": poll.agent_id,
+        "agent_name": poll.name,
+        "request_id": poll.request_id,
+        "lease_expires_at": lease_end,
+        "unobserved_since": None,
+        "updated": tx.now,
+    }
+    tx.execute(sa.update(attempt).where(attempt.c.id.in_(ids)).values(values))
+    return _rows(tx, ids)
+
+
+def _rows(tx: Transaction, ids: Collection[UUID]) -> list[sa.Row[Any]]:
+    if not ids:
+        return []
+    query = sa.select(attempt).where(attempt.c.id.in_(list(ids))).order_by(attempt.c.claimed_at, attempt.c.id)
+    return list(tx.execute(query))
+
+
+def _claims(tx: Transaction, rows: list[sa.Row[Any]], around: Surroundings) -> list[Claim]:
+    runs = around.flow_runs([row.flow_run_id for row in rows]) if rows else {}
+    claims = []
+    for row in rows:
+        run = runs[row.flow_run_id]
+        deployment = around.deployment(run.deployment_id)
+        document_id = run.infrastructure_document_id or (deployment.infrastructure_document_id if deployment else None)
+        try:
+            infrastructure = around.document(document_id, "infrastructure")
+        except ConfigurationError as error:
+            if row.status == AttemptStatus.CLAIMED:
+                _cannot_launch(tx, row, error)
+                continue
+            infrastructure = None  # it runs already; its snapshot says how
+        claims.append(
+            Claim(
+                attempt=attempt_from(row),
+                token=keys.attempt_token(row.id),
+                flow_run=run,
+                flow=around.flow(run.flow_id),
+                deployment=deployment,
+                infrastructure=infrastructure,
+            )
+        )
+    return claims
+
+
+def _cannot_launch(tx: Transaction, row: sa.Row[Any], error: ConfigurationError) -> None:
+    found = lock_run_and_attempt(tx, row.id)
+    if found is not None:
+        end_attempt(tx, *found, Ending(Reason.CONFIGURATION_INVALID, Phase.RENDER, error.message, error.hint))
+
+
+def _cancel_orders(tx: Transaction, poll: AgentPoll) -> list[CancelOrder]:
+    rows = [row for row in open_attempts_of(tx, poll.agent_id) if row.cancel_requested_at is not None]
+    following = set(poll.cancelling)
+    return [
+        CancelOrder(attempt_id=row.id, grace=Limits.model_validate(row.limits).grace)
+        for row in rows
+        if row.id not in following
+    ]
+
+
+def _mark_polled(tx: Transaction, queues: Sequence[sa.Row[Any]], terms: Terms) -> None:
+    """Last of all, and past rows that others hold: it is worth no waiting."""
+    old = tx.now - timedelta(seconds=terms.lease / 3)
+    stale = [queue.id for queue in queues if queue.last_polled is None or queue.last_polled < old]
+    if stale:
+        free = sa.select(work_queue.c.id).where(work_queue.c.id.in_(stale)).with_for_update(skip_locked=True)
+        ids = list(tx.execute(free).scalars())
+        tx.execute(sa.update(work_queue).where(work_queue.c.id.in_(ids)).values(last_polled=tx.now))

@@ -1,0 +1,106 @@
+"""Whether a poll has anything to get or to write: reads only, so that waiting agents cost next to nothing."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.errors import NotFound, did_you_mean
+from penstock.model.attempts import AgentPoll
+from penstock.model.work_pools import DEFAULT_POOL
+from penstock.server.database.attempts import next_due_after, open_attempts_of, orphans, queues_for
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import agent, work_pool
+from penstock.server.operations.choose_runs import choose_runs, is_paused
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for polls on this server. Seconds. `judge_leases`: whether a lease that ran out may be taken at its
+    word."""
+
+    lease: float = 15.0
+    start_limit: float | None = 600.0
+    judge_leases: bool = True
+
+
+@dataclass(frozen=True)
+class Look:
+    """`act`: claiming would do something. `next_due`: when to look again if nothing wakes us; None: no run is
+    waiting."""
+
+    act: bool
+    queue_ids: frozenset[UUID]
+    pool_id: UUID
+    next_due: datetime | None = None
+
+
+def look_for_orders(tx: Transaction, poll: AgentPoll, terms: Terms) -> Look:
+    """Look once. Raises NotFound if there is no such work pool."""
+    pool_id = find_pool(tx, poll)
+    queues = asked_queues(tx, poll)
+    ids = frozenset(queue.id for queue in queues)
+    until = tx.now + timedelta(seconds=poll.prefetch_seconds)
+    act = (
+        _must_register(tx, poll, terms)
+        or bool(missing_queues(poll, queues))
+        or _has_attempt_news(tx, poll, terms)
+        or (not poll.draining and bool(choose_runs(tx, queues, until, capacity(tx, poll), lock=False)))
+    )
+    active = [queue.id for queue in queues if not is_paused(queue)]
+    due = None if act or not poll.capacity else next_due_after(tx, active, until)
+    return Look(act, ids, pool_id, due - timedelta(seconds=poll.prefetch_seconds) if due else None)
+
+
+def find_pool(tx: Transaction, poll: AgentPoll) -> UUID:
+    name = poll.work_pool or DEFAULT_POOL
+    found: UUID | None = tx.execute(sa.select(work_pool.c.id).where(work_pool.c.name == name)).scalar_one_or_none()
+    if found is None:
+        known = tx.execute(sa.select(work_pool.c.name)).scalars().all()
+        raise NotFound(
+            f"There is no work pool {name!r}.{did_you_mean(name, known)}",
+            hint=f"Create it: penstock work-pool create '{name}'",
+        )
+    return found
+
+
+def asked_queues(tx: Transaction, poll: AgentPoll) -> Sequence[sa.Row[Any]]:
+    return queues_for(tx, poll.work_pool or DEFAULT_POOL, poll.work_queues, poll.work_queue_prefixes)
+
+
+def missing_queues(poll: AgentPoll, queues: Collection[sa.Row[Any]]) -> list[str]:
+    """Names that were asked for and do not exist."""
+    known = {queue.name for queue in queues}
+    return [name for name in dict.fromkeys(poll.work_queues) if name not in known]
+
+
+def capacity(tx: Transaction, poll: AgentPoll) -> int:
+    """How many new attempts the agent may get: what it says, and never more than its limit allows by our own count."""
+    if poll.limit is None or poll.capacity == 0:
+        return poll.capacity
+    return max(0, min(poll.capacity, poll.limit - len(open_attempts_of(tx, poll.agent_id))))
+
+
+def _must_register(tx: Transaction, poll: AgentPoll, terms: Terms) -> bool:
+    """Whether the agent is new, has changed, or has used up a third of its lease."""
+    row = tx.execute(
+        sa.select(agent.c.lease_expires_at, agent.c.draining).where(agent.c.id == poll.agent_id)
+    ).one_or_none()
+    if row is None or row.draining != poll.draining:
+        return True
+    return bool((row.lease_expires_at - tx.now).total_seconds() <= terms.lease * 2 / 3)
+
+
+def _has_attempt_news(tx: Transaction, poll: AgentPoll, terms: Terms) -> bool:
+    mine = {row.id: row for row in open_attempts_of(tx, poll.agent_id)}
+    held, cancelling = set(poll.attempts), set(poll.cancelling)
+    if held != set(mine):
+        return True
+    if any(row.cancel_requested_at is not None and row.id not in cancelling for row in mine.values()):
+        return True
+    return (
+        terms.judge_leases and not poll.draining and bool(orphans(tx, poll.reaches, poll.agent_id, limit=1, lock=False))
+    )

@@ -1,0 +1,32 @@
+"""The server's record of an agent: who it is, what it asks for, until when its lease holds."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from penstock.model.attempts import AgentPoll
+from penstock.server.database.connection import Transaction
+from penstock.server.database.inserts import insert_if_absent
+from penstock.server.database.rows import clean
+from penstock.server.database.tables import agent
+
+
+def register_agent(tx: Transaction, poll: AgentPoll, lease_expires_at: datetime) -> None:
+    """Write down the agent of a poll, new or again."""
+    values = {
+        "name": clean(poll.name),
+        "host": clean(poll.host),
+        "version": poll.version,
+        "work_pool": poll.work_pool,
+        "work_queues": poll.work_queues,
+        "work_queue_prefixes": poll.work_queue_prefixes,
+        "capabilities": poll.capabilities,
+        "reaches": poll.reaches,
+        "limit": poll.limit,
+        "draining": poll.draining,
+        "last_polled": tx.now,
+        "lease_expires_at": lease_expires_at,
+        "updated": tx.now,
+    }
+    if tx.execute(sa.update(agent).where(agent.c.id == poll.agent_id).values(values)).rowcount == 0:
+        insert_if_absent(tx, agent, {"id": poll.agent_id, "created": tx.now, **values})
