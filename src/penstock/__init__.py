@@ -1,6 +1,6 @@
 """Penstock runs Python flows on infrastructure. The public names; importing this does nothing but make them findable."""
 
-__version__ = "0.1.0"
+from penstock.version import __version__ as __version__
 
 TYPE_CHECKING = False  # as type checkers understand it; the module `typing` would cost half of `penstock --version`
 
