@@ -19,7 +19,7 @@ from penstock.client.asynchronous import AsyncClient
 from penstock.client.transport import Refusal
 from penstock.errors import APIError, Unreachable
 from penstock.model.attempts import AgentOrders, AgentPoll
-from penstock.version import __version__, clock
+from penstock import clock
 
 _log = logging.getLogger("penstock.agent")
 

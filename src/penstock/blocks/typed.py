@@ -97,7 +97,7 @@ class TypedBlock(BaseModel):
             return cls._block_schema_version
         if cls.__module__.split(".")[0] != "penstock":
             return "non-versioned"
-        from penstock import __version__
+        from penstock.version import __version__
 
         return __version__
 

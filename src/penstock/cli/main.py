@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         return _write(help_text())
     if arguments in (["--version"], ["-v"], ["-V"]):
-        from penstock import __version__
+        from penstock.version import __version__
 
         return _write(f"{__version__}\n")
     from penstock.cli.root import run

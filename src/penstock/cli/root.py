@@ -43,7 +43,7 @@ def _use_profile(_ctx: click.Context, _param: click.Parameter, value: str | None
 
 def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value:
-        from penstock import __version__
+        from penstock.version import __version__
 
         click.echo(__version__)
         ctx.exit()

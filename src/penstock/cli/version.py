@@ -3,11 +3,12 @@
 import platform
 import sys
 
-from penstock import __version__, settings
+from penstock import settings
 from penstock.cli import output
 from penstock.cli.grammar import command as verb
 from penstock.cli.output import Column
 from penstock.cli.session import current
+from penstock.version import __version__
 
 
 def facts() -> dict[str, str]:

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from penstock import __version__, clock, settings
+from penstock import clock, settings
 from penstock.errors import Unreachable
+from penstock.version import __version__
 
 #: Seconds that a local server may take until it listens.
 START_SECONDS = 60.0

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from penstock import __version__, clock, settings
+from penstock import clock, settings
 from penstock.client.answers import error_from
 from penstock.client.call import Call, decode, encode
 from penstock.client.connections import Connections, interrupt
 from penstock.client.retries import parse_retry_after, wait_before, worth_repeating
 from penstock.errors import APIError, PenstockError, Unreachable
+from penstock.version import __version__
 
 __all__ = ["Call", "Interrupted", "Refusal", "Ticket", "Transport"]
 

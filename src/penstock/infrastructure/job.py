@@ -3,16 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 
-from penstock import __version__
+from penstock.version import __version__
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.names import job_name
+from penstock.infrastructure.variables import API_URL, ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
 from penstock.model.attempts import Claim
-
-FLOW_RUN_ID = "PENSTOCK__FLOW_RUN_ID"
-ATTEMPT_ID = "PENSTOCK__ATTEMPT_ID"
-ATTEMPT_TOKEN = "PENSTOCK__ATTEMPT_TOKEN"
-API_URL = "PENSTOCK_API_URL"
 
 
 def build_job(claim: Claim, api_url: str, settings_for_job: Mapping[str, str], owner: str) -> Job:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
 
-from penstock import __version__
 from penstock.server import services as background
 from penstock.server.api import ROUTERS
 from penstock.server.api import errors as api_errors
@@ -15,6 +14,7 @@ from penstock.server.api.access import Access
 from penstock.server.api.activity import Activity, ActivityMeter
 from penstock.server.api.protocol import Protocol
 from penstock.server.database.connection import Database
+from penstock.version import __version__
 
 #: Largest body of a request, in bytes: a batch of reports is well below it.
 MAX_BODY = 64 * 1024 * 1024

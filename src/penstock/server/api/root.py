@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from penstock import __version__
 from penstock.errors import Invalid, Unreachable
 from penstock.server.api.answers import answer
 from penstock.server.api.dependencies import TheDatabase
+from penstock.version import __version__
 
 router = APIRouter(tags=["Root"])
 
