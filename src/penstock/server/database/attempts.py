@@ -109,7 +109,8 @@ def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID])
         .where(column.in_(list(ids)), OPEN, flow_run.c.state_type.not_in(_TERMINAL))
         .group_by(column)
     )
-    return {key: taken for key, taken in tx.execute(query).tuples()}
+    rows: Sequence[Any] = tx.execute(query).all()
+    return {row[0]: row[1] for row in rows}
 
 
 def lock_limited(tx: Transaction, pools: Collection[UUID], queues: Collection[UUID]) -> None:
