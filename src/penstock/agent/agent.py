@@ -132,7 +132,7 @@ class Agent:
     async def _drain(self, polling: asyncio.Task[None]) -> None:
         """Take nothing more, finish launches, wait as long as allowed, tell everything, hand the rest over."""
         self.claims.stop()
-        # The poll under way is given up. If it has just brought a run, the goodbye does not list that, and so lets it go.
+        # The poll under way is given up. A run that it has just brought is not listed in the goodbye, and so let go.
         polling.cancel()
         await asyncio.wait({polling}, timeout=1.0)
         await self.claims.say_goodbye(hand_over=False)

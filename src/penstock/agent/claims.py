@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from penstock import clock
 from penstock.agent.backoff import FAILURE_CAP, REFUSED_CAP, Backoff
 from penstock.agent.cancel import Cancels
 from penstock.agent.endings import Endings
@@ -19,7 +20,7 @@ from penstock.client.asynchronous import AsyncClient
 from penstock.client.transport import Refusal
 from penstock.errors import APIError, Unreachable
 from penstock.model.attempts import AgentOrders, AgentPoll
-from penstock import clock
+from penstock.version import __version__
 
 _log = logging.getLogger("penstock.agent")
 
