@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from penstock.client.call import Call
@@ -44,7 +45,7 @@ def all_builders() -> dict[str, Callable[..., Call[Any]]]:
             {
                 name: value
                 for name, value in vars(module).items()
-                if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+                if not name.startswith("_") and isinstance(value, FunctionType) and value.__module__ == module.__name__
             }
         )
     return found
