@@ -70,9 +70,9 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def encode(body: Any, *, partial: bool = False) -> bytes | None:
-    """`body` as JSON. None stays None: no body at all."""
-    if body is None:
-        return None
+    """`body` as JSON. None stays None, no body at all; bytes stay what they are: JSON that somebody else has written."""
+    if body is None or isinstance(body, bytes):
+        return body
     if hasattr(body, "model_dump_json"):
         return cast(str, body.model_dump_json(exclude_unset=partial, exclude_none=not partial)).encode()
     try:

@@ -1,7 +1,8 @@
-"""Runs inside every job and every `python flow.py`: loads the code, runs the flow and its tasks, reports every state home.
+"""Runs inside every job and every `python flow.py`: loads the code, runs the flow and its tasks, reports every state
+home.
 
-Layers inside, each file importing only what stands above it: annotations, interruption, moments → wire, outcomes → outbox,
-reporter, session → context → run_logs, futures, inputs → steps, loop, task_runners → task_runs, task_calls, flow_runs,
-flow_calls → code → job. It knows nothing of the infrastructure that started it, and of flows and tasks only what
-`protocols` says.
+Layers inside, each file importing only what stands above it: annotations, interruption, moments → wire, outcomes →
+outbox, reporter, session → context → run_logs, futures, inputs → steps, loop, task_runners → task_runs, task_calls,
+flow_runs, flow_calls → code → job. It knows nothing of the infrastructure that started it, and of flows and tasks
+only what `protocols` says.
 """

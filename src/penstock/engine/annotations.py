@@ -30,19 +30,19 @@ class Annotation(Generic[T]):
         return f"{type(self).__name__}({self.value!r})"
 
 
-class unmapped(Annotation[T]):  # noqa: N801 - read as a word at its place in a call
+class unmapped(Annotation[T]):
     """In `task.map`: pass the value as it is to every call instead of one element to each."""
 
     __slots__ = ()
 
 
-class allow_failure(Annotation[T]):  # noqa: N801
+class allow_failure(Annotation[T]):
     """Run the task even if this upstream task failed; it then receives the exception in place of the result."""
 
     __slots__ = ()
 
 
-class quote(Annotation[T]):  # noqa: N801
+class quote(Annotation[T]):
     """Do not look inside the value for futures: for large collections that hold none."""
 
     __slots__ = ()

@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass(slots=True)
 class EarlierTaskRun:
-    """A task run that an earlier try of the same flow run has made. `state` is there if that try ran in this process."""
+    """A task run that an earlier try of the same flow run has made. `state` is there if that was in this process."""
 
     id: UUID
     name: str
@@ -86,6 +86,10 @@ class FlowRunContext:
     remembers: bool = False
     #: asynchronous tasks that were submitted and go on
     async_tasks: set[Any] = field(default_factory=set)
+    #: why what was submitted and has not begun is not to begin any more
+    stopping: str | None = None
+    #: submitted task runs that go on, by id
+    open_runs: dict[UUID, Any] = field(default_factory=dict)
     #: the run's id as it is written into every report
     id_text: str = ""
     _calls: dict[str, int] = field(default_factory=dict)
@@ -113,6 +117,19 @@ class FlowRunContext:
     def stop_runner(self) -> None:
         if self._runner_started:
             self.task_runner.stop()
+
+    def begin_try(self) -> None:
+        """Forget what an earlier try has counted."""
+        self.tally = Tally()
+        self._calls.clear()
+
+    def stop_children(self, why: str, exception: type[BaseException]) -> None:
+        """Nothing submitted begins any more, and what runs is interrupted, as far as it can be. Waits for nothing."""
+        self.stopping = why
+        if self._runner_started:
+            self.task_runner.interrupt(exception)
+        for task in list(self.async_tasks):
+            task.cancel()
 
 
 @dataclass(slots=True, eq=False)
@@ -167,7 +184,9 @@ def entered(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[set[str]]:
-    """Tag every flow run and task run that is called in the body, besides the tags of an outer `tags`. Yields all of them."""
+    """Tag every flow run and task run that is called in the body, besides the tags of an outer `tags`. Yields all of
+    them.
+    """
     together = TAGS.get().union(new_tags)
     with entered(TAGS, together):
         yield set(together)

@@ -77,8 +77,8 @@ class TaskRunFuture(Generic[R]):
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
         """The task's return value.
 
-        If it failed, its exception is raised, or returned when `raise_on_failure` is False. Raises TimeoutError when it has not
-        ended after `timeout` seconds.
+        If it failed, its exception is raised, or returned when `raise_on_failure` is False. Raises TimeoutError when
+        it has not ended after `timeout` seconds.
         """
         state = self.wait(timeout)
         if state is None:

@@ -26,7 +26,8 @@ class UpstreamFailed(Exception):
 
 
 def walk(value: Any, visit: Visit) -> Any:
-    """`value` with every future and state in it replaced by what `visit` makes of it; the very same object if there is none.
+    """`value` with every future and state in it replaced by what `visit` makes of it; the very same object if there is
+    none.
 
     Looks into lists, tuples, sets, dictionaries, dataclasses and annotations, not into `quote`, which is unwrapped.
     """
@@ -123,7 +124,8 @@ def holds_nothing(values: Iterable[Any]) -> bool:
 def to_results(value: Any) -> Any:
     """`value` with all futures and states, which must have ended, replaced by their results.
 
-    Raises UpstreamFailed for one that did not complete, unless it is in `allow_failure`: then its exception takes its place.
+    Raises UpstreamFailed for one that did not complete, unless it is in `allow_failure`: then its exception takes
+    its place.
     """
 
     def result_of(found: Any) -> Any:

@@ -1,6 +1,7 @@
 """How running user code is stopped: by an exception raised in it, from a signal, an alarm, or another thread.
 
-These exceptions are no `Exception`, so that ``except Exception`` in user code does not swallow them; its finally blocks run.
+These exceptions are no `Exception`, so that ``except Exception`` in user code does not swallow them; its finally
+blocks run.
 """
 
 import signal
@@ -24,7 +25,9 @@ class CancelRequested(Interruption):
 
 
 class Superseded(Interruption):
-    """The attempt's token is worth nothing any more: another attempt runs, or this one was declared over. Stop, report nothing."""
+    """The attempt's token is worth nothing any more: another attempt runs, or this one was declared over. Stop, report
+    nothing.
+    """
 
 
 class DeadlineReached(Interruption):
@@ -32,17 +35,22 @@ class DeadlineReached(Interruption):
 
 
 def interrupt(thread: int, exception: type[BaseException] | None) -> None:
-    """Have `exception` raised in the thread of that ident at its next bytecode; None takes one back that was not raised yet."""
+    """Have `exception` raised in the thread of that ident at its next bytecode; None takes one back that was not raised
+    yet.
+    """
     import ctypes
 
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None
+    )
 
 
 class Deadline:
     """``with Deadline(seconds)``: DeadlineReached is raised in the body when they have passed; then `reached` is True.
 
-    In the main thread by SIGALRM, which also ends a blocking system call; elsewhere by a timer thread, which takes effect when
-    the body next executes Python. Deadlines nest: the one that is reached first wins. None is no deadline.
+    In the main thread by SIGALRM, which also ends a blocking system call; elsewhere by a timer thread, which takes
+    effect when the body next executes Python. Deadlines nest: the one that is reached first wins. None is no
+    deadline.
     """
 
     def __init__(self, seconds: float | None) -> None:

@@ -45,7 +45,9 @@ def _running_loop() -> "asyncio.AbstractEventLoop":
 
 
 def _run_aside(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """The caller is synchronous code that blocks the shared loop: run the coroutine on a loop that lives as long as it does."""
+    """The caller is synchronous code that blocks the shared loop: run the coroutine on a loop that lives as long as it
+    does.
+    """
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 

@@ -1,6 +1,7 @@
 """Times of what happens in this process, each later than the one before.
 
-The server orders states and log lines by their time. Two that fall into one microsecond would lose their order, so none do.
+The server orders states and log lines by their time. Two that fall into one microsecond would lose their order, so
+none do.
 """
 
 import threading

@@ -14,7 +14,9 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
     if callable(template):
         name = template()
         if not isinstance(name, str):
-            raise ConfigurationError(f"{option} is a function that returned {type(name).__name__}; it must return a str")
+            raise ConfigurationError(
+                f"{option} is a function that returned {type(name).__name__}; it must return a str"
+            )
         return name
     try:
         return template.format(**parameters)
@@ -22,7 +24,8 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
         unknown = str(error.args[0])
         known = ", ".join(parameters) or "there are none"
         raise ConfigurationError(
-            f"{option} {template!r} names the parameter {unknown!r}, which does not exist.{did_you_mean(unknown, parameters)}",
+            f"{option} {template!r} names the parameter {unknown!r}, which does not exist."
+            f"{did_you_mean(unknown, parameters)}",
             hint=f"Parameters: {known}",
         ) from None
     except (IndexError, ValueError, AttributeError, TypeError) as error:

@@ -9,9 +9,11 @@ IN_MEMORY = 4_000_000
 
 
 class Outbox:
-    """A queue of byte strings. Once one lies on disk, all that follow go there too until it has been emptied, so order holds.
+    """A queue of byte strings. Once one lies on disk, all that follow go there too until it has been emptied, so order
+    holds.
 
-    `folder` is made, readable by its owner only, when it is first needed, and removed when it is empty again. Not thread-safe.
+    `folder` is made, readable by its owner only, when it is first needed, and removed when it is empty again. Not
+    thread-safe.
     """
 
     def __init__(self, folder: Path, in_memory: int = IN_MEMORY) -> None:
@@ -55,7 +57,9 @@ class Outbox:
             self._remove_folder()
 
     def keep(self) -> Path | None:
-        """Write everything to disk, because the process ends before it arrived. Returns the folder, or None if nothing is left."""
+        """Write everything to disk, because the process ends before it arrived. Returns the folder, or None if nothing
+        is left.
+        """
         if not len(self):
             return None
         first = self._first_on_disk - len(self._memory)

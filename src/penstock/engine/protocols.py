@@ -11,6 +11,8 @@ Delays = float | Sequence[float] | Callable[[int], Sequence[float]]
 class TaskRunner(Protocol):
     """Runs submitted tasks of one flow run. See `penstock.engine.task_runners`."""
 
+    name: str
+
     def start(self) -> None:
         """Called once before the first submit."""
 
@@ -21,7 +23,9 @@ class TaskRunner(Protocol):
         """Called once, when all submitted work is done or the run was interrupted. Waits for nothing."""
 
     def interrupt(self, exception: type[BaseException]) -> None:
-        """Have `exception` raised in what runs now, and forget what waits."""
+        """Have `exception` raised in what runs now. What waits still runs: it finds out by itself that it may not
+        begin.
+        """
 
     def duplicate(self) -> "TaskRunner":
         """One like this, for another run."""

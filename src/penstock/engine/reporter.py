@@ -1,7 +1,7 @@
 """Sends task runs, their states and log lines home in numbered batches, from a thread of its own.
 
-Callers only append; nothing here ever waits for the network on their behalf, except `flush`. One batch is on its way at a time.
-When the API is away, batches wait in the outbox and leave in order when it is back.
+Callers only append; nothing here ever waits for the network on their behalf, except `flush`. One batch is on its way
+at a time. When the API is away, batches wait in the outbox and leave in order when it is back.
 """
 
 import json
@@ -43,9 +43,9 @@ class Receipt(Protocol):
 class Reporter:
     """Reports of one process on the flow run `flow_run_id` and what runs inside of it.
 
-    `send` sends one batch, given as JSON, and raises what the client raises. `on_cancel` is called, once, when the server says
-    that somebody wants the run to stop; `on_over` when it says that this process has no say any more, with its words.
-    `patience` is how many seconds an outage may last before the reports are given up.
+    `send` sends one batch, given as JSON, and raises what the client raises. `on_cancel` is called, once, when the
+    server says that somebody wants the run to stop; `on_over` when it says that this process has no say any more,
+    with its words. `patience` is how many seconds an outage may last before the reports are given up.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Reporter:
             self._noted()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything reported so far has arrived. False if that took longer than `timeout`, or was given up."""
+        """Wait until everything reported so far has arrived. False if that took over `timeout`, or was given up."""
         deadline = None if timeout is None else monotonic() + timeout
         with self._changed:
             target = self._taken
@@ -273,12 +273,16 @@ class Reporter:
 
 
 def _is_passing(error: APIError) -> bool:
-    """Whether the error says nothing about the batch: nobody answered, or somebody who is not the server, or a wrong key."""
+    """Whether the error says nothing about the batch: nobody answered, or somebody who is not the server, or a wrong
+    key.
+    """
     return isinstance(error, Unreachable | NotAuthorized) or error.code == "answer"
 
 
 def batches(task_runs: dict[str, wire.JSON], logs: list[wire.JSON], largest: int) -> list[bytes]:
-    """Bodies of batches, each at most `largest` bytes unless one report alone is more: everything but the head, as JSON."""
+    """Bodies of batches, each at most `largest` bytes unless one report alone is more: everything but the head, as
+    JSON.
+    """
     from pydantic_core import to_json
 
     reports = [to_json({"task_run_id": key, **part}) for key, part in task_runs.items()]

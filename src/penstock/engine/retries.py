@@ -7,7 +7,7 @@ from penstock.engine.protocols import Delays
 
 
 def delays_of(delay: Delays, retries: int) -> list[float]:
-    """One delay in seconds for each of `retries`; a list that is too short repeats its last, an empty one means none."""
+    """One delay in seconds for each of `retries`; a list that is too short repeats its last, an empty one is none."""
     if callable(delay):
         delay = delay(retries)
     if isinstance(delay, Sequence):

@@ -1,7 +1,7 @@
 """Lines of runs: to stderr for whoever looks on, and to the server.
 
-Runs log to ``penstock.flow_runs`` and ``penstock.task_runs``; PENSTOCK_LOGGING_EXTRA_LOGGERS names further loggers whose lines
-belong to the run in which they are written.
+Runs log to ``penstock.flow_runs`` and ``penstock.task_runs``; PENSTOCK_LOGGING_EXTRA_LOGGERS names further loggers
+whose lines belong to the run in which they are written.
 """
 
 import builtins
@@ -17,6 +17,8 @@ from penstock import settings
 from penstock.engine import wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext, get_run_context
 from penstock.engine.moments import moment
+from penstock.engine.session import Session
+from penstock.model.flow_runs import FlowRun
 
 FLOW_RUNS = "penstock.flow_runs"
 TASK_RUNS = "penstock.task_runs"
@@ -98,6 +100,14 @@ def print_line(timestamp: datetime, level: str, title: str, message: str) -> Non
         return  # nobody looks on any more; the server still gets the line
 
 
+def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -> None:
+    """A line of a flow run that has not begun: there is no context yet that a logger could find."""
+    timestamp = moment()
+    print_line(timestamp, logging.getLevelName(level), f"Flow run '{flow_run.name}'", message)
+    if session.logs_to_api:
+        session.reporter.log(wire.log_line(FLOW_RUNS, level, message, timestamp, str(flow_run.id), None))
+
+
 def configure() -> None:
     """Attach the handler to the loggers of runs and to the extra ones. Doing it again changes nothing."""
     level = str(settings.get("PENSTOCK_LOGGING_LEVEL")).upper()
@@ -117,7 +127,9 @@ def configure() -> None:
 
 @contextmanager
 def printing_as_logs(active: bool) -> Iterator[None]:
-    """While the body runs, `print` in runs that want it is a log line. Elsewhere, and with ``file=``, it stays what it was."""
+    """While the body runs, `print` in runs that want it is a log line. Elsewhere, and with ``file=``, it stays what it
+    was.
+    """
     global _prints
     if not active:
         yield
@@ -134,7 +146,9 @@ def printing_as_logs(active: bool) -> Iterator[None]:
                 builtins.print = _plain_print
 
 
-def _print_as_log(*values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False) -> None:
+def _print_as_log(
+    *values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False
+) -> None:
     context = TASK_RUN.get() or FLOW_RUN.get()
     if context is None or not context.log_prints or file not in {None, sys.stdout, sys.stderr}:
         _plain_print(*values, sep=sep, end=end, file=file, flush=flush)

@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from penstock import settings
@@ -19,7 +18,7 @@ from penstock.clock import monotonic
 from penstock.engine import wire
 from penstock.engine.interruption import CancelRequested, Superseded, interrupt
 from penstock.engine.reporter import FENCED, Reporter
-from penstock.errors import APIError, Conflict, Unreachable
+from penstock.errors import APIError, Unreachable
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reports import ReportReceipt
 from penstock.model.states import OrchestrationResult, State, StateType
@@ -36,6 +35,23 @@ CANCEL_PATIENCE = 60.0
 
 def _receipt() -> type[ReportReceipt]:
     return ReportReceipt
+
+
+def ask(client: SyncClient, call: Call[T], patience: float) -> T:
+    """The answer to `call`; nobody answering is waited out for up to `patience` seconds; stderr is told once."""
+    since: float | None = None
+    wait = 0.1
+    while True:
+        try:
+            return client.send(call)
+        except Unreachable as error:
+            if since is None:
+                since = monotonic()
+                print(f"penstock: {error}. It is asked again for {patience:g} s.", file=sys.stderr)
+            if monotonic() - since > patience:
+                raise
+        time.sleep(wait)
+        wait = min(LONGEST_WAIT, wait * 2)
 
 
 class Session:
@@ -81,24 +97,13 @@ class Session:
 
         Raises Superseded when the server says that this attempt is over, and what `client.send` raises otherwise.
         """
-        since: float | None = None
-        wait = 0.1
-        while True:
-            try:
-                return self.client.send(call)
-            except Conflict as error:
-                if error.code in FENCED:
-                    self.superseded = error.message
-                    raise Superseded(error.message) from error
-                raise
-            except Unreachable as error:
-                if since is None:
-                    since = monotonic()
-                    print(f"penstock: {error} The run goes on asking.", file=sys.stderr)
-                if monotonic() - since > self.loss_seconds:
-                    raise
-            time.sleep(wait)
-            wait = min(LONGEST_WAIT, wait * 2)
+        try:
+            return ask(self.client, call, self.loss_seconds)
+        except APIError as error:
+            if error.code in FENCED:
+                self.superseded = error.message
+                raise Superseded(error.message) from error
+            raise
 
     def propose(self, flow_run_id: UUID, state: State) -> OrchestrationResult:
         """Put a state of a flow run to the server. An answer that was lost is asked for again."""
@@ -117,18 +122,13 @@ class Session:
             raise CancelRequested("somebody asked for the run to be cancelled")
 
     def is_being_cancelled(self) -> bool:
-        """Whether the server has the run as Cancelling or Cancelled. Asked once, and not for long; unknown counts as no."""
+        """Whether the server has the run as Cancelling or Cancelled. Asked once, and not for long; unknown counts as
+        no.
+        """
         with self._asking:
             if self._cancelling is None:
                 self._cancelling = self.cancel_requested or self._ask_whether_cancelled()
             return self._cancelling
-
-    def last_words(self, say: Callable[[float], Any]) -> None:
-        """Call `say` with a deadline (monotonic): what a process that must end at once still tells, if it can."""
-        try:
-            say(monotonic() + LAST_WORDS)
-        except APIError as error:
-            print(f"penstock: the end of the run could not be told: {error}", file=sys.stderr)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and close the connections."""
@@ -160,5 +160,3 @@ class Session:
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.interruptible:
             interrupt(self.thread, Superseded)
-
-

@@ -1,7 +1,7 @@
 """The engine's runs are generators that yield effects; one of two drivers carries these out.
 
-`drive` does so in the calling thread, without any event loop; `drive_async` in the caller's event loop. What a run is exists
-only once: in the generators of `task_runs` and `flow_runs`.
+`drive` does so in the calling thread, without any event loop; `drive_async` in the caller's event loop. What a run
+is exists only once: in the generators of `task_runs` and `flow_runs`.
 """
 
 import time
@@ -81,27 +81,38 @@ class WaitFor:
 
 
 class Until:
-    """Until somebody calls back: `register` is given the function to call."""
+    """Until somebody calls back, at most `timeout` seconds: `register` is given the function to call. False: nobody
+    did.
+    """
 
-    __slots__ = ("register",)
+    __slots__ = ("register", "timeout")
 
-    def __init__(self, register: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, register: Callable[[Callable[[], None]], None], timeout: float | None = None) -> None:
         self.register = register
+        self.timeout = timeout
 
-    def run(self) -> None:
+    def run(self) -> bool:
         import threading
 
         called = threading.Event()
         self.register(called.set)
-        called.wait()
+        return called.wait(self.timeout)
 
-    async def run_async(self) -> None:
+    async def run_async(self) -> bool:
         import asyncio
 
         loop = asyncio.get_running_loop()
         called = asyncio.Event()
-        self.register(lambda: None if loop.is_closed() else loop.call_soon_threadsafe(called.set) and None)
-        await called.wait()
+
+        def call() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(called.set)
+
+        self.register(call)
+        try:
+            return await asyncio.wait_for(called.wait(), self.timeout)
+        except TimeoutError:
+            return False
 
 
 class Invoke:
@@ -110,7 +121,13 @@ class Invoke:
     __slots__ = ("args", "fn", "isasync", "kwargs", "timeout")
 
     def __init__(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, isasync: bool, timeout: float | None
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        isasync: bool,
+        timeout: float | None,
     ) -> None:
         self.fn = fn
         self.args = args

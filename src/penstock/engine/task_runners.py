@@ -15,7 +15,8 @@ IDLE = 5.0
 class ConcurrentTaskRunner:
     """Runs tasks side by side, in at most `max_workers` threads (PENSTOCK_TASK_RUNNER_THREADS if None).
 
-    A task takes a thread only when all that it waits for has ended, so tasks that wait for each other cannot use up the threads.
+    A task takes a thread only when all that it waits for has ended, so tasks that wait for each other cannot use up
+    the threads.
     """
 
     name = "concurrent"
@@ -57,10 +58,7 @@ class ConcurrentTaskRunner:
 
     def interrupt(self, exception: type[BaseException]) -> None:
         with self._changed:
-            self._waiting.clear()
-            self._stopped = True
             running = list(self._threads)
-            self._changed.notify_all()
         for thread in running:
             interrupt(thread, exception)
 

@@ -107,7 +107,12 @@ class TaskRun:
         )
 
     def finish(self, state: State) -> None:
-        """The run has ended in `state`, which may hold its result or exception: these stay here."""
+        """The run has ended in `state`, which may hold its result or exception: these stay here.
+
+        What ends after it was given up (`abandon`) has been accounted for already.
+        """
+        if self.type in TERMINAL:
+            return
         assert is_allowed(self.type, state.type), f"{self.type} -> {state.type}"
         self._count_time()
         self.type = state.type
@@ -115,6 +120,25 @@ class TaskRun:
         report: wire.JSON = {"states": [wire.final_state(state, timestamp)], "end_time": timestamp.isoformat()}
         report["total_run_time"] = self.total_run_time
         self._reporter.task_run(self.id_text, report)
+
+    def running_child(self, child_id: UUID) -> None:
+        """The run is the place of a subflow run, which runs now."""
+        self.run_count += 1
+        self._started = monotonic()
+        details = {"child_flow_run_id": str(child_id)}
+        timestamp = self.enter(StateType.RUNNING, details=details, run_count=self.run_count)
+        self._reporter.task_run(self.id_text, {"start_time": timestamp.isoformat()})
+
+    def remember(self, run: FlowRunContext, state: State) -> None:
+        """Keep the outcome for a later try of the flow run, if there may be one."""
+        if run.remembers:
+            run.earlier[self.call] = EarlierTaskRun(
+                self.id, self.name, state.type, self.run_count, self.total_run_time, state
+            )
+
+    def abandon(self, why: str) -> None:
+        """The run could not be stopped, and nobody waits for it any longer."""
+        self.finish(outcomes.crashed(f"Still running when {why}", Reason.SIGNALLED))
 
     def _count_time(self) -> None:
         if self._started is not None:
@@ -130,9 +154,7 @@ def create_task_run(task: TaskLike, run: FlowRunContext, arguments: dict[str, An
         create["task_version"] = task.version
     if retries:
         create["empirical_policy"] = _policy(task, retries)
-    task_inputs = _task_inputs(arguments, wait_for)
-    if task_inputs:
-        create["task_inputs"] = task_inputs
+    create["task_inputs"] = wire.task_inputs(sources_of(arguments, wait_for))
     return TaskRun(run, task.task_key, task.name, create)
 
 
@@ -145,6 +167,10 @@ def task_run_steps(
     """
     if record.kept is not None:
         return record.kept
+    if run.stopping is not None:
+        state = outcomes.cancelled(f"Not run, because {run.stopping}")
+        record.finish(state)
+        return state
     try:
         args, kwargs = inputs.to_results((args, kwargs))
         inputs.check_upstream(wait_for or ())
@@ -158,10 +184,7 @@ def task_run_steps(
     else:
         state = yield from _tries(task, record, context, args, kwargs)
     record.finish(state)
-    if run.remembers:
-        run.earlier[record.call] = EarlierTaskRun(
-            record.id, record.name, state.type, record.run_count, record.total_run_time, state
-        )
+    record.remember(run, state)
     return state
 
 
@@ -184,7 +207,11 @@ def _tries(
                 return state
             seconds = jittered(delays.pop(0), task.retry_jitter_factor)
             logger_of(context).warning(
-                "%s. Try %d of %d, the next one in %g s", state.message, failed_tries, failed_tries + len(delays) + 1, seconds
+                "%s. Try %d of %d, the next one in %g s",
+                state.message,
+                failed_tries,
+                failed_tries + len(delays) + 1,
+                seconds,
             )
             record.retry_at(moment() + timedelta(seconds=seconds))
             if seconds > 0:
@@ -235,15 +262,11 @@ def _policy(task: TaskLike, retries: int) -> wire.JSON:
     return {"retries": retries, "retry_delay": delay, "retry_jitter_factor": task.retry_jitter_factor}
 
 
-def _task_inputs(arguments: dict[str, Any], wait_for: Iterable[Any]) -> wire.JSON:
-    """Which arguments come from which task runs."""
-    found: wire.JSON = {}
+def sources_of(arguments: dict[str, Any], wait_for: Iterable[Any]) -> dict[str, list[UUID]]:
+    """Argument -> the ids of the task runs whose futures are in it."""
+    found: dict[str, list[UUID]] = {}
     if not inputs.holds_nothing(arguments.values()):
-        for name, value in arguments.items():
-            sources = [wire.task_input(future.key) for future in inputs.futures_in(value)]
-            if sources:
-                found[name] = sources
-    waited = inputs.futures_in(*wait_for) if wait_for else []
-    if waited:
-        found["wait_for"] = [wire.task_input(future.key) for future in waited]
+        found = {name: [future.key for future in inputs.futures_in(value)] for name, value in arguments.items()}
+    if wait_for:
+        found["wait_for"] = [future.key for future in inputs.futures_in(list(wait_for))]
     return found

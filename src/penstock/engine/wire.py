@@ -1,7 +1,7 @@
 """What the engine reports, as plain data in the shape of `penstock.model.reports`. Pure.
 
-Thousands of task runs a second pass through here, so these are dictionaries ready to be written as JSON, not models; a test
-holds each of them against its model.
+Thousands of task runs a second pass through here, so these are dictionaries ready to be written as JSON, not models;
+a test holds each of them against its model.
 """
 
 from datetime import datetime
@@ -106,9 +106,13 @@ def details_of(reason: StateDetails) -> JSON:
     return reason.model_dump(mode="json", exclude_defaults=True)
 
 
-def task_input(task_run_id: UUID) -> JSON:
-    """One argument that came from another task run."""
-    return {"input_type": "task_run", "id": str(task_run_id)}
+def task_inputs(sources: dict[str, list[UUID]]) -> dict[str, list[JSON]]:
+    """Argument -> the task runs that it came from, as a task run keeps it."""
+    return {
+        name: [{"input_type": "task_run", "id": str(task_run_id)} for task_run_id in ids]
+        for name, ids in sources.items()
+        if ids
+    }
 
 
 def merge(into: JSON, part: JSON) -> None:

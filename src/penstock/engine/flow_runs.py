@@ -1,0 +1,257 @@
+"""One flow run, from its first proposal to its final state. Transitions are put to the server, whose answer counts."""
+
+import logging
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from penstock import clock, settings
+from penstock.client import flow_runs
+from penstock.engine import inputs, outcomes, wire
+from penstock.engine.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, Tally, entered
+from penstock.engine.interruption import CancelRequested, DeadlineReached, Interruption, Superseded, TerminationSignal
+from penstock.engine.protocols import FlowLike
+from penstock.engine.run_logs import logger_of, print_line, printing_as_logs, title_of
+from penstock.engine.session import LAST_WORDS, Session
+from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
+from penstock.engine.tracebacks import users_part
+from penstock.errors import APIError, Refused
+from penstock.model.reasons import Phase, Reason
+from penstock.model.states import Answer, OrchestrationResult, State, StateType
+
+#: Seconds between two looks at a run that may not start now, when the server does not say for how long.
+LOOK_AGAIN = 5.0
+#: Seconds that submitted tasks have to end when their flow run is stopped or has timed out.
+CHILDREN_SECONDS = 5.0
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
+    """Run the flow with the arguments `call` until the server has its final state. Returns it, with the result if it
+    has one.
+
+    What the user's code raises ends up in the state. What stops the whole run (Interruption, KeyboardInterrupt,
+    SystemExit, a cancelled coroutine) is told to the server as well as there is time for, and raised.
+    """
+    try:
+        over = yield from _enter_running(run)
+        while over is None:
+            state = yield from _one_try(run, call)
+            over = yield from _conclude(run, state)
+        return over
+    except (Exception, GeneratorExit, Superseded):
+        raise
+    except BaseException as error:
+        stopped_by = error
+        yield Blocking(lambda: _tell_end(run, stopped_by))
+        raise
+    finally:
+        run.stop_runner()
+
+
+def _enter_running(run: FlowRunContext) -> Steps[State | None]:
+    """Propose Running until it is accepted: None. Or the state in which the server says that the run is over."""
+    while True:
+        proposed = State(type=StateType.RUNNING, name="Retrying" if run.flow_run.run_count else None)
+        answer = yield Blocking(lambda: run.session.propose(run.flow_run.id, proposed))  # noqa: B023 - called at once
+        if _accepted(answer, proposed):
+            run.flow_run.run_count += 1
+            return None
+        over = yield from _wait_or_stop(run, answer)
+        if over is not None:
+            return over
+
+
+def _wait_or_stop(run: FlowRunContext, answer: OrchestrationResult) -> Steps[State | None]:
+    """The server does not let the run go on now. Waits as long as it says; returns the state of a run that is over."""
+    state = answer.state
+    if answer.status is Answer.WAIT:
+        yield Sleep(answer.details.delay_seconds or LOOK_AGAIN)
+        return None
+    if answer.status is Answer.ABORT or state is None:
+        raise Refused(f"The server refused to let the run go on: {answer.details.reason}")
+    if state.is_cancelling():
+        raise CancelRequested("the run is being cancelled")
+    if state.is_final():
+        return state
+    if state.is_scheduled():
+        yield from _sleep_until(state.state_details.scheduled_time)
+    else:
+        yield Sleep(LOOK_AGAIN)
+    return None
+
+
+def _sleep_until(when: datetime | None) -> Steps[None]:
+    if when is not None:
+        seconds = (when.astimezone(UTC) - clock.now()).total_seconds()
+        if seconds > 0:
+            yield Sleep(seconds)
+
+
+def _accepted(answer: OrchestrationResult, proposed: State) -> bool:
+    # An answer that was lost on its way and asked for again is told as a state that is already there: this very one.
+    return answer.status is Answer.ACCEPT or (answer.state is not None and answer.state.id == proposed.id)
+
+
+def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
+    """Run the function, and all that it has submitted, to the end."""
+    run.begin_try()
+    with ExitStack() as stack:
+        stack.enter_context(entered(FLOW_RUN, run))
+        stack.enter_context(entered(TASK_RUN, None))
+        stack.enter_context(entered(TAGS, TAGS.get().union(run.flow_run.tags)))
+        stack.enter_context(printing_as_logs(run.log_prints))
+        try:
+            value, state = yield from _user_code(run, call)
+            if state is not None and state.name == "TimedOut":
+                yield from _stop_children(run, "its flow run timed out", DeadlineReached)
+            yield Until(run.tally.when_done)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            yield from _stop_children(run, f"its flow run was stopped: {outcomes.describe(error)}", type(error))
+            raise
+        return _returned(run, value) if state is None else state
+
+
+def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None]]:
+    """The function's return value, the futures in it having ended; or the state that it ended in by itself."""
+    flow, session = run.flow, run.session
+    outermost = run.parent is None
+    try:
+        if outermost:
+            session.interruptible = not flow.isasync
+        value = yield Invoke(flow.fn, *call, isasync=flow.isasync, timeout=flow.timeout_seconds)
+    except Timeout:
+        return None, outcomes.timed_out("Flow run", flow.timeout_seconds or 0, Reason.FLOW_TIMED_OUT)
+    except Exception as error:
+        logger_of(run).error("The flow raised an exception", exc_info=users_part(error))
+        return None, outcomes.failed(error)
+    finally:
+        if outermost:
+            session.interruptible = False
+    yield WaitFor([future for future in inputs.futures_in(value) if not future.done])
+    return value, None
+
+
+def _returned(run: FlowRunContext, value: Any) -> State:
+    """The outcome of a flow that returned `value`: None stands for all that ran inside of it."""
+    if value is not None:
+        return outcomes.from_return_value(inputs.to_states(value))
+    if not run.tally.counts:
+        return outcomes.completed(None)
+    kind, message = outcomes.judge_counts(run.tally.counts)
+    state = State(type=kind, message=message)
+    if run.tally.first_failure is not None:
+        state.data = [run.tally.first_failure]
+        state.state_details.phase, state.state_details.reason = Phase.RUN, _reason_of(kind)
+    return state
+
+
+def _reason_of(kind: StateType) -> Reason:
+    return Reason.CANCELLED if kind is StateType.CANCELLED else Reason.USER_CODE_RAISED
+
+
+def _stop_children(run: FlowRunContext, why: str, exception: type[BaseException]) -> Steps[None]:
+    """Stop what was submitted; what does not stop in time is given up and reported so."""
+    raised = exception if issubclass(exception, Interruption) else TerminationSignal
+    run.stop_children(why, raised)
+    if not (yield Until(run.tally.when_done, timeout=CHILDREN_SECONDS)):
+        for record in list(run.open_runs.values()):
+            record.abandon(why.replace("its flow run", "the flow run"))
+        run.tally = Tally()
+
+
+def _conclude(run: FlowRunContext, state: State) -> Steps[State | None]:
+    """Propose the final state. Returns the state that the server has then, or None if the flow is to be run again."""
+    may_retry = state.type is StateType.FAILED and run.flow_run.run_count <= retries_of(run.flow)
+    if not may_retry:
+        _log_end(run, state)
+    yield Blocking(run.session.reporter.flush)
+    while True:
+        answer: OrchestrationResult = yield Blocking(lambda: run.session.propose(run.flow_run.id, state))
+        if _accepted(answer, state):
+            if may_retry:
+                _log_end(run, state)
+            run.flow_run.state, run.flow_run.state_type, run.flow_run.state_name = state, state.type, state.name
+            return state
+        if answer.status is Answer.WAIT:
+            yield Sleep(answer.details.delay_seconds or LOOK_AGAIN)
+        elif answer.state is not None and answer.state.is_scheduled():
+            when = answer.state.state_details.scheduled_time
+            logger_of(run).warning("%s. Try %d, the next one at %s", state.message, run.flow_run.run_count, when)
+            yield from _sleep_until(when)
+            return (yield from _enter_running(run))
+        elif answer.state is not None and answer.state.is_cancelling():
+            raise CancelRequested("the run is being cancelled")
+        else:
+            return _overruled(run, state, answer)
+
+
+def _overruled(run: FlowRunContext, state: State, answer: OrchestrationResult) -> State:
+    """The server has another final state, or none; it was told why before, so only who looks on is told here."""
+    found = answer.state if answer.state is not None and answer.state.is_final() else state
+    print_line(
+        clock.now(),
+        "WARNING",
+        title_of(run),
+        f"The server did not take the state {state.name}: {answer.details.reason}. The run is {found.name}.",
+    )
+    return found
+
+
+def _log_end(run: FlowRunContext, state: State) -> None:
+    logger = logger_of(run)
+    level = logging.INFO if state.is_completed() else logging.ERROR
+    text = f"{state.name}: {state.message}" if state.message else str(state.name)
+    logger.log(level, "Finished in state %s", text)
+
+
+def _tell_end(run: FlowRunContext, error: BaseException) -> None:
+    """The run is stopped from outside or by itself: tell the server, if that is for us to tell, in the little time
+    there is.
+    """
+    state = stopped_state(run.session, error)
+    if state is not None:
+        _log_end(run, state)
+    tell_last(run.session, run.flow_run.id, state)
+
+
+def tell_last(session: Session, flow_run_id: UUID, state: State | None) -> None:
+    """Send what was reported, and propose the final state `state` if there is one; both for a few seconds at most."""
+    if session.superseded is not None:
+        return
+    session.reporter.flush(LAST_WORDS / 2)
+    if state is None:
+        return
+    call = flow_runs.set_flow_run_state(flow_run_id, wire.proposal(state))
+    try:
+        session.client.send(call, deadline=clock.monotonic() + LAST_WORDS)
+    except APIError as problem:
+        print(f"penstock: the server could not be told that the run is {state.name}: {problem}", file=sys.stderr)
+
+
+def stopped_state(session: Session, error: BaseException) -> State | None:
+    """The state to propose for a run that is stopped by `error`; None: its agent and the server know and decide."""
+    if isinstance(error, CancelRequested):
+        return None if session.deployed else outcomes.cancelled("Cancelled on request")
+    if session.terminated:
+        if session.is_being_cancelled():
+            return None
+        return outcomes.crashed("The process was told to end (SIGTERM)", Reason.SIGNALLED)
+    if isinstance(error, KeyboardInterrupt):
+        return outcomes.crashed("Interrupted from the keyboard", Reason.SIGNALLED)
+    if isinstance(error, SystemExit):
+        return outcomes.crashed(
+            f"The code ended its process: sys.exit({error.code!r})",
+            Reason.EXITED,
+            hint="Return from the flow, or raise an exception if it failed.",
+        )
+    return outcomes.crashed(f"Stopped while it ran: {outcomes.describe(error)}", Reason.UNKNOWN)
+
+
+def retries_of(flow: FlowLike) -> int:
+    return int(settings.get("PENSTOCK_FLOW_DEFAULT_RETRIES")) if flow.retries is None else flow.retries

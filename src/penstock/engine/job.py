@@ -1,0 +1,230 @@
+"""One job: the flow run that the environment names, from the presented token to the exit code.
+
+PENSTOCK__FLOW_RUN_ID   the run, 32 hexadecimal digits with or without dashes
+    PENSTOCK__ATTEMPT_ID    the attempt, and
+    PENSTOCK__ATTEMPT_TOKEN its token. Without these two the run is executed by hand: by whoever started this process.
+    PENSTOCK_API_URL        the server, and the other settings of jobs
+
+The process says by its exit code how it went. What the server knows counts more; the code is for whoever has only that:
+
+0  the run is Completed 1  the run has ended otherwise, and the server knows how and why 69  the server could not be
+reached in all the time that PENSTOCK_API_LOSS_SECONDS gives 78  this process was refused: its attempt is over, or
+another process runs it, or there is no such run; no user code ran, or it was stopped 143  the process was told to
+end by SIGTERM; user code was stopped by an exception, its finally blocks ran
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from uuid import UUID, uuid4
+
+from penstock import settings
+from penstock.client.sync import SyncClient, get_sync_client
+from penstock.engine.deployed_runs import deployed_run_steps
+from penstock.engine.interruption import Interruption, Superseded, TerminationSignal
+from penstock.engine.reporter import FENCED
+from penstock.engine.session import Session, ask
+from penstock.engine.steps import drive, drive_async
+from penstock.errors import ConfigurationError, NotAuthorized, NotFound, PenstockError, Unreachable
+from penstock.model.attempts import InfrastructureDocument, Presentation
+from penstock.model.deployments import Deployment
+from penstock.model.flow_runs import FlowRun
+from penstock.model.states import State
+
+COMPLETED, ENDED_OTHERWISE, UNREACHABLE, REFUSED, TERMINATED = 0, 1, 69, 78, 143
+
+#: Seconds that user code has to stop after the attempt was superseded; then the process ends without it.
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What this process is to run, and as whom it speaks."""
+
+    flow_run_id: UUID
+    attempt: tuple[UUID, str] | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """The run with all that belongs to it."""
+
+    flow_run: FlowRun
+    deployment: Deployment | None
+    storage: InfrastructureDocument | None
+
+
+def main() -> int:
+    """Run the job that this process's environment describes. Returns the exit code."""
+    return run_job(os.environ)
+
+
+def run_job(environ: Mapping[str, str]) -> int:
+    """Run the job that `environ` describes. Returns the exit code; see the module."""
+    bell = _Bell()
+    bell.install()
+    try:
+        assignment = assignment_from(environ)
+        client = get_sync_client(attempt=assignment.attempt)
+        order = _present(client, assignment)
+        session = Session(client, order.flow_run, attempt=assignment.attempt)
+        bell.session = session
+        try:
+            return _run(session, order, bell)
+        finally:
+            session.close()
+    except Superseded as error:
+        return _say(f"this attempt is over: {error}", REFUSED)
+    except TerminationSignal:
+        return TERMINATED
+    except Unreachable as error:
+        return _say(str(error), UNREACHABLE)
+    except (NotFound, NotAuthorized, ConfigurationError) as error:
+        return _say(_with_hint(error), REFUSED)
+    except PenstockError as error:
+        return _say(_with_hint(error), REFUSED if error.code in FENCED else ENDED_OTHERWISE)
+    finally:
+        bell.remove()
+
+
+def assignment_from(environ: Mapping[str, str]) -> Assignment:
+    """What the environment asks for. Raises ConfigurationError that names the variable."""
+    attempt_id, token = environ.get("PENSTOCK__ATTEMPT_ID"), environ.get("PENSTOCK__ATTEMPT_TOKEN")
+    flow_run_id = _uuid(environ, "PENSTOCK__FLOW_RUN_ID")
+    if not attempt_id:
+        return Assignment(flow_run_id, None)
+    if not token:
+        raise ConfigurationError("PENSTOCK__ATTEMPT_ID is set, but PENSTOCK__ATTEMPT_TOKEN is not")
+    return Assignment(flow_run_id, (_uuid(environ, "PENSTOCK__ATTEMPT_ID"), token))
+
+
+def _uuid(environ: Mapping[str, str], name: str) -> UUID:
+    text = environ.get(name)
+    if not text:
+        raise ConfigurationError(
+            f"{name} is not set: this program runs the flow run that it names",
+            hint="Agents start it. To run a flow run by hand, set it to the run's id.",
+        )
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        raise ConfigurationError(f"{name} is {text!r}, which is no id") from None
+
+
+def _present(client: SyncClient, assignment: Assignment) -> Order:
+    """Show the token, if there is one: the fence before user code. Returns what is to be run."""
+    patience = float(settings.get("PENSTOCK_API_LOSS_SECONDS"))
+    if assignment.attempt is None:
+        return _read_order(client, assignment.flow_run_id, patience)
+    from penstock.version import __version__
+    from penstock.client import attempts
+
+    presentation = Presentation(
+        token=assignment.attempt[1],
+        instance_id=uuid4(),
+        pid=os.getpid(),
+        host=os.uname().nodename if hasattr(os, "uname") else None,
+        python=".".join(map(str, sys.version_info[:3])),
+        version=__version__,
+    )
+    presented = ask(client, attempts.present(assignment.attempt[0], presentation), patience)
+    return Order(presented.flow_run, presented.deployment, presented.storage)
+
+
+def _read_order(client: SyncClient, flow_run_id: UUID, patience: float) -> Order:
+    from penstock.client import block_documents, deployments, flow_runs
+
+    flow_run = ask(client, flow_runs.read_flow_run(flow_run_id), patience)
+    if flow_run.deployment_id is None:
+        return Order(flow_run, None, None)
+    deployment = ask(client, deployments.read_deployment(flow_run.deployment_id), patience)
+    if deployment.storage_document_id is None:
+        return Order(flow_run, deployment, None)
+    call = block_documents.read_block_document(deployment.storage_document_id, include_secrets=True)
+    document = ask(client, call, patience)
+    slug = document.block_type.slug if document.block_type else ""
+    return Order(flow_run, deployment, InfrastructureDocument(slug=slug, name=document.name, data=document.data))
+
+
+def _run(session: Session, order: Order, bell: "_Bell") -> int:
+    steps = deployed_run_steps(session, order.flow_run, order.deployment, order.storage)
+    try:
+        prepared = drive(steps)
+        if isinstance(prepared, State):
+            return _code_of(prepared)
+        state = asyncio.run(bell.cancelling(drive_async(prepared.steps))) if prepared.isasync else drive(prepared.steps)
+        return _code_of(state)
+    except (asyncio.CancelledError, Interruption):
+        if session.superseded is not None:
+            raise Superseded(session.superseded) from None
+        if session.terminated:
+            return TERMINATED
+        return ENDED_OTHERWISE
+
+
+def _code_of(state: State) -> int:
+    return COMPLETED if state.is_completed() else ENDED_OTHERWISE
+
+
+def _say(message: str, code: int) -> int:
+    print(f"penstock: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def _with_hint(error: PenstockError) -> str:
+    return f"{error} {error.hint}" if error.hint else str(error)
+
+
+class _Bell:
+    """SIGTERM becomes an exception in the main thread, or, in an event loop, a cancellation. Once: what follows is
+    cleaning up.
+    """
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self._rung = False
+        self._installed = False
+        self._before: object = None
+
+    def install(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._ring)
+            self._installed = True
+
+    def remove(self) -> None:
+        if self._installed:
+            signal.signal(signal.SIGTERM, self._before if callable(self._before) else signal.SIG_DFL)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._note():
+            superseded = self.session.superseded if self.session else None
+            raise Superseded(superseded) if superseded is not None else TerminationSignal("SIGTERM")
+
+    def _note(self) -> bool:
+        if self._rung:
+            return False
+        self._rung = True
+        if self.session is not None:
+            self.session.terminated = self.session.superseded is None
+            if self.session.superseded is not None:
+                self._end_anyway()
+        return True
+
+    def _end_anyway(self) -> None:
+        timer = threading.Timer(STOP_SECONDS, os._exit, [REFUSED])
+        timer.daemon = True
+        timer.start()
+
+    async def cancelling(self, running: object) -> State:
+        """Await `running`, cancelling it on SIGTERM."""
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[State] = loop.create_task(running)  # type: ignore[arg-type]
+        with suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(signal.SIGTERM, lambda: self._note() and task.cancel())
+        return await task

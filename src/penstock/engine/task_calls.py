@@ -1,0 +1,267 @@
+"""The three ways to call a task: run it here, submit it, map it over collections."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from penstock.engine import inputs, outcomes
+from penstock.engine.annotations import allow_failure, unmapped
+from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext
+from penstock.engine.futures import AsyncTaskRunFuture, FutureList, TaskRunFuture
+from penstock.engine.parameters import bind
+from penstock.engine.protocols import TaskLike
+from penstock.engine.steps import Steps, WaitFor, drive, drive_async
+from penstock.engine.task_runs import TaskRun, create_task_run, task_run_steps
+from penstock.errors import MissingContext, ParameterError
+from penstock.model.reasons import Reason
+from penstock.model.states import State
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
+
+
+def call_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, wait_for: Iterable[Any] | None) -> Any:
+    """Run the task here and now: its result, or its final state. To be awaited if task and flow are asynchronous."""
+    run = _flow_run(task)
+    arguments = _arguments(task, args, kwargs)
+    record = create_task_run(task, run, arguments, wait_for or ())
+    steps = _called(task, record, run, args, kwargs, wait_for)
+    if task.isasync and run.flow.isasync:
+        return _result_async(steps, return_state)
+    state = drive(steps)
+    return state if return_state else state.result()
+
+
+def submit_task(
+    task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, wait_for: Iterable[Any] | None
+) -> Any:
+    """Have the task run beside the flow: a future. With `return_state`, waits and gives the final state.
+
+    The future's methods are to be awaited if task and flow are asynchronous.
+    """
+    run = _flow_run(task)
+    arguments = _arguments(task, args, kwargs)
+    future = _submit(task, run, arguments, args, kwargs, wait_for)
+    return future.wait() if return_state else future
+
+
+def map_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, wait_for: Iterable[Any] | None) -> Any:
+    """Submit the task once for each element of its iterable arguments, all of one length: a list of futures."""
+    run = _flow_run(task)
+    arguments = _arguments(task, args, kwargs)
+    pending = [f for f in inputs.futures_in(*map(_mapped, arguments.values())) if not f.done]
+    if any(future.asynchronous for future in pending):
+        return _map_later(task, run, arguments, pending, return_state, wait_for)
+    WaitFor(pending).run()
+    futures = _map(task, run, arguments, wait_for)
+    if not return_state:
+        return futures
+    return _states_of(futures) if task.isasync and run.flow.isasync else FutureList(f.wait() for f in futures)
+
+
+async def _map_later(
+    task: TaskLike,
+    run: FlowRunContext,
+    arguments: Kwargs,
+    pending: list[TaskRunFuture[Any]],
+    return_state: bool,
+    wait_for: Iterable[Any] | None,
+) -> list[Any]:
+    await WaitFor(pending).run_async()
+    futures = _map(task, run, arguments, wait_for)
+    return await _states_of(futures) if return_state else futures
+
+
+async def _states_of(futures: list[TaskRunFuture[Any]]) -> list[Any]:
+    await WaitFor(futures).run_async()
+    return [future.state for future in futures]
+
+
+def _map(task: TaskLike, run: FlowRunContext, arguments: Kwargs, wait_for: Iterable[Any] | None) -> FutureList:
+    return FutureList(
+        _submit(task, run, element, *_as_call(task, element), wait_for) for element in elements(task.name, arguments)
+    )
+
+
+def elements(name: str, arguments: Kwargs) -> list[Kwargs]:
+    """The arguments of each call that mapping over `arguments` makes. Raises ParameterError if their lengths differ."""
+    columns: dict[str, list[Any]] = {}
+    fixed: Kwargs = {}
+    for key, value in arguments.items():
+        inner = _mapped(value)
+        if isinstance(value, unmapped):
+            fixed[key] = value.unwrap()
+        elif isinstance(inner, TaskRunFuture | State):
+            columns[key] = [_rewrapped(value, item) for item in _iterable(inputs.to_results(inner), key, name)]
+        elif _is_iterable(inner):
+            columns[key] = [_rewrapped(value, item) for item in inner]
+        else:
+            fixed[key] = value
+    if not columns:
+        raise ParameterError(
+            f"Task '{name}' was mapped, but none of its arguments can be iterated over",
+            hint=f"Pass a list to map over, or call {name}.submit(...) for one run.",
+        )
+    lengths = {key: len(column) for key, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise ParameterError(
+            f"Task '{name}' was mapped over arguments of different lengths: {listed}",
+            hint="Wrap an argument that every call shall get as a whole in unmapped(...).",
+        )
+    keys = list(columns)
+    return [{**fixed, **dict(zip(keys, row, strict=True))} for row in zip(*columns.values(), strict=True)]
+
+
+def _mapped(value: Any) -> Any:
+    return value.unwrap() if isinstance(value, allow_failure) else value
+
+
+def _rewrapped(value: Any, item: Any) -> Any:
+    return allow_failure(item) if isinstance(value, allow_failure) else item
+
+
+def _is_iterable(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray)
+
+
+def _iterable(value: Any, key: str, name: str) -> Iterable[Any]:
+    if not _is_iterable(value):
+        raise ParameterError(
+            f"Task '{name}' was mapped over {key}, whose result, {type(value).__name__}, has no elements"
+        )
+    found: Iterable[Any] = value
+    return found
+
+
+def _as_call(task: TaskLike, arguments: Kwargs) -> tuple[Args, Kwargs]:
+    """`arguments` by name as they have to be passed: positional-only, ``*args`` and ``**kwargs`` in their places."""
+    bound = task.signature.bind_partial()
+    bound.arguments.update(arguments)
+    return bound.args, bound.kwargs
+
+
+def _flow_run(task: TaskLike) -> FlowRunContext:
+    run = FLOW_RUN.get()
+    if TASK_RUN.get() is not None:
+        raise MissingContext(
+            f"Task '{task.name}' was called from within a task; only flows can call tasks.",
+            hint=f"Call {task.name}.fn(...) to run the function as part of the calling task.",
+        )
+    if run is None:
+        raise MissingContext(
+            f"Task '{task.name}' was called outside of a flow.",
+            hint=f"Call it from a function decorated with @flow, or call {task.name}.fn(...) to run just the function.",
+        )
+    run.session.check()
+    return run
+
+
+def _arguments(task: TaskLike, args: Args, kwargs: Kwargs) -> Kwargs:
+    return bind(task.signature, args, kwargs, f"task '{task.name}'") if args or kwargs else _none(task)
+
+
+def _none(task: TaskLike) -> Kwargs:
+    return {} if not task.signature.parameters else bind(task.signature, (), {}, f"task '{task.name}'")
+
+
+def _called(
+    task: TaskLike, record: TaskRun, run: FlowRunContext, args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None
+) -> Steps[State]:
+    pending = _unfinished(args, kwargs, wait_for)
+    if pending:
+        yield WaitFor(pending)
+    state = yield from task_run_steps(task, record, run, args, kwargs, wait_for)
+    run.tally.count(state)
+    return state
+
+
+async def _result_async(steps: Steps[State], return_state: bool) -> Any:
+    state = await drive_async(steps)
+    return state if return_state else state.result()
+
+
+def _submit(
+    task: TaskLike, run: FlowRunContext, arguments: Kwargs, args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None
+) -> TaskRunFuture[Any]:
+    record = create_task_run(task, run, arguments, wait_for or ())
+    asynchronous = task.isasync and run.flow.isasync
+    future: TaskRunFuture[Any] = AsyncTaskRunFuture(record) if asynchronous else TaskRunFuture(record)
+    run.tally.opened()
+    run.open_runs[record.id] = record
+    steps = task_run_steps(task, record, run, args, kwargs, wait_for)
+    pending = _unfinished(args, kwargs, wait_for)
+    if asynchronous:
+        _start_async(steps, run, future, pending)
+    elif run.task_runner.name == "sequential":
+        WaitFor(pending).run()
+        run.runner().submit(lambda: _work(steps, run, future))
+    else:
+        _when_all_done(pending, lambda: run.runner().submit(lambda: _work(steps, run, future)))
+    return future
+
+
+def _work(steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any]) -> None:
+    """Run a submitted task to its end, whatever that is."""
+    try:
+        state = drive(steps)
+    except BaseException as error:
+        state = _stopped(error)
+    _end(run, future, state)
+
+
+def _start_async(
+    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
+) -> None:
+    import asyncio
+
+    async def work() -> None:
+        try:
+            await WaitFor(pending).run_async()
+            state = await drive_async(steps)
+        except BaseException as error:
+            state = _stopped(error)
+        _end(run, future, state)
+
+    running = asyncio.get_running_loop().create_task(work())
+    run.async_tasks.add(running)
+    running.add_done_callback(run.async_tasks.discard)
+
+
+def _end(run: FlowRunContext, future: TaskRunFuture[Any], state: State) -> None:
+    run.open_runs.pop(future.key, None)
+    future.set_state(state)
+    run.tally.closed(state)
+
+
+def _stopped(error: BaseException) -> State:
+    """For whoever waits for the future of a task that was stopped; the server was told by the task run itself."""
+    state = outcomes.crashed(outcomes.describe(error), Reason.SIGNALLED)
+    state.data = error
+    return state
+
+
+def _unfinished(args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None) -> list[TaskRunFuture[Any]]:
+    if not wait_for and inputs.holds_nothing(args) and inputs.holds_nothing(kwargs.values()):
+        return []
+    return [future for future in inputs.futures_in(args, kwargs, list(wait_for or ())) if not future.done]
+
+
+def _when_all_done(futures: list[TaskRunFuture[Any]], start: Callable[[], None]) -> None:
+    """Call `start` when all have ended: now, or from the thread that ends the last one, in the context of now."""
+    if not futures:
+        start()
+        return
+    from contextvars import copy_context
+
+    context = copy_context()
+    left = list(futures)
+
+    def next_one() -> None:
+        while left:
+            future = left.pop()
+            if not future.done:
+                future.when_done(next_one)
+                return
+        context.run(start)
+
+    next_one()
