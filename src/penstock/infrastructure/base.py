@@ -110,6 +110,9 @@ class Driver(Protocol):
 
     async def check(self, config: Any) -> list[Finding]: ...
 
+    async def prepare(self) -> None:
+        """Get ready for the first job, where that takes time: it then starts sooner. Never needed for a job to start."""
+
     async def start(self, request: Any) -> Handle: ...
 
     async def observe(self, handles: Sequence[Handle]) -> list[Observation]:

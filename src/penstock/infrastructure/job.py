@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 
-from penstock.version import __version__
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.names import job_name
 from penstock.infrastructure.variables import API_URL, ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
 from penstock.model.attempts import Claim
+from penstock.version import __version__
 
 
 def build_job(claim: Claim, api_url: str, settings_for_job: Mapping[str, str], owner: str) -> Job:

@@ -9,8 +9,10 @@ from pydantic import Field, field_validator
 
 from penstock.infrastructure.block import Infrastructure, mask_if_secret
 
+#: The package that runs flows. By name: who starts a program need not know it.
+ENGINE = "penstock.engine"
 #: The command of a job that says nothing else: the engine, on the agent's own interpreter.
-DEFAULT_COMMAND = (sys.executable, "-m", "penstock.engine")
+DEFAULT_COMMAND = (sys.executable, "-m", ENGINE)
 
 
 class Process(Infrastructure):

@@ -9,10 +9,8 @@ from penstock.errors import Unsupported
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.job import with_block
 from penstock.infrastructure.process.config import DEFAULT_COMMAND, Process
+from penstock.infrastructure.variables import READ_AT_START
 from penstock.model.reasons import Reason
-
-#: Variables that an interpreter, its dynamic linker or its C library reads once, when it starts.
-READ_AT_START = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "LC_", "LANG", "LANGUAGE")
 
 
 @dataclass(frozen=True)

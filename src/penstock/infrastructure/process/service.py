@@ -40,14 +40,14 @@ _STAMP_HOLDS = 1.0
 _LONGEST_REQUEST = 16 * 2**20
 
 
-@dataclass
+@dataclass(eq=False)
 class _Client:
     socket: socket.socket
     unread: bytearray = field(default_factory=bytearray)
     unsent: bytearray = field(default_factory=bytearray)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Starting:
     """A job whose keeper has not answered yet, and who waits for that answer."""
 
@@ -57,12 +57,12 @@ class _Starting:
     waiters: list[tuple[_Client, Any]] = field(default_factory=list)
 
 
-def run(home: Path) -> int:
-    """Be the launcher of `home` until nobody needs it. Returns at once if there is one."""
+def run(home: Path, engine: str) -> int:
+    """Be the launcher of `home` for that engine until nobody needs it. Returns at once if there is one."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(home)
     sys.path[:1] = []  # the folder we were started in is no place to import from
-    address = Address(home)
+    address = Address(home, engine)
     right = address.take()
     if right is None:
         return 0
@@ -72,7 +72,7 @@ def run(home: Path) -> int:
     procfs.set_name("penstock-launch")
     with address.listen() as listener:  # who asks from now on waits until we are warm
         mark = warmth.stamp()
-        cold_reason = warmth.load() if settings.get("PENSTOCK_LAUNCHER_WARM") else "PENSTOCK_LAUNCHER_WARM is off"
+        cold_reason = warmth.load(engine) if settings.get("PENSTOCK_LAUNCHER_WARM") else "PENSTOCK_LAUNCHER_WARM is off"
         Launcher(address, listener, mark, cold_reason).serve()
     os.close(right)
     return 0
@@ -275,7 +275,8 @@ class Launcher:
             folder.write_request(request)
             cwd = Path(request.cwd) if request.cwd else folder.work
             env = job["env"] if cold_reason is None else {"PYTHONUNBUFFERED": "1", **job["env"]}
-            start = Start(request.argv, env, cwd, folder.output, cold_reason is None)
+            warm = self._address.engine if cold_reason is None else None
+            start = Start(request.argv, env, cwd, folder.output, warm)
             sys.stdout.flush()
             sys.stderr.flush()
             pid = os.fork()
