@@ -56,11 +56,12 @@ class Platforms:
         return sorted(self._drivers)
 
     async def meet_local_processes(self) -> None:
-        """Learn which place local processes are, so that those of another agent on this host can be taken over."""
+        """Get ready for local processes, and learn which place they are: another agent's can then be taken over."""
         infrastructure = registry.infrastructure_from(None)
         driver = self.driver("process")
         async with asyncio.timeout(REACH_SECONDS):
             self._identity.remember_reach(await driver.reach(infrastructure))
+            await driver.prepare()
 
     async def plan(self, claim: Claim) -> Plan:
         """Everything up to the exact request. Raises what says why it cannot be: see `penstock.agent.failures`."""
