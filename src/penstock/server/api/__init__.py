@@ -1,10 +1,16 @@
 """HTTP: a route parses its request, calls one operation and serializes the answer. Nothing else happens here."""
 
 #: The modules whose `router` is part of the API, in the order in which their routes are matched.
-ROUTERS = ("penstock.server.api.root",    "penstock.server.api.flows",
+ROUTERS = (
+    "penstock.server.api.root",
+    "penstock.server.api.admin",
+    "penstock.server.api.flows",
     "penstock.server.api.flow_runs",
+    "penstock.server.api.task_runs",
     "penstock.server.api.flow_run_states",
     "penstock.server.api.task_run_states",
+    "penstock.server.api.logs",
+    "penstock.server.api.reports",
     "penstock.server.api.agents",
     "penstock.server.api.attempts",
 )
