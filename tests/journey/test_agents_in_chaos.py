@@ -1,0 +1,61 @@
+"""Agents die at random and answers get lost, again and again: every run's code runs exactly once, and each is accounted for."""
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+from penstock.model.states import StateType
+from penstock.testing import Fault, FaultProxy
+
+if TYPE_CHECKING:
+    from tests.journey.conftest import World
+
+RUNS = 300 if os.environ.get("PENSTOCK_TEST_SOAK") else 60
+
+#: Notes its begin and its end: one line each if it ran exactly once.
+ONCE = """
+    @flow
+    def main(name: str):
+        mark("begin-" + name)
+        time.sleep(0.2)
+        mark("end-" + name)
+        mark("ended", name)
+"""
+
+
+def test_every_run_is_executed_exactly_once_whatever_happens_to_agents_and_answers(world: "World") -> None:
+    chance = random.Random(7)
+    with FaultProxy(world.server.api_url, seed=7) as proxy:
+        lost = proxy.add(Fault("drop_answer", probability=0.05))
+        agents = [
+            world.agent("-q", "queue", "--name", f"a{n}", "--limit", "4", env={"PENSTOCK_API_URL": proxy.url})
+            for n in range(3)
+        ]
+        deployment = world.deploy(ONCE)
+        runs = [world.run(deployment, name=f"r{n}") for n in range(RUNS)]
+        deadline = time.monotonic() + 60 + RUNS
+        kills = 0
+        while len(world.marked("ended")) < RUNS:
+            assert time.monotonic() < deadline, _left(world, runs)
+            time.sleep(chance.uniform(0.2, 1.0))
+            victim = chance.choice(agents)
+            victim.kill()
+            kills += 1
+            victim.restart()
+        proxy.remove(lost)
+        for run in runs:
+            world.wait_for(run, StateType.COMPLETED)
+            attempt = world.ended(run)
+            assert (attempt.exit and attempt.exit.code) == 0
+        print(f"{RUNS} runs, {kills} agents killed, {lost.struck} of {proxy.requests} answers lost")
+    assert lost.struck
+    assert kills
+    for n in range(RUNS):
+        assert len(world.marked(f"begin-r{n}")) == 1, f"r{n} ran more than once"
+        assert world.marked(f"begin-r{n}") == world.marked(f"end-r{n}")
+
+
+def _left(world: "World", runs: list) -> str:  # type: ignore[type-arg]
+    open_runs = [run for run in runs if world.read(run).state_type is not StateType.COMPLETED]
+    return f"{len(open_runs)} runs are left, the first:\n{world.story(open_runs[0])}" if open_runs else "none is left"
