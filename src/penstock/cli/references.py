@@ -184,3 +184,12 @@ def with_flow_names(connection: Connection, rows: list[dict[str, Any]]) -> list[
         found = connection.rows(flows.read_flows(flow_filter={"id": {"any_": ids}}, limit=_LOOK_BACK))
         names = {str(flow["id"]): str(flow["name"]) for flow in found}
     return [{**row, "flow_name": names.get(str(row["flow_id"]))} for row in rows]
+
+
+def one_deployment(connection: Connection, name: str | None, id_: str | None) -> dict[str, Any]:
+    """The deployment that NAME or --id name. Raises UsageProblem unless exactly one of them is given."""
+    if (name is None) == (id_ is None):
+        raise UsageProblem("Name one deployment: by FLOW/DEPLOYMENT or by --id.", hint="See `penstock deployment ls`.")
+    if id_ is not None and as_uuid(id_) is None:
+        raise UsageProblem(f"{id_!r} is no id.", hint="An id is a UUID of 32 hexadecimal digits.")
+    return deployment(connection, str(id_ or name))

@@ -1,0 +1,208 @@
+"""`penstock deployment`: what runs, where and when."""
+
+from typing import Any
+
+import click
+
+from penstock.cli import output, references, times
+from penstock.cli.connection import Connection, connect
+from penstock.cli.deployment_apply import apply
+from penstock.cli.deployment_build import build
+from penstock.cli.deployment_run import run
+from penstock.cli.errors import UsageProblem
+from penstock.cli.grammar import group
+from penstock.cli.output import Column
+from penstock.cli.schedules import schedule_of
+from penstock.cli.session import current
+
+COLUMNS = [
+    Column("NAME", "full_name"),
+    Column("QUEUE", "work_queue_name"),
+    Column("SCHEDULE", "schedule", show=lambda value: schedule_text(value)),
+    Column("ACTIVE", "is_schedule_active"),
+    Column("STATUS", "status"),
+    Column("ID", "id"),
+    Column("POOL", "work_pool_name", wide=True),
+    Column("ENTRYPOINT", "entrypoint", wide=True),
+    Column("TAGS", "tags", wide=True),
+    Column("UPDATED", "updated", wide=True, show=times.ago),
+]
+
+
+def schedule_text(schedule: Any) -> str:
+    """A schedule in a few words."""
+    if not isinstance(schedule, dict):
+        return ""
+    zone = f" ({schedule['timezone']})" if schedule.get("timezone") else ""
+    if "cron" in schedule:
+        return f"cron {schedule['cron']}{zone}"
+    if "interval" in schedule:
+        return f"every {times.span(schedule['interval'])}{zone}"
+    return f"rrule {schedule.get('rrule')}{zone}"
+
+
+def name_of(row: output.Row) -> str:
+    """The reference of a deployment that other commands accept: flow/deployment."""
+    return str(row["full_name"])
+
+
+def _full(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "full_name": f"{row['flow_name']}/{row['name']}"}
+
+
+@group("deployment")
+def command() -> None:
+    """Build, apply, run and manage deployments."""
+
+
+for _verb in (build, apply, run):
+    command.add_command(_verb)
+
+_ID = click.option("--id", "id_", metavar="UUID", help="Id of the deployment, instead of NAME.")
+
+
+@command.command("ls")
+@click.option("--flow-name", "flow_names", multiple=True, metavar="NAME", help="Only deployments of this flow.")
+@click.option(
+    "--by-created/--no-by-created", default=False, help="Whether to list the newest first instead of by name."
+)
+def ls(flow_names: tuple[str, ...], by_created: bool) -> None:
+    """List deployments."""
+    from penstock.client import deployments
+
+    with connect() as connection:
+        rows = connection.rows(
+            deployments.read_deployments(
+                flow_filter={"name": {"any_": list(flow_names)}} if flow_names else None,
+                sort="CREATED_DESC" if by_created else "NAME_ASC",
+                limit=200,
+            )
+        )
+        rows = [_full(row) for row in references.with_flow_names(connection, rows)]
+    if not by_created:
+        rows.sort(key=name_of)
+    output.emit(current(), rows, COLUMNS, name_of)
+
+
+def _find(connection: Connection, name: str | None, id_: str | None = None) -> dict[str, Any]:
+    return _full(references.one_deployment(connection, name, id_))
+
+
+_INSPECT = [
+    Column("name", "full_name"),
+    Column("id", "id"),
+    Column("description", "description"),
+    Column("version", "version"),
+    Column("status", "status"),
+    Column("queue", "work_queue_name"),
+    Column("pool", "work_pool_name"),
+    Column("schedule", "schedule", show=schedule_text),
+    Column("schedule active", "is_schedule_active"),
+    Column("parameters", "parameters"),
+    Column("tags", "tags"),
+    Column("path", "path"),
+    Column("entrypoint", "entrypoint"),
+    Column("infrastructure", "infrastructure.type"),
+    Column("overrides", "infra_overrides"),
+    Column("updated", "updated"),
+]
+
+
+@command.command("inspect")
+@click.argument("name")
+def inspect(name: str) -> None:
+    """Show a deployment with its infrastructure; secrets are masked."""
+    from penstock.client import block_documents
+
+    with connect() as connection:
+        row = _find(connection, name)
+        document = row.get("infrastructure_document_id")
+        row["infrastructure"] = {"type": "process"}
+        if document:
+            found = connection.row(block_documents.read_block_document(document, include_secrets=False))
+            slug = (found.get("block_type") or {}).get("slug")
+            row["infrastructure"] = {"type": slug, **(found.get("data") or {})}
+    columns = [column for column in _INSPECT if output.field(row, column.field) not in (None, [], {})]
+    output.emit_one(current(), row, columns, name_of)
+
+
+@command.command("delete")
+@click.argument("name", required=False)
+@_ID
+def delete(name: str | None, id_: str | None) -> None:
+    """Delete a deployment; runs that it planned are deleted, all others stay."""
+    from penstock.client import deployments
+
+    session = current()
+    with connect() as connection:
+        for reference in references.expand([name]) if name else [None]:
+            row = _find(connection, reference, id_)
+            connection.send(deployments.delete_deployment(row["id"]))
+            output.done(session, f"Deleted the deployment {name_of(row)!r}.", row, COLUMNS, name_of)
+
+
+@command.command("set-schedule")
+@click.argument("name")
+@click.option("--interval", type=click.FloatRange(min=0, min_open=True), help="Run every so many seconds.")
+@click.option("--anchor-date", metavar="TIME", help="From when --interval counts.")
+@click.option("--rrule", metavar="RULE", help="Run by this recurrence rule (RFC 5545).")
+@click.option("--cron", metavar="EXPRESSION", help="Run by this cron expression.")
+@click.option(
+    "--day_or", "day_or", metavar="BOOL", type=bool, help="Whether day of month and weekday are joined by or."
+)
+@click.option("--timezone", metavar="ZONE", help="Time zone of the schedule, e.g. Europe/Berlin.")
+@click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
+def set_schedule(
+    name: str,
+    interval: float | None,
+    anchor_date: str | None,
+    rrule: str | None,
+    cron: str | None,
+    day_or: bool | None,
+    timezone: str | None,
+    no_schedule: bool,
+) -> None:
+    """Give a deployment a schedule, or take it away."""
+    from penstock.client import deployments
+    from penstock.model.deployments import DeploymentUpdate
+
+    schedule = schedule_of(
+        cron=cron, interval=interval, rrule=rrule, anchor_date=anchor_date, timezone=timezone, day_or=day_or
+    )
+    if (schedule is None) != no_schedule:
+        raise UsageProblem(
+            "Say one schedule, or --no-schedule.", hint="--cron EXPRESSION, --interval SECONDS or --rrule RULE."
+        )
+    with connect() as connection:
+        row = _find(connection, name)
+        connection.send(deployments.update_deployment(row["id"], DeploymentUpdate(schedule=schedule)))
+        row = _find(connection, str(row["id"]))
+    text = schedule_text(row["schedule"])
+    message = f"{name_of(row)} runs by {text}." if schedule else f"{name_of(row)} has no schedule any more."
+    output.done(current(), message, row, COLUMNS, name_of)
+
+
+def _set_active(name: str, active: bool) -> None:
+    from penstock.client import deployments
+
+    call = deployments.set_schedule_active if active else deployments.set_schedule_inactive
+    with connect() as connection:
+        row = _find(connection, name)
+        connection.send(call(row["id"]))
+    row["is_schedule_active"] = active
+    message = f"The schedule of {name_of(row)} {'goes on' if active else 'is paused'}."
+    output.done(current(), message, row, COLUMNS, name_of)
+
+
+@command.command("pause-schedule")
+@click.argument("name")
+def pause_schedule(name: str) -> None:
+    """Pause a deployment's schedule."""
+    _set_active(name, False)
+
+
+@command.command("resume-schedule")
+@click.argument("name")
+def resume_schedule(name: str) -> None:
+    """Let a deployment's paused schedule go on."""
+    _set_active(name, True)

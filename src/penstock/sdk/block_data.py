@@ -1,0 +1,122 @@
+"""Blocks as they stand in a deployment file, and as documents on the server."""
+
+from typing import Any
+from uuid import UUID
+
+from penstock.blocks.base import Block
+from penstock.errors import ConfigurationError
+from penstock.model.base import JSONObject
+
+_SLUG_KEYS = ("_block_type_slug", "block_type_slug")
+_ORIGIN_KEYS = ("_block_document_id", "_block_document_name", "_is_anonymous")
+
+
+def is_saved(block: Block | None) -> bool:
+    """Whether `block` was saved under a name of its own, so that a file refers to it rather than describing it."""
+    return block is not None and block._block_document_id is not None and not block._is_anonymous
+
+
+def to_file(block: Block | None) -> JSONObject | None:
+    """A block as a mapping: its fields in their order, secrets masked, then where it is saved, then its type."""
+    if block is None:
+        return None
+    found: JSONObject = block.model_dump(mode="json")
+    if block._block_document_id is not None:
+        found["_block_document_id"] = str(block._block_document_id)
+        found["_block_document_name"] = block._block_document_name
+        found["_is_anonymous"] = bool(block._is_anonymous)
+    return {**found, **dict.fromkeys(reversed(_SLUG_KEYS), block.get_block_type_slug())}
+
+
+def from_file(value: Any, field: str) -> Block | None:
+    """The block that `value` of a deployment file describes. A saved one is loaded from the server, with secrets.
+
+    Raises ConfigurationError that names `field`.
+    """
+    if value is None or isinstance(value, Block):
+        return value
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{field}: expected a block, got {value!r}.")
+    slug = next((value[key] for key in _SLUG_KEYS if value.get(key)), value.get("type"))
+    if slug is None:
+        raise ConfigurationError(f"{field}: the type of the block is missing.", hint="Add `type: process`.")
+    name = value.get("_block_document_name")
+    if name and not value.get("_is_anonymous"):
+        return Block.load(f"{slug}/{name}")
+    data = {key: item for key, item in value.items() if key not in (*_SLUG_KEYS, *_ORIGIN_KEYS)}
+    _refuse_masks(data, field)
+    return read(str(slug), data, field)
+
+
+def read(slug: str, data: JSONObject, field: str) -> Block:
+    """The block of type `slug` with `data`. Raises ConfigurationError that names `field` and what is wrong in it."""
+    from pydantic import ValidationError
+
+    try:
+        return Block.from_document(slug, data)
+    except ValidationError as error:
+        raise ConfigurationError(f"{field}: {faults(error)}") from None
+
+
+def faults(error: Any) -> str:
+    """A validation error as one line: each place with what is wrong there."""
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in fault["loc"])
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        lines.append(f"{place}: {message}" if place else message)
+    return "; ".join(lines)
+
+
+def _refuse_masks(data: Any, field: str) -> None:
+    if isinstance(data, str) and len(data) >= 8 and set(data) == {"*"}:
+        raise ConfigurationError(
+            f"{field} holds a masked secret, which is not its value.",
+            hint="Save the block under a name and refer to it: penstock deployment build … -ib TYPE/NAME",
+        )
+    if isinstance(data, dict):
+        for key, item in data.items():
+            _refuse_masks(item, f"{field}.{key}")
+
+
+def document_id(client: Any, block: Block | None, existing: UUID | None) -> UUID | None:
+    """The id of the document that holds `block`: its own if it was saved, else an anonymous one.
+
+    `existing`, the document that the deployment has so far, is changed in place if it is anonymous and of that type, so
+    that applying a deployment again leaves nothing behind.
+    """
+    from penstock.client import block_documents
+    from penstock.errors import NotFound
+    from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
+
+    if block is None:
+        return None
+    if block._block_document_id is not None:
+        return block._block_document_id
+    type_id, schema_id = block.register_type_and_schema()
+    data = block.to_document_data()
+    if existing is not None:
+        try:
+            document = client.send(block_documents.read_block_document(existing, include_secrets=False))
+        except NotFound:
+            document = None
+        if document is not None and document.is_anonymous and document.block_type_id == type_id:
+            change = BlockDocumentUpdate(data=data, block_schema_id=schema_id, merge_existing_data=False)
+            client.send(block_documents.update_block_document(existing, change))
+            return existing
+    asked = BlockDocumentCreate(data=data, block_type_id=type_id, block_schema_id=schema_id, is_anonymous=True)
+    created: UUID = client.send(block_documents.create_block_document(asked)).id
+    return created
+
+
+def from_document(client: Any, document: UUID | None) -> Block | None:
+    """The block that a deployment's document holds; an anonymous one is described by value from then on."""
+    from penstock.client import block_documents
+
+    if document is None:
+        return None
+    found = client.send(block_documents.read_block_document(document, include_secrets=True))
+    slug = found.block_type.slug if found.block_type else str(found.data.get("type"))
+    if found.name and not found.is_anonymous:
+        return Block.load(f"{slug}/{found.name}")
+    return Block.from_document(slug, found.data)
