@@ -9,16 +9,16 @@ import sqlalchemy as sa
 
 from penstock.errors import ConfigurationError
 from penstock.model.attempts import AgentOrders, AgentPoll, AttemptStatus, CancelOrder, Claim, Limits
-from penstock.model.base import new_id
 from penstock.model.reasons import Phase, Reason
+from penstock.model.work_pools import DEFAULT_POOL
 from penstock.server import keys
 from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
 from penstock.server.database.connection import Transaction
-from penstock.server.database.inserts import insert_if_absent
 from penstock.server.database.tables import attempt, work_queue
 from penstock.server.operations.choose_runs import choose_runs, is_paused
 from penstock.server.operations.end_attempt import end_attempt
-from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, find_pool, missing_queues
+from penstock.server.operations.ensure_work_queue import find_pool_id, insert_work_queue
+from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, missing_queues
 from penstock.server.operations.open_attempt import open_attempt
 from penstock.server.operations.read_attempts import attempt_from
 from penstock.server.operations.register_agent import register_agent
@@ -35,14 +35,14 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
 
     Raises NotFound if there is no such work pool.
     """
-    pool_id = find_pool(tx, poll)
+    pool_id = find_pool_id(tx, poll.work_pool or DEFAULT_POOL)
     lease_end = tx.now + timedelta(seconds=terms.lease)
     register_agent(tx, poll, lease_end)
     queues = asked_queues(tx, poll)
     missing = missing_queues(poll, queues)
     if missing:
         for name in missing:
-            _create_queue(tx, pool_id, name)
+            insert_work_queue(tx, pool_id, name)
         queues = asked_queues(tx, poll)
     mine = {row.id for row in open_attempts_of(tx, poll.agent_id)}
     held = [attempt_id for attempt_id in poll.attempts if attempt_id in mine]
@@ -65,21 +65,6 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
         lease_seconds=terms.lease,
         server_time=tx.now,
     )
-
-
-def _create_queue(tx: Transaction, pool_id: UUID, name: str) -> None:
-    """A queue that an agent was told to serve comes into being with it."""
-    values = {
-        "id": new_id(),
-        "created": tx.now,
-        "updated": tx.now,
-        "name": name,
-        "work_pool_id": pool_id,
-        "description": "",
-        "is_paused": False,
-        "priority": 1,
-    }
-    insert_if_absent(tx, work_queue, values)
 
 
 def _renew(tx: Transaction, ids: Collection[UUID], lease_end: datetime) -> None:

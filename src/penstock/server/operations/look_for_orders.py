@@ -8,13 +8,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.errors import NotFound, did_you_mean
 from penstock.model.attempts import AgentPoll
 from penstock.model.work_pools import DEFAULT_POOL
 from penstock.server.database.attempts import next_due_after, open_attempts_of, orphans, queues_for
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import agent, work_pool
+from penstock.server.database.tables import agent
 from penstock.server.operations.choose_runs import choose_runs, is_paused
+from penstock.server.operations.ensure_work_queue import find_pool_id
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Look:
 
 def look_for_orders(tx: Transaction, poll: AgentPoll, terms: Terms) -> Look:
     """Look once. Raises NotFound if there is no such work pool."""
-    pool_id = find_pool(tx, poll)
+    pool_id = find_pool_id(tx, poll.work_pool or DEFAULT_POOL)
     queues = asked_queues(tx, poll)
     ids = frozenset(queue.id for queue in queues)
     until = tx.now + timedelta(seconds=poll.prefetch_seconds)
@@ -53,18 +53,6 @@ def look_for_orders(tx: Transaction, poll: AgentPoll, terms: Terms) -> Look:
     active = [queue.id for queue in queues if not is_paused(queue)]
     due = None if act or not poll.capacity else next_due_after(tx, active, until)
     return Look(act, ids, pool_id, due - timedelta(seconds=poll.prefetch_seconds) if due else None)
-
-
-def find_pool(tx: Transaction, poll: AgentPoll) -> UUID:
-    name = poll.work_pool or DEFAULT_POOL
-    found: UUID | None = tx.execute(sa.select(work_pool.c.id).where(work_pool.c.name == name)).scalar_one_or_none()
-    if found is None:
-        known = tx.execute(sa.select(work_pool.c.name)).scalars().all()
-        raise NotFound(
-            f"There is no work pool {name!r}.{did_you_mean(name, known)}",
-            hint=f"Create it: penstock work-pool create '{name}'",
-        )
-    return found
 
 
 def asked_queues(tx: Transaction, poll: AgentPoll) -> Sequence[sa.Row[Any]]:

@@ -1,0 +1,40 @@
+"""Records that nobody will ask for again are removed."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from penstock.server.database.attempts import OPEN
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import agent, attempt, report_stream, task_run_state_cache
+from penstock.server.database.turns import take_turn
+
+#: Days after which a stream of reports is over for good: longer than any engine keeps reports for a lost API.
+STREAM_DAYS = 7
+#: Days after which an agent that has not polled is forgotten.
+AGENT_DAYS = 7
+BATCH = 1000
+
+
+def remove_stale(tx: Transaction) -> int:
+    """Remove one batch of each kind; returns how many went. Agents that still have open attempts stay."""
+    if not take_turn(tx, "cleanup"):
+        return 0
+    streams = (
+        sa.select(report_stream.c.stream)
+        .where(report_stream.c.updated < tx.now - timedelta(days=STREAM_DAYS))
+        .limit(BATCH)
+    )
+    holds = sa.exists().where(attempt.c.agent_id == agent.c.id, OPEN)
+    agents = sa.select(agent.c.id).where(agent.c.last_polled < tx.now - timedelta(days=AGENT_DAYS), ~holds).limit(BATCH)
+    cached = (
+        sa.select(task_run_state_cache.c.cache_key).where(task_run_state_cache.c.cache_expiration < tx.now).limit(BATCH)
+    )
+    removed = 0
+    for column, gone in (
+        (report_stream.c.stream, streams),
+        (agent.c.id, agents),
+        (task_run_state_cache.c.cache_key, cached),
+    ):
+        removed += tx.execute(sa.delete(column.table).where(column.in_(gone))).rowcount
+    return removed
