@@ -13,3 +13,8 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 def no_content() -> Response:
     return Response(status_code=204)
+
+
+def page(listed: Any, next_cursor: str | None) -> Response:
+    """A list, and where it goes on."""
+    return answer(listed, headers={"X-Next-Cursor": next_cursor} if next_cursor else None)

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from penstock.errors import Invalid, Unreachable
 from penstock.server.api.answers import answer
 from penstock.server.api.dependencies import TheDatabase
+from penstock.server.operations.ping import ping
 from penstock.version import __version__
 
 router = APIRouter(tags=["Root"])
@@ -29,7 +30,7 @@ async def read_version() -> Response:
 async def read_ready(database: TheDatabase) -> Response:
     """200 once the database answers, else 503."""
     try:
-        await database.read(lambda tx: tx.connection.exec_driver_sql("SELECT 1").scalar_one())
+        await database.read(ping)
     except Exception as error:
         raise Unreachable(f"The database does not answer: {error}", code="not_ready", status=503) from error
     return answer({"message": "OK"})

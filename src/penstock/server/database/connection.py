@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, TypeVar
 
+import pydantic_core
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
@@ -30,6 +31,15 @@ GROUP_SIZE = 64
 RACE_RETRIES = 8
 #: SQLSTATEs of a lost race: serialization_failure, deadlock_detected (PostgreSQL manual, appendix A).
 LOST_RACE = frozenset({"40001", "40P01"})
+
+
+def to_json(value: Any) -> str:
+    """Data for a JSON column. What no database takes (NaN, NUL characters) becomes null and U+FFFD."""
+    text = pydantic_core.to_json(value, inf_nan_mode="null").decode()
+    return text.replace("\\u0000", "\\ufffd") if "\\u0000" in text else text
+
+
+_JSON = {"json_serializer": to_json, "json_deserializer": pydantic_core.from_json}
 
 
 @dataclass
@@ -142,6 +152,7 @@ class Database:
             pool_size=readers + 2,
             max_overflow=4,
             connect_args={"check_same_thread": False, "timeout": 60},
+            **_JSON,
         )
 
         @sa.event.listens_for(engine, "connect")
@@ -175,6 +186,7 @@ class Database:
             pool_pre_ping=True,
             # prepared statements break behind PgBouncer in transaction mode
             connect_args={"prepare_threshold": None, "options": "-c timezone=UTC"},
+            **_JSON,
         )
 
     async def read(self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any) -> T:

@@ -191,7 +191,11 @@ def _where_in(column: Column, key: Column, conditions: Sequence[Condition]) -> l
 
 
 def _in(column: Column, values: Iterable[Any] | None) -> list[Condition]:
-    return [column.in_(list(values))] if values is not None else []
+    if values is None:
+        return []
+    listed = list(values)
+    # one value as an equation, so that an index serves the order of the list as well
+    return [column == listed[0]] if len(listed) == 1 else [column.in_(listed)]
 
 
 def _any(column: Column, given: f.AnyId | f.AnyText | None) -> list[Condition]:

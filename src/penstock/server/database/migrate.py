@@ -41,7 +41,7 @@ def upgrade(url: str, revision: str = "head") -> str:
     with _Opened(url) as connection:
         at = current(connection)
         if at is None and revision in ("head", HEAD):
-            _create(connection)
+            create_all(connection)
         elif at != HEAD or revision not in ("head", HEAD):
             _alembic(connection, "upgrade", revision)
         return current(connection) or "base"
@@ -59,7 +59,7 @@ def reset(url: str) -> str:
     prepare(url)
     with _Opened(url) as connection:
         drop_all(connection)
-        _create(connection)
+        create_all(connection)
         return HEAD
 
 
@@ -76,7 +76,7 @@ def prepare(url: str) -> None:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _create(connection: sa.Connection) -> None:
+def create_all(connection: sa.Connection) -> None:
     metadata.create_all(connection)
     connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(sa.insert(_VERSION).values(version_num=HEAD))

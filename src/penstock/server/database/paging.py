@@ -41,7 +41,9 @@ class Order:
         return [first, directed(self.id)]
 
     def beyond(self, column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[bool]:
-        return column < value if self.descending else column > value
+        """Whether `column` comes after `value` in this order."""
+        found: sa.ColumnElement[bool] = column < value if self.descending else column > value
+        return found
 
 
 @dataclass(frozen=True)

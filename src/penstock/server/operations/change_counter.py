@@ -23,4 +23,6 @@ def change_counters(tx: Transaction, changes: Mapping[str, int]) -> None:
 
 
 def read_counters(tx: Transaction) -> dict[str, int]:
-    return {name: value for name, value in tx.execute(sa.select(counter.c.name, counter.c.value).order_by("name"))}
+    """Every counter by name."""
+    rows = tx.execute(sa.select(counter.c.name, counter.c.value).order_by(counter.c.name))
+    return {row.name: row.value for row in rows}

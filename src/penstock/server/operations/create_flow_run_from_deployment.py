@@ -1,0 +1,84 @@
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.errors import NotFound
+from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRun
+from penstock.model.states import StateCreate, StateDetails, StateType
+from penstock.server.database import tables as t
+from penstock.server.database.connection import Transaction
+from penstock.server.operations.deployment_values import queue_values
+from penstock.server.operations.insert_flow_run import insert_flow_run
+from penstock.server.operations.read_flow_run import read_flow_run
+from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
+
+
+def create_flow_run_from_deployment(
+    tx: Transaction, deployment_id: UUID, asked: DeploymentFlowRunCreate, *, auto_scheduled: bool = False
+) -> tuple[FlowRun, bool]:
+    """A run of a deployment, with what the deployment says wherever `asked` says nothing; and whether it is new.
+
+    Parameters and job variables of `asked` go over the deployment's own, tags are added to them. An idempotency key that was used
+    before finds its run. Without a state the run is scheduled for now.
+    Raises NotFound, or ParameterError for parameters that the flow does not have or, if the deployment is strict, that do not fit.
+    """
+    row = read_run_defaults(tx, deployment_id)
+    parameters = {**row.parameters, **asked.parameters}
+    strict = row.enforce_parameter_schema if asked.enforce_parameter_schema is None else asked.enforce_parameter_schema
+    check = refuse_unfit_parameters if strict else refuse_unknown_parameters
+    check(parameters, row.parameter_openapi_schema)
+    values = {
+        **asked.model_dump(include={"name", "context", "idempotency_key", "parent_task_run_id"}),
+        **run_values(tx, row, asked.work_queue_name),
+        "parameters": parameters,
+        "tags": list(dict.fromkeys([*row.tags, *asked.tags])),
+        "empirical_policy": asked.empirical_policy.model_dump(mode="json"),
+        "job_variables": asked.job_variables or {},
+        "auto_scheduled": auto_scheduled,
+    }
+    if asked.infrastructure_document_id is not None:
+        values["infrastructure_document_id"] = asked.infrastructure_document_id
+    run, created = insert_flow_run(tx, values, _first_state(tx, asked.state))
+    return read_flow_run(tx, run.id), created
+
+
+def read_run_defaults(tx: Transaction, deployment_id: UUID) -> sa.Row[Any]:
+    """The deployment's row and the name of its pool. Raises NotFound."""
+    row = tx.execute(
+        sa.select(t.deployment, t.work_pool.c.name.label("work_pool_name"))
+        .outerjoin(t.work_queue, t.work_queue.c.id == t.deployment.c.work_queue_id)
+        .outerjoin(t.work_pool, t.work_pool.c.id == t.work_queue.c.work_pool_id)
+        .where(t.deployment.c.id == deployment_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"Deployment not found: {deployment_id}")
+    return row
+
+
+def run_values(tx: Transaction, row: sa.Row[Any], queue_name: str | None = None) -> dict[str, Any]:
+    """The columns of a run that come from the deployment alone. A queue that was deleted is made again."""
+    values = {
+        "deployment_id": row.id,
+        "deployment_version": row.version,
+        "flow_id": row.flow_id,
+        "infrastructure_document_id": row.infrastructure_document_id,
+        "work_queue_id": row.work_queue_id,
+        "work_queue_name": row.work_queue_name,
+    }
+    if queue_name is not None and queue_name != row.work_queue_name:
+        values |= queue_values(tx, queue_name, row.work_pool_name)
+    elif row.work_queue_id is None:
+        values |= queue_values(tx, row.work_queue_name, None)
+        queue = {key: values[key] for key in ("work_queue_id", "work_queue_name")}
+        tx.execute(t.deployment.update().where(t.deployment.c.id == row.id).values(queue))
+    return values
+
+
+def _first_state(tx: Transaction, asked: StateCreate | None) -> StateCreate:
+    """`asked`, or Scheduled; a scheduled state that names no time is due now."""
+    state = asked or StateCreate(type=StateType.SCHEDULED)
+    details = state.state_details or StateDetails()
+    if state.type is StateType.SCHEDULED and details.scheduled_time is None:
+        details = details.model_copy(update={"scheduled_time": tx.now})
+    return state.model_copy(update={"state_details": details})

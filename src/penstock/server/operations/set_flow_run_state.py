@@ -1,0 +1,110 @@
+"""Propose a state for a flow run: ask the rules, write what they say."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from penstock.model.attempts import AttemptStatus
+from penstock.model.flow_runs import FlowRunPolicy
+from penstock.model.states import TERMINAL, Answer, OrchestrationResult, State, StateCreate, StateType
+from penstock.server.database.connection import Transaction
+from penstock.server.database.tables import attempt as attempt_table
+from penstock.server.database.tables import flow_run_state
+from penstock.server.operations.check_attempt_credential import check_attempt_credential
+from penstock.server.operations.lock_flow_run import lock_flow_run, lock_open_attempt
+from penstock.server.operations.proposed_state import state_of, was_written
+from penstock.server.operations.read_state import current_state
+from penstock.server.operations.request_cancel import request_cancel
+from penstock.server.operations.write_flow_run_state import write_flow_run_state
+from penstock.server.rules import verdicts
+from penstock.server.rules.flow_runs import FlowRunFacts, decide
+from penstock.server.rules.verdicts import Verdict
+
+
+def set_flow_run_state(
+    tx: Transaction,
+    flow_run_id: UUID,
+    proposed: StateCreate,
+    *,
+    force: bool = False,
+    attempt: tuple[UUID, str] | None = None,
+) -> tuple[OrchestrationResult, bool]:
+    """The answer to the proposal, and whether a state was written.
+
+    `attempt`: id and token of the attempt whose engine proposes it. Raises NotFound, and Refused ``attempt_superseded`` if that
+    attempt is over.
+    """
+    run = lock_flow_run(tx, flow_run_id)
+    job = lock_open_attempt(tx, flow_run_id)
+    own = attempt is not None and check_attempt_credential(tx, *attempt).flow_run_id == run.id
+    current = current_state(tx, flow_run_state, run.state_id)
+    if was_written(tx, flow_run_state, flow_run_state.c.flow_run_id, run.id, proposed):
+        assert current is not None
+        return _result(verdicts.repeated(current, proposed), current), False
+    verdict = decide(current, proposed, _facts(tx, run, job, current, proposed, own, force), force=force)
+    for state in verdict.write:
+        current = _write(tx, run, state, verdict, current, attempt[0] if own and attempt else None)
+    if verdict.write and current is not None and current.type in TERMINAL and job is not None:
+        _tell_attempt(tx, run, job, current, own)
+    return _result(verdict, current), bool(verdict.write)
+
+
+def _facts(
+    tx: Transaction,
+    run: sa.Row[Any],
+    job: sa.Row[Any] | None,
+    current: State | None,
+    proposed: StateCreate,
+    own: bool,
+    force: bool,
+) -> FlowRunFacts:
+    stopping = proposed.type in (StateType.CANCELLING, StateType.CANCELLED) and not own and not force
+    is_open = current is None or current.type not in TERMINAL
+    return FlowRunFacts(
+        now=tx.now,
+        run_count=run.run_count,
+        policy=FlowRunPolicy.model_validate(run.empirical_policy),
+        has_job=job is not None and job.status != AttemptStatus.CLAIMED,
+        speaks_for_job=own,
+        nothing_runs=request_cancel(tx, run) == "cancelled" if stopping and is_open else False,
+        can_be_launched=run.deployment_id is not None and run.work_queue_id is not None,
+        is_subflow=run.parent_task_run_id is not None,
+    )
+
+
+def _write(
+    tx: Transaction,
+    run: sa.Row[Any],
+    proposed: StateCreate,
+    verdict: Verdict,
+    current: State | None,
+    speaker: UUID | None,
+) -> State:
+    state = state_of(proposed, tx.now, current.timestamp if current is not None else None)
+    if speaker is not None:
+        state.state_details = state.state_details.model_copy(update={"attempt_id": speaker})
+    values: dict[str, Any] = {}
+    if verdict.policy:
+        values["empirical_policy"] = {**run.empirical_policy, **verdict.policy}
+    if current is not None and current.type in TERMINAL and state.type not in TERMINAL:
+        values["infra_failures"] = 0
+    return write_flow_run_state(tx, run, state, values)
+
+
+def _tell_attempt(tx: Transaction, run: sa.Row[Any], job: sa.Row[Any], state: State, own: bool) -> None:
+    """The engine's last word goes on its attempt. If somebody else ended the run, its job has to stop."""
+    if not own:
+        request_cancel(tx, run)
+        return
+    details = state.state_details
+    known = {"phase": details.phase, "reason": details.reason, "hint": details.hint}
+    values: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
+    if values:
+        values["message"] = state.message
+        tx.execute(sa.update(attempt_table).where(attempt_table.c.id == job.id).values(updated=tx.now, **values))
+
+
+def _result(verdict: Verdict, current: State | None) -> OrchestrationResult:
+    status: Answer = verdict.answer
+    return OrchestrationResult(state=current if verdict.tells_state else None, status=status, details=verdict.details())
