@@ -28,6 +28,16 @@ class DeploymentSchedule(Stored):
     catchup: bool = False
 
 
+class DeploymentScheduleUpdate(Request):
+    """Only fields that are given are changed."""
+
+    schedule: Schedule | None = None
+    active: bool | None = None
+    max_active_runs: int | None = None
+    max_scheduled_runs: int | None = None
+    catchup: bool | None = None
+
+
 class DeploymentStatus(StrEnum):
     READY = "READY"
     NOT_READY = "NOT_READY"

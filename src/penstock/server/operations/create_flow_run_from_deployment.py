@@ -19,9 +19,11 @@ def create_flow_run_from_deployment(
 ) -> tuple[FlowRun, bool]:
     """A run of a deployment, with what the deployment says wherever `asked` says nothing; and whether it is new.
 
-    Parameters and job variables of `asked` go over the deployment's own, tags are added to them. An idempotency key that was used
-    before finds its run. Without a state the run is scheduled for now.
-    Raises NotFound, or ParameterError for parameters that the flow does not have or, if the deployment is strict, that do not fit.
+    Parameters of `asked` go over the deployment's own, tags are added to them; its job variables stay apart, to be laid
+    over the deployment's at launch. An idempotency key that was used before finds its run. Without a state the run is
+    scheduled for now.
+    Raises NotFound, or ParameterError for parameters that the flow does not have or, if the deployment is strict, that
+    do not fit.
     """
     row = read_run_defaults(tx, deployment_id)
     parameters = {**row.parameters, **asked.parameters}

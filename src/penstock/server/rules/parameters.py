@@ -1,11 +1,12 @@
 """Whether parameters fit a flow's parameter schema. Pure.
 
-Understood is what pydantic writes for the parameters of a function: types, enums, required names, nested objects and lists,
-alternatives, references, bounds. A keyword that is not understood allows everything: the flow itself judges last.
+Understood is what pydantic writes for the parameters of a function: types, enums, required names, nested objects and
+lists, alternatives, references, bounds. A keyword that is not understood allows everything: the flow judges last.
 """
 
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from penstock.errors import ParameterError, did_you_mean
@@ -20,11 +21,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "null": (type(None),),
 }
-_BOUNDS = {
-    "minimum": lambda value, bound: value >= bound,
-    "maximum": lambda value, bound: value <= bound,
-    "exclusiveMinimum": lambda value, bound: value > bound,
-    "exclusiveMaximum": lambda value, bound: value < bound,
+_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
+    "minimum": operator.ge,
+    "maximum": operator.le,
+    "exclusiveMinimum": operator.gt,
+    "exclusiveMaximum": operator.lt,
 }
 
 
