@@ -1,4 +1,4 @@
-"""Agents die at random and answers get lost, again and again: every run's code runs exactly once, and each is accounted for."""
+"""Agents die at random and answers get lost, again and again: every run is executed exactly once and accounted for."""
 
 import os
 import random
