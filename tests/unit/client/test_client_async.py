@@ -30,7 +30,7 @@ def test_answers_and_errors_come_back_to_the_coroutine(scripted: ScriptedServer)
                 await client.send(ASK)
             assert await client.read_health() is True
             with pytest.raises(AttributeError, match="has no method"):
-                client.read_nothing_of_the_kind()
+                await client.read_nothing_of_the_kind()
 
     asyncio.run(ask())
 

@@ -36,6 +36,7 @@ class Target(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Target
 
     def do_GET(self) -> None:
