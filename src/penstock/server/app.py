@@ -14,6 +14,7 @@ from penstock.server.api.access import Access
 from penstock.server.api.activity import Activity, ActivityMeter
 from penstock.server.api.protocol import Protocol
 from penstock.server.database.connection import Database
+from penstock.server.operations.install_defaults import install_defaults
 from penstock.version import __version__
 
 #: Largest body of a request, in bytes: a batch of reports is well below it.
@@ -32,6 +33,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         database.hub.attach(asyncio.get_running_loop())
+        await database.write(install_defaults)
         running = getattr(background, "all_services", lambda _: [])(database) if services else []
         for service in running:
             await service.start()

@@ -13,4 +13,10 @@ ROUTERS = (
     "penstock.server.api.reports",
     "penstock.server.api.agents",
     "penstock.server.api.attempts",
+    "penstock.server.api.deployments",
+    "penstock.server.api.work_queues",
+    "penstock.server.api.work_pools",
+    "penstock.server.api.block_types",
+    "penstock.server.api.block_schemas",
+    "penstock.server.api.block_documents",
 )

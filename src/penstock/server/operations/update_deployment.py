@@ -14,8 +14,8 @@ from penstock.server.rules.parameters import refuse_unfit_parameters
 def update_deployment(tx: Transaction, deployment_id: UUID, change: DeploymentUpdate) -> None:
     """Change the fields that were given; runs that were planned for it as it was are planned again.
 
-    Raises NotFound for an unknown deployment or pool, Conflict for an unknown block, ParameterError if its parameters do
-    not fit any more.
+    Raises NotFound for an unknown deployment or pool, Conflict for an unknown block, ParameterError if its parameters
+    do not fit any more.
     """
     row = tx.execute(
         sa.select(t.deployment, t.work_pool.c.name.label("work_pool_name"))
