@@ -175,12 +175,13 @@ def parameter_schema(fn: Callable[..., Any]) -> dict[str, Any]:
     are None when there is nothing to say. A parameter whose type has no schema accepts anything.
     """
     annotations = annotations_of(fn)
+    signature = inspect.signature(fn).parameters
+    types = {name: _whole(annotations.get(name, Any), parameter.kind) for name, parameter in signature.items()}
+    schemas, definitions = _schemas_of(types)
     properties: dict[str, Any] = {}
     required: list[str] = []
-    definitions: dict[str, Any] = {}
-    for position, (name, parameter) in enumerate(inspect.signature(fn).parameters.items()):
-        described = _schema_of(_whole(annotations.get(name, Any), parameter.kind), definitions)
-        entry: dict[str, Any] = {"title": name, **{k: v for k, v in described.items() if k != "title"}}
+    for position, (name, parameter) in enumerate(signature.items()):
+        entry: dict[str, Any] = {"title": name, **{k: v for k, v in schemas[name].items() if k != "title"}}
         if parameter.default is not parameter.empty:
             entry["default"] = to_json({name: parameter.default})[name]
         elif parameter.kind not in _VARIADIC:
@@ -195,15 +196,28 @@ def parameter_schema(fn: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def _schema_of(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    if annotation is Any:
-        return {}
-    adapter = _adapter(annotation)
-    if adapter is None:
-        return {}
+def _schemas_of(types: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The schema of each type, and the definitions that they refer to."""
+    adapters: list[tuple[str, Any]] = []
+    for name, annotation in types.items():
+        adapter = None if annotation is Any else _adapter(annotation)
+        if adapter is not None and _has_schema(adapter):
+            adapters.append((name, adapter))
+    found: dict[str, dict[str, Any]] = {name: {} for name in types}
+    if not adapters:
+        return found, {}
+    from pydantic import TypeAdapter
+
+    schemas, whole = TypeAdapter.json_schemas(
+        [(name, "validation", adapter) for name, adapter in adapters], ref_template="#/definitions/{model}"
+    )
+    found.update({name: schema for (name, _), schema in schemas.items()})
+    return found, whole.get("$defs", {})
+
+
+def _has_schema(adapter: Any) -> bool:
     try:
-        schema: dict[str, Any] = adapter.json_schema(ref_template="#/definitions/{model}")
+        adapter.json_schema()
     except Exception:
-        return {}
-    definitions.update(schema.pop("$defs", {}))
-    return schema
+        return False
+    return True

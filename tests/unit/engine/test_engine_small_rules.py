@@ -1,0 +1,135 @@
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.engine import wire
+from penstock.engine.annotations import unmapped
+from penstock.engine.interruption import Deadline, DeadlineReached
+from penstock.engine.moments import moment
+from penstock.engine.names import from_template
+from penstock.engine.reporter import batches
+from penstock.engine.retries import delays_of, jittered
+from penstock.engine.task_calls import elements
+from penstock.errors import ConfigurationError, ParameterError
+
+
+@pytest.mark.parametrize(
+    ("delay", "retries", "expected"),
+    [(2, 3, [2, 2, 2]), ([1, 5], 3, [1, 5, 5]), ([1, 2, 3], 2, [1, 2]), ([], 2, [0, 0]), (lambda n: [n], 2, [2, 2])],
+)
+def test_there_is_one_delay_for_each_retry(delay, retries, expected):
+    assert delays_of(delay, retries) == expected
+
+
+@given(st.floats(0, 1e6), st.floats(0, 10), st.floats(0, 1, exclude_max=True))
+def test_jitter_only_lengthens_and_never_beyond_its_factor(seconds, factor, chance):
+    assert seconds <= jittered(seconds, factor, lambda: chance) <= seconds * (1 + factor)
+
+
+def test_a_template_is_filled_in_with_parameters():
+    assert from_template("load {table} of {day:02d}", {"table": "t", "day": 3}, "flow_run_name") == "load t of 03"
+
+
+def test_a_template_that_names_an_unknown_parameter_is_explained():
+    with pytest.raises(ConfigurationError) as caught:
+        from_template("load {tabel}", {"table": "t"}, "flow_run_name")
+    assert "Did you mean 'table'?" in caught.value.message
+
+
+def test_a_name_function_must_return_text():
+    with pytest.raises(ConfigurationError, match="returned int"):
+        from_template(lambda: 3, {}, "task_run_name")
+
+
+def test_moments_never_repeat_and_never_run_backwards():
+    found = [moment() for _ in range(1000)]
+    assert found == sorted(set(found))
+
+
+@given(st.text(), st.integers(2, 50))
+def test_shortened_text_keeps_both_ends(text, longest):
+    short = wire.shorten(text, longest)
+    if len(text) <= longest:
+        assert short == text
+    else:
+        assert short.startswith(text[: longest // 2])
+        assert short.endswith(text[-(longest // 2) :])
+
+
+@given(st.text(alphabet=st.characters()))
+def test_every_text_can_be_written_as_json_and_kept(text):
+    assert "\x00" not in wire.plain(text)
+    wire.plain(text + "\ud800").encode()
+
+
+def test_no_batch_is_larger_than_allowed_and_nothing_is_lost():
+    logs = [wire.log_line("n", 20, "x" * 100, moment(), "f", None) for _ in range(100)]
+    found = batches({"t": {"run_count": 1}}, logs, largest=2000)
+    assert len(found) > 1
+    assert all(len(batch) < 2100 for batch in found)
+    assert sum(batch.count(b'"message"') for batch in found) == 100
+    assert found[0].startswith(b'"task_runs":[{"task_run_id":"t"')
+
+
+def test_mapping_gives_each_call_its_element_and_all_calls_what_is_unmapped():
+    found = elements("t", {"a": [1, 2], "b": unmapped([3]), "c": "text"})
+    assert found == [{"a": 1, "b": [3], "c": "text"}, {"a": 2, "b": [3], "c": "text"}]
+
+
+def test_mapping_over_different_lengths_names_them():
+    with pytest.raises(ParameterError, match="a has 1, b has 2"):
+        elements("t", {"a": [1], "b": [1, 2]})
+
+
+def test_mapping_over_nothing_is_refused():
+    with pytest.raises(ParameterError, match="none of its arguments"):
+        elements("t", {"a": 1})
+
+
+def in_thread(fn):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(fn()))
+    thread.start()
+    thread.join(30)
+    return found[0]
+
+
+def too_slow():
+    limit = Deadline(0.05)
+    try:
+        with limit:
+            while True:
+                time.sleep(0.01)
+    except DeadlineReached:
+        return limit.reached
+
+
+def in_time():
+    with Deadline(60) as limit:
+        pass
+    return limit.reached
+
+
+def outer_first():
+    outer, inner = Deadline(0.05), Deadline(60)
+    try:
+        with outer, inner:
+            while True:
+                time.sleep(0.01)
+    except DeadlineReached:
+        return outer.reached, inner.reached
+
+
+@pytest.mark.parametrize("where", [lambda fn: fn(), in_thread], ids=["main thread", "other thread"])
+class TestDeadline:
+    def test_code_that_takes_too_long_is_stopped(self, where):
+        assert where(too_slow) is True
+
+    def test_code_that_is_in_time_is_left_alone(self, where):
+        assert where(in_time) is False
+
+    def test_the_nearer_deadline_wins(self, where):
+        assert where(outer_first) == (True, False)
