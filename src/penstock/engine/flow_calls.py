@@ -111,7 +111,7 @@ def _flow_run_create(
         state=StateCreate(type=StateType.PENDING),
         name=run_name(flow, arguments),
         flow_version=flow.version,
-        parameters=parameters.to_json(arguments),
+        parameters=parameters.to_plain_json(arguments),
         empirical_policy=policy_of(flow),
         tags=all_tags(()),
         parent_task_run_id=parent_task_run_id,

@@ -122,8 +122,8 @@ def _present(client: SyncClient, assignment: Assignment) -> Order:
     patience = float(settings.get("PENSTOCK_API_LOSS_SECONDS"))
     if assignment.attempt is None:
         return _read_order(client, assignment.flow_run_id, patience)
-    from penstock.version import __version__
     from penstock.client import attempts
+    from penstock.version import __version__
 
     presentation = Presentation(
         token=assignment.attempt[1],

@@ -152,9 +152,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def to_plain_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they are shown by the server. What JSON cannot hold is replaced by a note of its type."""
-    from pydantic_core import to_jsonable_python
+    from pydantic_core import from_json, to_json
 
     def note(value: Any) -> str:
         return f"<{type(value).__module__}.{type(value).__qualname__}: not kept>"
@@ -162,7 +162,7 @@ def to_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in parameters.items():
         try:
-            found[name] = to_jsonable_python(value, fallback=note, inf_nan_mode="strings", bytes_mode="base64")
+            found[name] = from_json(to_json(value, fallback=note, inf_nan_mode="strings", bytes_mode="base64"))
         except Exception:
             found[name] = note(value)
     return found
@@ -183,7 +183,7 @@ def parameter_schema(fn: Callable[..., Any]) -> dict[str, Any]:
     for position, (name, parameter) in enumerate(signature.items()):
         entry: dict[str, Any] = {"title": name, **{k: v for k, v in schemas[name].items() if k != "title"}}
         if parameter.default is not parameter.empty:
-            entry["default"] = to_json({name: parameter.default})[name]
+            entry["default"] = to_plain_json({name: parameter.default})[name]
         elif parameter.kind not in _VARIADIC:
             required.append(name)
         properties[name] = {**entry, "position": position}

@@ -133,9 +133,9 @@ class Flow(Generic[P, R]):
 
     def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """`parameters` as the server keeps them: JSON; what that cannot hold is replaced by a note of its type."""
-        from penstock.engine.parameters import to_json
+        from penstock.engine.parameters import to_plain_json
 
-        return to_json(parameters)
+        return to_plain_json(parameters)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
