@@ -38,8 +38,16 @@ def error_from(status: int, raw: bytes, request: str) -> APIError:
         excerpt = raw[:200].decode(errors="replace").strip()
         if excerpt and not body:
             message += f": {excerpt}"
-    kind = _BY_CODE.get(code or "") or _BY_STATUS.get(status) or (Unreachable if status >= 500 else APIError)
-    return kind(message, code=code, hint=_text(body.get("hint")), status=status)
+    return _kind(status, code)(message, code=code, hint=_text(body.get("hint")), status=status)
+
+
+def _kind(status: int, code: str | None) -> type[APIError]:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status == 403 and code is not None:
+        # Whoever asks is known and may ask; it is this very thing that a rule forbids to everybody.
+        return Refused
+    return _BY_STATUS.get(status) or (Unreachable if status >= 500 else APIError)
 
 
 def _json_object(raw: bytes) -> dict[str, Any]:

@@ -233,6 +233,8 @@ def test_a_refused_connection_is_told_apart_and_says_what_to_do() -> None:
     [
         (401, {"message": "m", "code": "key_wanted", "hint": "h"}, NotAuthorized),
         (403, {"detail": "m"}, NotAuthorized),
+        (403, {"message": "m", "code": "not_authorized"}, NotAuthorized),
+        (403, {"message": "m", "code": "reserved_name"}, Refused),
         (404, {"detail": "m"}, NotFound),
         (409, {"message": "m", "code": "attempt_superseded", "hint": "h"}, Conflict),
         (409, {"message": "m", "code": "refused"}, Refused),
