@@ -11,8 +11,9 @@ What may be called when:
   has the same reach. A driver therefore keeps nothing about a job in memory only: the `Handle` is enough.
 * `start` may be called twice with the same request, at once or a day later. The second call finds the first one's job by
   its name and returns an equal handle; it never makes a second job. If a job of that name exists and carries another owner,
-  `JobRejected` is raised and that job is left alone. If `start` raises, nothing of the job is left on the platform, and
-  `reason` says whether another try makes sense.
+  `JobRejected` is raised and that job is left alone. If `start` raises `JobRejected`, nothing of the job is left on the
+  platform, and `reason` says whether another try makes sense. If it raises `NotReachable`, nothing is known: look for the
+  job by its name, or start it again.
 * `observe` is level-triggered: each answer is the state now, not a change. A driver that cannot see the platform says
   UNKNOWN; it says MISSING only when the platform itself answered that there is no such job. It raises nothing.
 * `stop` returns when the job is confirmed gone: politely first, after `grace` seconds by force. Stopping a job that has
@@ -108,10 +109,14 @@ class Driver(Protocol):
         Raises `NotReachable` when the platform does not answer.
         """
 
-    async def check(self, config: Any) -> list[Finding]: ...
-
     async def prepare(self) -> None:
-        """Get ready for the first job, where that takes time: it then starts sooner. Never needed for a job to start."""
+        """Make ready what takes time, so that the first `start` does not wait for it. Optional to call.
+
+        Raises `NotReachable` when the platform does not answer.
+        """
+
+    async def check(self, config: Any) -> list[Finding]:
+        """Try what a job with `config` will need, without starting one. Raises nothing: what failed is a finding."""
 
     async def start(self, request: Any) -> Handle: ...
 

@@ -8,8 +8,9 @@ The caller's way from a claim to a running job:
 """
 
 import importlib
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -27,28 +28,36 @@ _PACKAGES = {"process": "penstock.infrastructure.process"}
 DEFAULT = "process"
 
 
-def register(slug: str, package: str) -> None:
-    """Make an infrastructure type known whose package holds modules `render` (with `render(config, job)`) and `driver` (with
-    `create()`).
+@dataclass(frozen=True)
+class Platform:
+    """What runs the jobs of one infrastructure type: how its requests are made, and its driver."""
 
-    Its block is found like any other, see `penstock.blocks.registry`.
-    """
-    _PACKAGES[slug] = package
+    render: Callable[[Any, Job], Any]
+    create_driver: Callable[[], Driver]
+
+
+#: Those that were made known in this process only.
+_registered: dict[str, Platform] = {}
+
+
+def register(slug: str, platform: Platform) -> None:
+    """Make an infrastructure type known in this process. Its block is found like any other."""
+    _registered[slug] = platform
 
 
 def known_types() -> list[str]:
     """Slugs of the infrastructure types that can run jobs here."""
-    return sorted(_PACKAGES)
+    return sorted({*_PACKAGES, *_registered})
 
 
 def driver_for(type_slug: str) -> Driver:
     """A new driver for jobs of that type. Raises ConfigurationError with the nearest slug if there is none."""
-    return cast("Driver", _module(type_slug, "driver").create())
+    return _platform(type_slug).create_driver()
 
 
 def render(infrastructure: Infrastructure, job: Job) -> Any:
     """The exact request that `Driver.start` will send. Raises `Unsupported` if the platform cannot do what is asked."""
-    return _module(infrastructure.get_block_type_slug(), "render").render(infrastructure, job)
+    return _platform(infrastructure.get_block_type_slug()).render(infrastructure, job)
 
 
 def infrastructure_from(
@@ -97,12 +106,18 @@ def _block_class(slug: str) -> type[Infrastructure]:
     return found
 
 
-def _module(slug: str, name: str) -> Any:
+def _platform(slug: str) -> Platform:
+    found = _registered.get(slug)
+    if found is not None:
+        return found
     package = _PACKAGES.get(slug)
     if package is None:
         raise ConfigurationError(
-            f"There is no infrastructure type {slug!r} here.{did_you_mean(slug, _PACKAGES)}",
+            f"There is no infrastructure type {slug!r} here.{did_you_mean(slug, known_types())}",
             code="unknown_infrastructure",
             hint=f"This agent can run {', '.join(known_types())}.",
         )
-    return importlib.import_module(f"{package}.{name}")
+    return Platform(
+        render=importlib.import_module(f"{package}.render").render,
+        create_driver=importlib.import_module(f"{package}.driver").create,
+    )

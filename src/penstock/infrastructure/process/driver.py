@@ -51,7 +51,10 @@ class ProcessDriver:
 
     async def prepare(self) -> None:
         """Have the launcher up and warm before the first job. Optional: `start` does it too, if need be."""
-        await self._connection.ask("hello")
+        try:
+            await self._connection.ask("hello")
+        except ConnectionError as error:
+            raise NotReachable(f"The launcher of local processes does not stay: {error}.") from None
 
     async def check(self, config: Process) -> list[Finding]:
         """Tries the launcher, the command and the working directory."""
