@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from penstock.client import attempts, deployments, flow_runs, flows, logs, task_runs
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic, now
-from penstock.errors import APIError
+from penstock.errors import APIError, Unreachable
 from penstock.model.attempts import AgentPoll, AttemptReport, AttemptReports, Claim, Intent, Presentation
 from penstock.model.deployments import Deployment, DeploymentCreate
 from penstock.model.flow_runs import FlowRun, FlowRunCreate
@@ -96,12 +97,11 @@ def test_what_is_asked_of_a_server_that_dies_and_comes_back_happens_exactly_once
         for thread in threads:
             thread.start()
         for round_number in range(3):
-            before = sum(map(len, made))
-            wait_until(lambda before=before: sum(map(len, made)) > before + 20, message=f"runs, round {round_number}")
+            enough = sum(map(len, made)) + 20
+            wait_until(partial(at_least, made, enough), message=f"{enough} runs in round {round_number}")
             running.kill()
             running.restart()
-        before = sum(map(len, made))
-        wait_until(lambda: sum(map(len, made)) > before, message="runs after the last restart")
+        wait_until(partial(at_least, made, sum(map(len, made)) + 1), message="a run after the last restart")
         stop.set()
         for thread in threads:
             thread.join()
@@ -110,6 +110,10 @@ def test_what_is_asked_of_a_server_that_dies_and_comes_back_happens_exactly_once
         with running.client() as client:
             count = client.send(flow_runs.count_flow_runs())
         assert len(known) == len(set(known)) == count
+
+
+def at_least(made: list[list[UUID]], count: int) -> bool:
+    return sum(map(len, made)) >= count
 
 
 class RawAgent:
@@ -209,3 +213,27 @@ def all_completed(client: SyncClient, wanted: int) -> list[FlowRun]:
             return []
         found += page
     return found if all(run.state_type is StateType.COMPLETED for run in found) else []
+
+
+def test_a_claim_whose_answer_nobody_came_back_for_is_given_to_the_next_agent() -> None:
+    env = {"PENSTOCK_AGENT_LEASE_SECONDS": "1", "PENSTOCK_API_SERVICES_LIMITS_INTERVAL": "0.1"}
+    with server(env=env) as running, FaultProxy(running.api_url) as proxy, running.client() as client:
+        run = client.send(flow_runs.create_flow_run_from_deployment(deploy(client).id))
+        lost = proxy.add(Fault("drop_answer", path="/api/agents/poll", times=1))
+        poll = {"name": "gone", "work_queues": ["storm"], "capacity": 1, "wait_seconds": 10, "reaches": ["test"]}
+        with get_sync_client(proxy.url, max_retries=0) as gone, pytest.raises(Unreachable):
+            gone.send(attempts.poll(AgentPoll(agent_id=uuid4(), request_id=uuid4(), **poll)))
+        assert lost.struck == 1
+        assert len(client.send(attempts.read_attempts(run.id))) == 1
+        done = threading.Event()
+        heir = RawAgent(running.api_url, done)
+        thread = threading.Thread(target=heir.run)
+        thread.start()
+        try:
+            completed = wait_until(lambda: all_completed(client, 1), 60, "the run is completed by the next agent")
+        finally:
+            done.set()
+            thread.join()
+        assert heir.errors == []
+        assert [one.number for one in client.send(attempts.read_attempts(run.id))] == [1, 2]
+        assert completed[0].run_count == 1
