@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from penstock import errors
 from penstock.cli import exit_codes
@@ -65,6 +65,8 @@ def problem_of(error: BaseException) -> Problem:
         return _usage_problem(error)
     if isinstance(error, click.ClickException):
         return Problem("error", error.format_message(), None, exit_codes.FAILURE)
+    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
+        return _wrong_value(error.errors())
     if isinstance(error, OSError) and error.filename:
         return Problem("file", f"{error.filename}: {error.strerror}", None, exit_codes.FAILURE)
     return Problem(
@@ -73,6 +75,16 @@ def problem_of(error: BaseException) -> Problem:
         "Run the command again with -vv to see the traceback.",
         exit_codes.FAILURE,
     )
+
+
+def _wrong_value(faults: list[dict[str, Any]]) -> Problem:
+    """Something that was typed does not fit the model that is sent; pydantic's words without its ornaments."""
+    lines = []
+    for fault in faults:
+        place = ".".join(str(part) for part in fault["loc"])
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        lines.append(message if place in {"", "name"} else f"{place}: {message}")
+    return Problem("usage", "; ".join(lines), None, exit_codes.USAGE)
 
 
 def _usage_problem(error: "object") -> Problem:

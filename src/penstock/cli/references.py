@@ -85,7 +85,10 @@ def _run(connection: Connection, reference: str, kind: str) -> dict[str, Any]:
         read = task_runs.read_task_run  # type: ignore[assignment]
     identifier = as_uuid(reference)
     if identifier is not None:
-        return connection.row(read(identifier))
+        try:
+            return connection.row(read(identifier))
+        except NotFound:
+            raise NotFound(f"There is no {kind} run {reference}.", hint=f"See `penstock {kind}-run ls`.") from None
     _refuse_malformed(reference, _ACCEPTED_RUN)
     if reference.startswith("@"):
         return _newest(connection, reference, kind)
@@ -139,7 +142,10 @@ def deployment(connection: Connection, reference: str) -> dict[str, Any]:
 
     identifier = as_uuid(reference)
     if identifier is not None:
-        return with_flow_names(connection, [connection.row(deployments.read_deployment(identifier))])[0]
+        try:
+            return with_flow_names(connection, [connection.row(deployments.read_deployment(identifier))])[0]
+        except NotFound:
+            raise NotFound(f"There is no deployment {reference}.", hint="See `penstock deployment ls`.") from None
     _refuse_malformed(reference, _ACCEPTED_DEPLOYMENT)
     flow_name, slash, name = reference.partition("/")
     if slash:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.cli.errors import UsageProblem
-from penstock.errors import did_you_mean
+from penstock.errors import nearest
 
 TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "COMPLETED", "FAILED", "CRASHED")
 #: Names that refine a type, and the types' own names; `penstock.model.transitions.NAMES` has them all, a test compares.
@@ -32,8 +32,7 @@ def state_filter(names: Iterable[str], types: Iterable[str]) -> dict[str, Any] |
 def _known(name: str, known: dict[str, str], what: str) -> str:
     found = known.get(name.strip().lower())
     if found is None:
-        raise UsageProblem(
-            f"There is no {what} {name!r}.{did_you_mean(name.lower(), known)}",
-            hint=f"One of: {', '.join(known.values())}.",
-        )
+        close = nearest(name.lower(), known)
+        meant = f" Did you mean {known[close]!r}?" if close else ""
+        raise UsageProblem(f"There is no {what} {name!r}.{meant}", hint=f"One of: {', '.join(known.values())}.")
     return found

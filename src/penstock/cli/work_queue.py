@@ -90,22 +90,12 @@ def create(name: str, limit: int | None, tags: tuple[str, ...], pool: str | None
             "Work queues do not collect runs by tags.",
             hint=f"Name the queue in the deployment: penstock deployment build … -q {name}",
         )
-    try:
-        request = WorkQueueCreate(name=name, concurrency_limit=limit, priority=priority)
-    except ValueError as error:
-        raise UsageProblem(_first_line(error)) from None
+    request = WorkQueueCreate(name=name, concurrency_limit=limit, priority=priority)
     with connect() as connection:
         row = connection.row(work_queues.create_work_queue(request, pool))
     where = f" in the pool {pool!r}" if pool else ""
     message = f"Created the work queue {name!r}{where}. Serve it with `penstock agent start -q {name}`."
     output.done(current(), message, row, _COLUMNS, _name)
-
-
-def _first_line(error: ValueError) -> str:
-    """A validation error as one line; pydantic puts its own word before the message of ours."""
-    details = getattr(error, "errors", None)
-    text = str(details()[0]["msg"]) if details else str(error)
-    return text.removeprefix("Value error, ")
 
 
 @command.command("ls")
