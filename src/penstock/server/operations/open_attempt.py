@@ -38,7 +38,9 @@ def open_attempt(
         "lease_expires_at": lease_end,
     }
     tx.execute(sa.insert(attempt).values(values))
-    details = StateDetails(flow_run_id=run.id, attempt_id=attempt_id)
+    # A run that was taken early still begins when it is due: whoever proposes Running is told to wait until then.
+    due = run.next_scheduled_start_time
+    details = StateDetails(flow_run_id=run.id, attempt_id=attempt_id, scheduled_time=due)
     state = State(type=StateType.PENDING, timestamp=tx.now, state_details=details)
     write_flow_run_state(tx, run, state, {"attempt_count": number})
     return tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one()
