@@ -34,7 +34,7 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         database.hub.attach(asyncio.get_running_loop())
         await database.write(install_defaults)
-        running = getattr(background, "all_services", lambda _: [])(database) if services else []
+        running = background.all_services(database) if services else []
         for service in running:
             await service.start()
         try:

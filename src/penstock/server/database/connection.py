@@ -184,6 +184,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=2,
             pool_pre_ping=True,
+            # an INSERT that met a conflict says so by its count
+            execution_options={"preserve_rowcount": True},
             # prepared statements break behind PgBouncer in transaction mode
             connect_args={"prepare_threshold": None, "options": "-c timezone=UTC"},
             **_JSON,

@@ -1,6 +1,8 @@
 """Brings a database to the newest schema. Alembic is imported only when there is something to migrate."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,28 +38,28 @@ def current(connection: sa.Connection) -> str | None:
 
 
 def upgrade(url: str, revision: str = "head") -> str:
-    """Bring the database at `url` up to `revision`; returns what it is at then. Safe to run from several servers at once."""
+    """Bring the database at `url` up to `revision`; returns what it is at then. Several servers may do it at once."""
     prepare(url)
-    with _Opened(url) as connection:
+    with opened(url) as connection:
         at = current(connection)
         if at is None and revision in ("head", HEAD):
             create_all(connection)
         elif at != HEAD or revision not in ("head", HEAD):
-            _alembic(connection, "upgrade", revision)
+            run_alembic(connection, "upgrade", revision)
         return current(connection) or "base"
 
 
 def downgrade(url: str, revision: str = "base") -> str:
     """Take the database at `url` back to `revision`."""
-    with _Opened(url) as connection:
-        _alembic(connection, "downgrade", revision)
+    with opened(url) as connection:
+        run_alembic(connection, "downgrade", revision)
         return current(connection) or "base"
 
 
 def reset(url: str) -> str:
     """Throw everything away and build the newest schema."""
     prepare(url)
-    with _Opened(url) as connection:
+    with opened(url) as connection:
         drop_all(connection)
         create_all(connection)
         return HEAD
@@ -78,33 +80,26 @@ def prepare(url: str) -> None:
 
 def create_all(connection: sa.Connection) -> None:
     metadata.create_all(connection)
-    connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(
+        sa.text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    )
     connection.execute(sa.insert(_VERSION).values(version_num=HEAD))
 
 
-class _Opened:
-    """One connection in one transaction that keeps every other migration out."""
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url, pool_size=1, readers=1)
-
-    def __enter__(self) -> sa.Connection:
-        engine = self._database.engine.execution_options(penstock_write=True)
-        self._connection = engine.connect()
-        self._transaction = self._connection.begin()
-        if not self._database.is_sqlite:
-            self._connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        return self._connection
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            self._transaction.commit() if kind is None else self._transaction.rollback()
-        finally:
-            self._connection.close()
-            self._database.close()
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[sa.Connection]:
+    """One connection in one transaction that keeps every other migration out; what it did is kept if the block ends well."""
+    database = Database(url, pool_size=1, readers=1)
+    try:
+        with database.engine.execution_options(penstock_write=True).connect() as connection, connection.begin():
+            if not database.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+    finally:
+        database.close()
 
 
-def _alembic(connection: sa.Connection, direction: str, revision: str) -> None:
+def run_alembic(connection: sa.Connection, direction: str, revision: str) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -132,7 +127,7 @@ def main(arguments: list[str]) -> int:
         at = reset(url)
     else:
         prepare(url)
-        with _Opened(url) as connection:
+        with opened(url) as connection:
             at = current(connection) or "base"
     print(at)
     return 0
