@@ -3,6 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from penstock.model.block_filters import BlockDocumentFilter, BlockSchemaFilter, BlockTypeFilter
 from penstock.model.filters import Operator
@@ -59,7 +60,7 @@ def _joined(found: list[Condition], operator: Operator) -> Condition:
 
 def _has_all(column: sa.Column[Any], values: list[str], dialect: str) -> Condition:
     if dialect == "postgresql":
-        return column.contains(values)
+        return sa.cast(column, JSONB).contains(values)
     items = [sa.func.json_each(column).table_valued("value") for _ in values]
     return sa.and_(
         *(sa.exists().select_from(item).where(item.c.value == value) for item, value in zip(items, values, strict=True))
