@@ -44,6 +44,15 @@ _EXIT_CODES: tuple[tuple[type[errors.PenstockError], int], ...] = (
 )
 
 
+#: Codes that say more than the class does.
+_EXIT_CODES_BY_CODE = {
+    "unknown_parameter": exit_codes.USAGE,
+    "unfit_parameter": exit_codes.USAGE,
+    "code_not_found": exit_codes.NOT_FOUND,
+    "flow_not_found": exit_codes.NOT_FOUND,
+}
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is told of an error."""
@@ -57,7 +66,8 @@ class Problem:
 def problem_of(error: BaseException) -> Problem:
     """What to tell of `error`. An exception that nobody raised on purpose is called a fault of Penstock's own."""
     if isinstance(error, errors.PenstockError):
-        exit_code = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.FAILURE)
+        by_class = next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.FAILURE)
+        exit_code = _EXIT_CODES_BY_CODE.get(error.code, by_class)
         return Problem(error.code, error.message, error.hint, exit_code)
     import click
 

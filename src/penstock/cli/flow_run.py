@@ -21,7 +21,7 @@ COLUMNS = [
     Column("NAME", "name"),
     Column("STATE", "state_name"),
     Column("WHEN", "expected_start_time", show=times.ago),
-    Column("TOOK", "total_run_time", show=times.span),
+    Column("TOOK", "total_run_time", show=times.span_if_any),
     Column("TYPE", "state_type", wide=True),
     Column("QUEUE", "work_queue_name", wide=True),
     Column("ATTEMPTS", "attempt_count", wide=True),

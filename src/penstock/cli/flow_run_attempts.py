@@ -44,11 +44,12 @@ def attempt_lines(attempt: dict[str, Any]) -> list[str]:
     if where:
         head += f" ({' by agent '.join(where)})"
     exit_: dict[str, Any] = attempt.get("exit") or {}
+    platform = exit_.get("message")
     facts = {
         "phase": attempt.get("phase"),
         "reason": attempt.get("reason"),
         "message": attempt.get("message"),
-        "platform": exit_.get("message") if exit_.get("message") != attempt.get("message") else None,
+        "platform": platform if platform and platform not in (attempt.get("message") or "") else None,
         "waiting for": attempt.get("waiting_for"),
         "exit code": exit_.get("code"),
         "signal": exit_.get("signal"),

@@ -63,6 +63,11 @@ class Tail:
         self._latest: datetime | None = None
         self._seen: set[str] = set()
 
+    @property
+    def any(self) -> bool:
+        """Whether there were any lines so far."""
+        return bool(self._seen)
+
     def skip(self, rows: Sequence[dict[str, Any]]) -> None:
         """Count `rows` as printed already."""
         self._note(rows)

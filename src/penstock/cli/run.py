@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,11 +61,13 @@ def command(
     deployment = _deployment(entrypoint, infra, assignments.texts(overrides, "--override"), queue, parameters)
     with connect() as connection:
         served = serving.agents_of(connection, None, queue)
+        if any(agent.get("host") != socket.gethostname() for agent in served):
+            served = []  # a run that another machine may take would not find the file there
         identifier = str(deployment.apply())
         if detach:
             return _detached(connection, session, identifier, parameters, list(tags), queue, bool(served))
         if served:
-            created = create_run(connection, identifier, parameters=parameters, tags=list(tags))
+            created = _create(connection, identifier, parameters, list(tags))
             _tell(session, created, f"the agent {serving.names(served)}")
             return watch_run(connection, session, created)
         return _with_own_agent(connection, session, identifier, parameters, list(tags))
@@ -99,6 +102,14 @@ def generated_name(entrypoint: str) -> str:
     return f"run-{hashlib.sha256(f'{place}:{name}'.encode()).hexdigest()[:8]}"
 
 
+def _create(
+    connection: Connection, deployment: str, parameters: dict[str, Any], tags: list[str], queue: str | None = None
+) -> dict[str, Any]:
+    # What the flow prints is to be seen here, wherever it runs: as log lines, unless the flow says otherwise itself.
+    variables = {"env": {"PENSTOCK_LOGGING_LOG_PRINTS": "true"}}
+    return create_run(connection, deployment, parameters=parameters, tags=tags, queue=queue, job_variables=variables)
+
+
 def _tell(session: Session, created: dict[str, Any], who: str) -> None:
     output.done(
         session, f"Run {created['name']!r} ({created['id']}), by {who}.", created, COLUMNS, lambda row: str(row["id"])
@@ -114,7 +125,7 @@ def _detached(
     queue: str,
     served: bool,
 ) -> int:
-    created = create_run(connection, deployment, parameters=parameters, tags=tags)
+    created = _create(connection, deployment, parameters, tags)
     _tell(session, created, f"the queue {queue!r}")
     if not served:
         session.warn(f"No agent takes runs from the queue {queue!r}. Start one: {serving.start_command(None, queue)}")
@@ -128,7 +139,7 @@ def _with_own_agent(
     """Run on a queue that nobody else serves, with an agent that is stopped afterwards."""
     queue = f"run-{uuid4().hex[:12]}"
     with _own_agent(connection, session, queue) as alive:
-        created = create_run(connection, deployment, parameters=parameters, tags=tags, queue=queue)
+        created = _create(connection, deployment, parameters, tags, queue)
         _tell(session, created, "an agent of its own")
         try:
             return watch_run(connection, session, created, alive=alive, detach=False)

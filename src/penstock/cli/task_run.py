@@ -13,7 +13,7 @@ _COLUMNS = [
     Column("NAME", "name"),
     Column("STATE", "state_name"),
     Column("STARTED", "start_time", show=times.ago),
-    Column("TOOK", "total_run_time", show=times.span),
+    Column("TOOK", "total_run_time", show=times.span_if_any),
     Column("TYPE", "state_type", wide=True),
     Column("FLOW RUN", "flow_run_id", wide=True),
     Column("RUNS", "run_count", wide=True),

@@ -77,6 +77,11 @@ def span(seconds: object) -> str:
     return f"{seconds // 86400:.0f} d"
 
 
+def span_if_any(seconds: object) -> str:
+    """`span`, and nothing for what has not begun."""
+    return span(seconds) if seconds else ""
+
+
 def clock_time(value: object) -> str:
     """The time of day in the local zone with milliseconds, as log lines begin."""
     moment = _moment(value)

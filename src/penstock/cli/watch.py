@@ -94,7 +94,10 @@ class Watch:
         attempts = attempt_rows(self._connection, self.run["id"])
         details = (self.run.get("state") or {}).get("state_details") or {}
         if attempts:
-            self._session.say("\n".join(attempt_lines(attempts[-1])))
+            # What a failed flow wrote was followed line by line; of a crash the last output may be all there is.
+            known = self.run["state_type"] == "FAILED" and self._tail.any
+            last = {**attempts[-1], "output_tail": None} if known else attempts[-1]
+            self._session.say("\n".join(attempt_lines(last)))
         elif details.get("hint"):
             self._session.say(f"hint: {details['hint']}")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from penstock.cli import output, references, times
+from penstock.cli import output, references, serving, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
@@ -94,7 +94,7 @@ def create(name: str, limit: int | None, tags: tuple[str, ...], pool: str | None
     with connect() as connection:
         row = connection.row(work_queues.create_work_queue(request, pool))
     where = f" in the pool {pool!r}" if pool else ""
-    message = f"Created the work queue {name!r}{where}. Serve it with `penstock agent start -q {name}`."
+    message = f"Created the work queue {name!r}{where}. Serve it with `{serving.start_command(pool, name)}`."
     output.done(current(), message, row, _COLUMNS, _name)
 
 
