@@ -30,7 +30,7 @@ from penstock.model.attempts import Exit, Observation
 from penstock.model.reasons import Reason
 
 #: Runs a command so that its output and exit code are in the job's folder, whoever starts it and dies.
-_RUNNER = 'folder="$0"; "$@" >>"$folder/output" 2>&1; echo $? >"$folder/code.tmp"; mv "$folder/code.tmp" "$folder/code"'
+_RUNNER = 'trap : TERM; folder="$0"; "$@" >>"$folder/output" 2>&1; echo $? >"$folder/code.tmp"; mv "$folder/code.tmp" "$folder/code"'
 _TICK = 0.02
 
 

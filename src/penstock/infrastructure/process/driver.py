@@ -5,10 +5,10 @@ What a folder says is true without the launcher and without this driver, so a ha
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from penstock import clock, settings
@@ -29,6 +29,8 @@ from penstock.model.reasons import Reason
 #: Seconds in which a start has to succeed, launchers that are killed meanwhile included.
 _START_PATIENCE = 60.0
 _PAUSE = 0.02
+
+_T = TypeVar("_T")
 
 
 def create() -> "ProcessDriver":
@@ -95,14 +97,14 @@ class ProcessDriver:
     async def output(self, handle: Handle, since: int = 0) -> Output:
         """See the contract; offsets are bytes, and one call returns at most 256 kB. Raises JobNotFound."""
         folder = self._folder(handle.data["name"])
-        return await asyncio.to_thread(lambda: output.read(folder.output, since, folder.exit() is not None))
+        return await _on_disk(lambda: output.read(folder.output, since, folder.exit() is not None))
 
     async def stop(self, handle: Handle, grace: float) -> None:
         """See the contract. Raises NotReachable if the job is another machine's, or something of it does not die."""
         self._refuse_foreign(handle)
         stop = Stop(self._folder(handle.data["name"]), grace)
         deadline = clock.monotonic() + grace + 3 * PATIENCE
-        while not await asyncio.to_thread(stop.step):
+        while not await _on_disk(stop.step):
             if clock.monotonic() > deadline:
                 raise NotReachable(f"{self.pid(handle)} does not die: it hangs in the kernel, or is another user's.")
             await asyncio.sleep(_PAUSE)
@@ -110,17 +112,18 @@ class ProcessDriver:
     async def remove(self, handle: Handle) -> None:
         """See the contract. Raises InfrastructureError for a job that has not ended."""
         self._refuse_foreign(handle)
-        found, _ = await asyncio.to_thread(self._observe, handle)
+        folder = self._folder(handle.data["name"])
+        found = await _on_disk(lambda: observation.observe(folder))
         if found.status in {"PENDING", "RUNNING"}:
-            raise InfrastructureError(f"{handle.data['name']} has not ended.", hint="Stop it before removing it.")
-        await asyncio.to_thread(self._folder(handle.data["name"]).remove)
+            raise InfrastructureError(f"{folder.name} has not ended.", hint="Stop it before removing it.")
+        await _on_disk(folder.remove)
 
     async def find(self, owner: str) -> list[Found]:
         """See the contract: the jobs of `owner` on this machine, in this home."""
-        return await asyncio.to_thread(lambda: list(self._find(owner)))
+        return await _on_disk(lambda: list(self._find(owner)))
 
     async def find_job(self, job_name: str) -> Handle | None:
-        handle = await asyncio.to_thread(observation.handle_of, self._folder(job_name))
+        handle = await _on_disk(lambda: observation.handle_of(self._folder(job_name)))
         return handle if handle and handle.data["host_id"] == procfs.host_id() else None
 
     def pid(self, handle: Handle) -> str:
@@ -145,10 +148,10 @@ class ProcessDriver:
 
     async def _give_up(self, folder: JobFolder) -> None:
         """Leave nothing behind of a start that may or may not have come to something."""
-        handle = await asyncio.to_thread(observation.handle_of, folder)
+        handle = await _on_disk(lambda: observation.handle_of(folder))
         if handle is not None:
             await self.stop(handle, 0)
-        await asyncio.to_thread(folder.remove)
+        await _on_disk(folder.remove)
 
     async def _check_launcher(self) -> Finding:
         tried = f"the launcher of local processes in {self._address.home}"
@@ -183,6 +186,14 @@ class ProcessDriver:
     def _refuse_foreign(self, handle: Handle) -> None:
         if handle.data["host_id"] != procfs.host_id():
             raise NotReachable(f"The process {self.pid(handle)} runs on another machine, which this agent cannot see.")
+
+
+async def _on_disk(work: Callable[[], _T]) -> _T:
+    """What `work` returns, done in a thread. A disk that fails is a platform that does not answer: NotReachable."""
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise NotReachable(f"The folder of local processes cannot be used: {error}.") from None
 
 
 def _as_message(request: ProcessRequest) -> dict[str, Any]:

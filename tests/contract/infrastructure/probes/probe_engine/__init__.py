@@ -1,0 +1,1 @@
+"""Stands in for the engine: what it does is in the variable PROBE, as Python."""
