@@ -1,8 +1,7 @@
 """A database with a pool, a queue and a flow, and short words for what agents and engines say to it."""
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,7 +24,6 @@ from penstock.model.states import StateCreate, StateDetails, StateType
 from penstock.model.work_pools import DEFAULT_POOL, WorkPoolCreate
 from penstock.model.work_queues import WorkQueueCreate
 from penstock.server import keys
-from penstock.server.database import migrate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Database, Transaction
 from penstock.server.operations.apply_attempt_reports import apply_attempt_reports
@@ -152,20 +150,6 @@ class World:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def database(database_url: str, home: Path) -> Iterator[Database]:
-    migrate.upgrade(database_url)
-    database = Database(database_url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     time = Held()
     monkeypatch.setattr(clock, "now", lambda: time.now)
@@ -175,7 +159,3 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 @pytest.fixture
 def world(database: Database, held: Held) -> World:
     return World(database, held)
-
-
-def at(world: World) -> datetime:
-    return world.time.now
