@@ -6,8 +6,10 @@ import logging
 import os
 import socket
 import sys
+import warnings
 
 import uvicorn
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from penstock import settings
 from penstock.errors import PenstockError
@@ -104,6 +106,8 @@ def main(arguments: list[str]) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # FastAPI silences it where it makes a route's schema; ours are made at the first request, for a fast start
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
     try:
         return migrate.main(arguments[1:]) if arguments[:1] == ["database"] else serve(parse(arguments))
     except PenstockError as error:

@@ -85,6 +85,14 @@ class World:
         orders: AgentOrders = self.write(claim_runs, self.ask(agent_id, **values), self.terms)
         return orders
 
+    def write_claims(self, poll: AgentPoll) -> AgentOrders:
+        orders: AgentOrders = self.write(claim_runs, poll, self.terms)
+        return orders
+
+    def clear(self) -> None:
+        """Forget all runs."""
+        self.write(lambda tx: tx.execute(sa.delete(t.flow_run)))
+
     def intend(self, attempt_id: UUID, agent_id: UUID, **values: Any) -> Any:
         values = {"reach": "here", "infrastructure_type": "process", "job_name": f"job-{attempt_id.hex}", **values}
         return self.write(write_intent, attempt_id, Intent(agent_id=agent_id, **values))

@@ -1,0 +1,99 @@
+"""Many agents at once: each run to exactly one of them, limits never exceeded, lost answers lose nothing."""
+
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from penstock.model.reasons import Reason
+from penstock.model.work_pools import WorkPoolCreate
+from penstock.server.database import tables as t
+from penstock.server.operations.create_work_pool import create_work_pool
+
+AGENTS, RUNS = 8, 200
+
+
+def in_parallel(work: Any, count: int = AGENTS) -> list[Any]:
+    """`work(number)` in `count` threads that begin together."""
+    gate = threading.Barrier(count)
+
+    def start(number: int) -> Any:
+        gate.wait(30)
+        return work(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return [future.result() for future in [threads.submit(start, number) for number in range(count)]]
+
+
+def test_each_of_many_runs_goes_to_exactly_one_of_many_agents(world: Any) -> None:
+    runs = {world.run() for _ in range(RUNS)}
+
+    def agent(number: int) -> list[UUID]:
+        agent_id, held, got = uuid4(), [], []
+        chance = random.Random(number)
+        misses = 0
+        while misses < 3:
+            poll = world.ask(agent_id, capacity=chance.randint(1, 9), attempts=list(held))
+            orders = world.write_claims(poll)
+            if chance.random() < 0.3:
+                continue  # the answer was lost: the next poll must bring these claims again
+            misses = 0 if orders.claims else misses + 1
+            held += [claim.attempt.id for claim in orders.claims]
+            got += [claim.flow_run.id for claim in orders.claims]
+        return got
+
+    claimed = Counter(run_id for got in in_parallel(agent) for run_id in got)
+    assert set(claimed) == runs
+    assert set(claimed.values()) == {1}
+    attempts = world.write(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(t.attempt)).scalar_one())
+    assert attempts == RUNS
+
+
+@pytest.mark.parametrize("limit_of", ["queue", "pool"])
+def test_a_limit_holds_however_many_ask_at_once(world: Any, limit_of: str) -> None:
+    if limit_of == "queue":
+        pool, queues = None, [world.queue("limited", concurrency_limit=3)]
+    else:
+        world.write(create_work_pool, WorkPoolCreate(name="pool", concurrency_limit=3))
+        pool, queues = "pool", [world.queue("limited", "pool"), world.queue("limited too", "pool")]
+    for number in range(40):
+        world.run(queues[number % len(queues)])
+    highest: list[int] = []
+
+    def agent(number: int) -> int:
+        agent_id, done, misses = uuid4(), 0, 0
+        name = "limited" if number % 2 or len(queues) == 1 else "limited too"
+        while misses < 40 and done < 40:
+            orders = world.write_claims(world.ask(agent_id, work_pool=pool, work_queues=[name], capacity=2))
+            highest.append(world.write(open_attempts))
+            misses = 0 if orders.claims else misses + 1
+            for claim in orders.claims:
+                world.report(claim.attempt.id, agent_id, failure=True, reason=Reason.IMAGE_NOT_FOUND)
+                done += 1
+        return done
+
+    assert sum(in_parallel(agent, 4)) == 40
+    assert 1 <= max(highest) <= 3
+
+
+def open_attempts(tx: Any) -> int:
+    query = sa.select(sa.func.count()).select_from(t.attempt).where(t.attempt.c.ended_at.is_(None))
+    count: int = tx.execute(query).scalar_one()
+    return count
+
+
+def test_an_orphan_is_adopted_by_exactly_one(world: Any) -> None:
+    agent_id = uuid4()
+    for _ in range(10):
+        world.run()
+    for claim in world.poll(agent_id, capacity=10).claims:
+        world.intend(claim.attempt.id, agent_id)
+    world.time.forward(16)
+    adopted = Counter(claim.attempt.id for orders in in_parallel(lambda _: world.poll()) for claim in orders.claims)
+    assert len(adopted) == 10
+    assert set(adopted.values()) == {1}
