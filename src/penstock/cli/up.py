@@ -46,6 +46,8 @@ def command(host: str | None, port: int | None, queues: tuple[str, ...], limit: 
             server, api_url = _start_server(session, stack, host, port)
             agent = _start_agent(session, stack, api_url, queues, limit)
             _welcome(session, api_url)
+            if not sys.stdout.isatty():
+                print(api_url, flush=True)  # for the script that started us
             return _stay(session, [server, agent])
         except KeyboardInterrupt:
             session.say("\nStopping the agent and the server. Runs that are under way go on.")
