@@ -57,6 +57,16 @@ class DeploymentRunsQuery(Request):
     limit: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
 
 
+class PlanRequest(Request):
+    """Body of ``POST /deployments/{id}/schedule``."""
+
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    min_time: float | None = None
+    min_runs: int | None = None
+    max_runs: int | None = None
+
+
 class PoolRun(Data):
     """A run that waits in a pool, as a worker gets it."""
 

@@ -15,7 +15,7 @@ from penstock.model.deployments import (
 )
 from penstock.model.filters import DeploymentCount, DeploymentQuery
 from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRun
-from penstock.model.work_filters import DeploymentRunsQuery
+from penstock.model.work_filters import DeploymentRunsQuery, PlanRequest
 from penstock.model.work_queues import WorkQueue
 from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheDatabase
@@ -24,6 +24,7 @@ from penstock.server.operations import read_deployments
 from penstock.server.operations.create_deployment import create_deployment
 from penstock.server.operations.create_flow_run_from_deployment import create_flow_run_from_deployment
 from penstock.server.operations.delete_deployment import delete_deployment
+from penstock.server.operations.plan_deployment import plan_deployment
 from penstock.server.operations.read_waiting_runs import read_waiting_runs_of_deployments
 from penstock.server.operations.update_deployment import pause_deployment, update_deployment
 
@@ -84,6 +85,15 @@ async def create_run(
         create_flow_run_from_deployment, deployment_id, asked or DeploymentFlowRunCreate()
     )
     return answer(run, 201 if created else 200)
+
+
+@router.post("/{id}/schedule")
+async def plan(
+    deployment_id: DeploymentId, database: TheDatabase, _asked: Annotated[PlanRequest | None, Body()] = None
+) -> Response:
+    """Plan the next runs of its schedules now. How far ahead is the scheduler's to say, whatever is asked."""
+    await database.write(plan_deployment, deployment_id)
+    return answer(None)
 
 
 @router.get("/{id}/work_queue_check", response_model=list[WorkQueue])

@@ -25,27 +25,32 @@ def create_flow_run_from_deployment(
     Raises NotFound, or ParameterError for parameters that the flow does not have or, if the deployment is strict, that
     do not fit.
     """
-    row = read_run_defaults(tx, deployment_id)
+    row = _read_defaults(tx, deployment_id)
     parameters = {**row.parameters, **asked.parameters}
     strict = row.enforce_parameter_schema if asked.enforce_parameter_schema is None else asked.enforce_parameter_schema
     check = refuse_unfit_parameters if strict else refuse_unknown_parameters
     check(parameters, row.parameter_openapi_schema)
     values = {
         **asked.model_dump(include={"name", "context", "idempotency_key", "parent_task_run_id"}),
-        **run_values(tx, row, asked.work_queue_name),
+        "deployment_id": row.id,
+        "deployment_version": row.version,
+        "flow_id": row.flow_id,
+        "infrastructure_document_id": asked.infrastructure_document_id or row.infrastructure_document_id,
+        "work_queue_id": row.work_queue_id,
+        "work_queue_name": row.work_queue_name,
         "parameters": parameters,
         "tags": list(dict.fromkeys([*row.tags, *asked.tags])),
         "empirical_policy": asked.empirical_policy.model_dump(mode="json"),
         "job_variables": asked.job_variables or {},
         "auto_scheduled": auto_scheduled,
     }
-    if asked.infrastructure_document_id is not None:
-        values["infrastructure_document_id"] = asked.infrastructure_document_id
+    if asked.work_queue_name is not None:
+        values |= queue_values(tx, asked.work_queue_name, row.work_pool_name)
     run, created = insert_flow_run(tx, values, _first_state(tx, asked.state))
     return read_flow_run(tx, run.id), created
 
 
-def read_run_defaults(tx: Transaction, deployment_id: UUID) -> sa.Row[Any]:
+def _read_defaults(tx: Transaction, deployment_id: UUID) -> sa.Row[Any]:
     """The deployment's row and the name of its pool. Raises NotFound."""
     row = tx.execute(
         sa.select(t.deployment, t.work_pool.c.name.label("work_pool_name"))
@@ -56,25 +61,6 @@ def read_run_defaults(tx: Transaction, deployment_id: UUID) -> sa.Row[Any]:
     if row is None:
         raise NotFound(f"Deployment not found: {deployment_id}")
     return row
-
-
-def run_values(tx: Transaction, row: sa.Row[Any], queue_name: str | None = None) -> dict[str, Any]:
-    """The columns of a run that come from the deployment alone. A queue that was deleted is made again."""
-    values = {
-        "deployment_id": row.id,
-        "deployment_version": row.version,
-        "flow_id": row.flow_id,
-        "infrastructure_document_id": row.infrastructure_document_id,
-        "work_queue_id": row.work_queue_id,
-        "work_queue_name": row.work_queue_name,
-    }
-    if queue_name is not None and queue_name != row.work_queue_name:
-        values |= queue_values(tx, queue_name, row.work_pool_name)
-    elif row.work_queue_id is None:
-        values |= queue_values(tx, row.work_queue_name, None)
-        queue = {key: values[key] for key in ("work_queue_id", "work_queue_name")}
-        tx.execute(t.deployment.update().where(t.deployment.c.id == row.id).values(queue))
-    return values
 
 
 def _first_state(tx: Transaction, asked: StateCreate | None) -> StateCreate:
