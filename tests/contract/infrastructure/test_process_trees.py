@@ -1,0 +1,89 @@
+"""Nothing of a job outlives it, however its processes hide."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from penstock.infrastructure.base import Handle
+from penstock.infrastructure.process.driver import ProcessDriver
+from penstock.model.reasons import Reason
+
+from .processes import a_driver, is_alive, keeper_of, python, until_ended, until_written
+
+#: Prints the pids of a main process, a child, a grandchild that was orphaned into a session of its own, all deaf to SIGTERM.
+HIDING = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def hide():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+            os.write(1, b"%d\\n" % os.getpid())
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+hide()
+if os.fork() == 0:
+    os.write(1, b"%d\\n" % os.getpid())
+    time.sleep(600)
+os.write(1, b"%d\\n" % os.getpid())
+"""
+
+
+async def _start_hiding(driver: ProcessDriver, rest: str) -> tuple[Handle, list[int]]:
+    handle = await driver.start(python(HIDING + rest))
+    return handle, [int(line) for line in await until_written(driver, handle, lines=3)]
+
+
+def test_a_stop_leaves_no_process_that_left_its_group_and_session(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle, pids = await _start_hiding(driver, "time.sleep(600)")
+            assert all(is_alive(pid) for pid in pids)
+            await driver.stop(handle, 0.2)
+            assert not any(is_alive(pid) for pid in pids)
+            assert not is_alive(keeper_of(home, handle).keeper_pid)
+
+    asyncio.run(story())
+
+
+def test_what_a_main_process_leaves_behind_is_gone_before_its_end_is_told(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle, pids = await _start_hiding(driver, "sys.exit(5)")
+            seen = await until_ended(driver, handle)
+            assert not any(is_alive(pid) for pid in pids)
+            assert seen.exit is not None
+            assert seen.exit.code == 5
+
+    asyncio.run(story())
+
+
+def test_a_stopped_process_runs_and_can_be_stopped_for_good(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle = await driver.start(python("import time; print('here', flush=True); time.sleep(600)"))
+            await until_written(driver, handle)
+            os.kill(handle.data["pid"], signal.SIGSTOP)
+            assert (await driver.observe([handle]))[0].status == "RUNNING"
+            await driver.stop(handle, 10)
+            seen = (await driver.observe([handle]))[0]
+            assert seen.exit is not None
+            assert seen.exit.signal == signal.SIGTERM  # it went on, and heard it
+            assert seen.reason is Reason.SIGNALLED
+
+    asyncio.run(story())
+
+
+def test_a_keeper_that_hangs_is_passed_over(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle, pids = await _start_hiding(driver, "time.sleep(600)")
+            os.kill(keeper_of(home, handle).keeper_pid, signal.SIGSTOP)
+            await driver.stop(handle, 0)
+            assert not any(is_alive(pid) for pid in pids)
+            assert (await driver.observe([handle]))[0].status == "ENDED"
+
+    asyncio.run(story())
