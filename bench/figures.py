@@ -191,7 +191,7 @@ def _seconds(command: list[str], env: dict[str, str]) -> float:
     return float(next(line for line in result.stdout.splitlines() if line.startswith("seconds")).split()[1])
 
 
-def _deploy(server: testing.Server, folder: str) -> UUID:
+def _deploy(server: testing.TestServer, folder: str) -> UUID:
     _program(folder, "probe.py", programs.PROBE, "penstock")
     with get_sync_client(server.api_url) as client:
         flow = client.send(flows.create_flow(FlowCreate(name="probe")))
@@ -207,7 +207,7 @@ def _ask(client: Any, deployment: UUID, path: str) -> UUID:
     return client.send(flow_runs.create_flow_run_from_deployment(deployment, body)).id
 
 
-def _launch(server: testing.Server, deployment: UUID, path: str) -> float:
+def _launch(server: testing.TestServer, deployment: UUID, path: str) -> float:
     """Seconds from asking for a run until its code ran; returns when the run is over."""
     with get_sync_client(server.api_url) as client:
         start = time.time()
