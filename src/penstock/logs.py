@@ -14,7 +14,7 @@ def configure(level: str | int = "INFO", stream: IO[str] | None = None) -> None:
     Called once by each of our own programs, never by the library. Called again, it replaces what it did before. Raises
     ConfigurationError for an unknown level.
     """
-    number = _level(level)
+    number = level_number(level)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(logging.Formatter(FORMAT, TIME_FORMAT))
     root = logging.getLogger()
@@ -26,7 +26,8 @@ def configure(level: str | int = "INFO", stream: IO[str] | None = None) -> None:
     logging.getLogger("penstock").setLevel(number)
 
 
-def _level(level: str | int) -> int:
+def level_number(level: str | int) -> int:
+    """The number of a level given by name or number. Raises ConfigurationError for an unknown name."""
     if isinstance(level, int):
         return level
     known = logging.getLevelNamesMapping()

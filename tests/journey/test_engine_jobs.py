@@ -311,3 +311,57 @@ def test_an_environment_that_names_no_run_is_refused(shared_world, flow_run_id):
     )
     assert done.returncode == job.REFUSED, done.stderr
     assert done.stderr.startswith("penstock: ")
+
+
+def test_code_is_fetched_from_its_storage(make_job):
+    from penstock.storage.local import LocalFileSystem
+
+    with pytest.MonkeyPatch.context() as patch:
+        world = make_job("").world
+        patch.setenv("PENSTOCK_API_URL", world.server.api_url)
+        document_id = LocalFileSystem(basepath=str(world.folder)).save(f"stored-{uuid4().hex[:8]}")
+    job_ = make_job("@flow(log_prints=True)\ndef main(): print(os.getcwd())\n", storage_document_id=document_id).start()
+    assert job_.end() == job.COMPLETED, job_.output
+    assert (job_.cwd / "code.py").exists()
+    assert str(job_.cwd) in job_.world.logs(job_.read())
+
+
+def test_storage_that_is_gone_fails_the_run_and_says_so(make_job, tmp_path):
+    from penstock.storage.local import LocalFileSystem
+
+    with pytest.MonkeyPatch.context() as patch:
+        world = make_job("").world
+        patch.setenv("PENSTOCK_API_URL", world.server.api_url)
+        document_id = LocalFileSystem(basepath=str(tmp_path / "gone")).save(f"gone-{uuid4().hex[:8]}")
+    job_ = make_job("", entrypoint="stored.py:main", storage_document_id=document_id).start()
+    assert job_.end() == job.ENDED_OTHERWISE, job_.output
+    run = job_.read()
+    assert run.state.state_details.reason is Reason.CODE_NOT_FOUND
+    assert "local-file-system" in run.state.message
+
+
+def test_a_run_that_is_run_again_goes_on_with_its_task_runs(make_job):
+    name = uuid4().hex
+    job_ = make_job(
+        f"""
+        @task
+        def step(n):
+            return n
+
+        @flow
+        def main():
+            step(1)
+            mark("again-{name}")
+            if len(open(PROBES / "again-{name}").readlines()) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            step(2)
+        """
+    ).start()
+    assert job_.end() == -signal.SIGKILL
+    env = {**job_.world.server.env, "PENSTOCK__FLOW_RUN_ID": str(job_.run.id)}
+    done = subprocess.run(ENGINE, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == job.COMPLETED, done.stderr
+    only = {"id": {"any_": [str(job_.run.id)]}}
+    found = {t.name: t for t in job_.world.client.read_task_runs(flow_run_filter=only)}
+    assert sorted(found) == ["step-0", "step-1"]
+    assert {t.state_name for t in found.values()} == {"Completed"}

@@ -134,7 +134,8 @@ def flows_in(module: ModuleType) -> dict[str, FlowLike]:
 
 
 def is_flow(value: Any) -> bool:
-    return all(hasattr(value, name) for name in ("fn", "isasync", "flow_run_name", "new_task_runner"))
+    """Whether `value` is a flow. Its class is asked: there are objects that claim to have every attribute."""
+    return all(hasattr(type(value), name) for name in ("new_task_runner", "signature", "version"))
 
 
 def find_flow(module: ModuleType, name: str, where: str) -> Any:

@@ -84,6 +84,8 @@ class FlowRunContext:
     earlier: dict[tuple[str, str], EarlierTaskRun] = field(default_factory=dict)
     #: whether this try's task runs are remembered for the next one
     remembers: bool = False
+    #: the last future of an asynchronous task, which the next one waits for if they run one by one
+    submitted: list[Any] = field(default_factory=list)
     #: asynchronous tasks that were submitted and go on
     async_tasks: set[Any] = field(default_factory=set)
     #: why what was submitted and has not begun is not to begin any more

@@ -10,7 +10,7 @@ from uuid import UUID
 from penstock import clock, settings
 from penstock.client import flow_runs
 from penstock.engine import inputs, outcomes, wire
-from penstock.engine.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, Tally, entered
+from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
 from penstock.engine.interruption import CancelRequested, DeadlineReached, Interruption, Superseded, TerminationSignal
 from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import logger_of, print_line, printing_as_logs, title_of
@@ -102,7 +102,6 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
     with ExitStack() as stack:
         stack.enter_context(entered(FLOW_RUN, run))
         stack.enter_context(entered(TASK_RUN, None))
-        stack.enter_context(entered(TAGS, TAGS.get().union(run.flow_run.tags)))
         stack.enter_context(printing_as_logs(run.log_prints))
         try:
             value, state = yield from _user_code(run, call)

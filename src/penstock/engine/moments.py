@@ -14,6 +14,12 @@ _lock = threading.Lock()
 _last: datetime | None = None
 
 
+def forked() -> None:
+    """This is a fork: whoever held the lock stayed behind."""
+    global _lock
+    _lock = threading.Lock()
+
+
 def moment() -> datetime:
     """The present, at least one microsecond later than any moment given before in this process."""
     global _last

@@ -26,6 +26,8 @@ HEARTBEAT = 10.0
 LARGEST_BATCH = 900_000
 #: So many waiting reports are sealed even while an older batch is on its way.
 SEAL_AT = 4_000
+#: Seconds of an outage after which whoever looks on is told.
+NOTICE = 5.0
 #: Longest wait in seconds between two tries while the API is away.
 LONGEST_WAIT = 5.0
 
@@ -80,6 +82,7 @@ class Reporter:
         self._stopping = False
         self._cancel_told = False
         self._sending = False
+        self._outage_told = False
         self._changed = threading.Condition(threading.Lock())
         self._thread = threading.Thread(target=self._run, name="penstock-reporter", daemon=True)
 
@@ -132,6 +135,14 @@ class Reporter:
             left = None if self.over else self._outbox.keep()
         if left is not None:
             print(f"penstock: reports that did not reach the server were left in {left}", file=sys.stderr)
+
+    def forked(self) -> None:
+        """This is a fork of the process that the reports belong to: keep out of them. The thread and its lock stayed
+        there.
+        """
+        self._changed = threading.Condition(threading.Lock())
+        self.over = True
+        self._outbox = Outbox(self._outbox.folder)
 
     def _noted(self) -> None:
         self._taken += 1
@@ -207,6 +218,7 @@ class Reporter:
                         continue
                     away_since = away_since or monotonic()
                     tries += 1
+                    self._tell_outage(monotonic() - away_since, error)
                     if monotonic() - away_since > self._patience:
                         self._give_up(error)
                 if not self._pause(random.random() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
@@ -214,6 +226,16 @@ class Reporter:
             return False
         finally:
             self._sending = False
+
+    def _tell_outage(self, seconds: float, error: Exception) -> None:
+        if seconds < NOTICE or self._outage_told:
+            return
+        self._outage_told = True
+        print(
+            f"penstock: the API has been away for {seconds:.0f} s. The run goes on, and its reports are kept until the "
+            f"API is back, for up to {self._patience:g} s: {error}",
+            file=sys.stderr,
+        )
 
     def _headed(self, body: bytes) -> bytes:
         head: dict[str, Any] = {
@@ -226,6 +248,7 @@ class Reporter:
     def _delivered_one(self, receipt: Receipt) -> None:
         with self._changed:
             self._sequence += 1
+            self._outage_told = False
             self._passed()
         if receipt.cancel and not self._cancel_told:
             self._cancel_told = True

@@ -18,6 +18,7 @@ from penstock.engine import wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext, get_run_context
 from penstock.engine.moments import moment
 from penstock.engine.session import Session
+from penstock.logs import level_number
 from penstock.model.flow_runs import FlowRun
 
 FLOW_RUNS = "penstock.flow_runs"
@@ -110,7 +111,7 @@ def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -
 
 def configure() -> None:
     """Attach the handler to the loggers of runs and to the extra ones. Doing it again changes nothing."""
-    level = str(settings.get("PENSTOCK_LOGGING_LEVEL")).upper()
+    level = level_number(settings.get("PENSTOCK_LOGGING_LEVEL"))
     for name in (FLOW_RUNS, TASK_RUNS):
         logger = logging.getLogger(name)
         if _HANDLER not in logger.handlers:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from typing import TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from penstock import settings
 from penstock.client.call import Call
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
-from penstock.engine import wire
+from penstock.engine import moments, wire
 from penstock.engine.interruption import CancelRequested, Superseded, interrupt
 from penstock.engine.reporter import FENCED, Reporter
 from penstock.errors import APIError, Unreachable
@@ -54,6 +55,20 @@ def ask(client: SyncClient, call: Call[T], patience: float) -> T:
         wait = min(LONGEST_WAIT, wait * 2)
 
 
+#: Those of this process, for its forks.
+_sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    moments.forked()
+    for session in list(_sessions):
+        session.reporter.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class Session:
     """`attempt` is (id, token) when an agent started this process; then the agent ends it when it is cancelled.
 
@@ -87,6 +102,7 @@ class Session:
             patience=self.loss_seconds,
         )
         self.reporter.start()
+        _sessions.add(self)
 
     @property
     def deployed(self) -> bool:

@@ -191,6 +191,9 @@ def _submit(
     steps = task_run_steps(task, record, run, args, kwargs, wait_for)
     pending = _unfinished(args, kwargs, wait_for)
     if asynchronous:
+        if run.task_runner.name == "sequential":
+            pending += [other for other in run.submitted if not other.done]
+            run.submitted = [future]
         _start_async(steps, run, future, pending)
     elif run.task_runner.name == "sequential":
         WaitFor(pending).run()

@@ -441,3 +441,78 @@ def test_allowed_failures_reach_the_task_as_exceptions(accounts):
         return look(allow_failure(fail.submit("ouch")))
 
     assert allowing() == "ValueError('ouch')"
+
+
+def test_the_runtime_tells_what_runs_now(accounts):
+    from penstock.runtime import deployment, flow_run, task_run
+
+    @task
+    def look():
+        return task_run.name, task_run.run_count, flow_run.name
+
+    @flow(flow_run_name="known")
+    def looking(n=1):
+        return flow_run.id, flow_run.flow_name, flow_run.parameters, deployment.id, look()
+
+    found = looking()
+    run = accounts.flow_run(looking)
+    assert found == (str(run.id), "looking", {"n": 1}, None, ("look-0", 1, "known"))
+    assert (flow_run.id, task_run.id) == (None, None)
+    with pytest.raises(AttributeError, match="Did you mean 'name'"):
+        _ = flow_run.nam
+
+
+def test_a_forked_child_can_log_without_speaking_for_the_run(accounts):
+    import os
+
+    @flow(log_prints=True)
+    def forking():
+        for _ in range(5):
+            print("parent")
+            child = os.fork()
+            if child == 0:
+                print("child")
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        return 1
+
+    assert forking() == 1
+    messages = accounts.messages(accounts.flow_run(forking))
+    assert messages.count("parent") == 5
+    assert messages.count("child") == 0
+
+
+def test_extra_loggers_belong_to_the_run(accounts, monkeypatch):
+    import logging
+
+    monkeypatch.setenv("PENSTOCK_LOGGING_EXTRA_LOGGERS", "my.library, other")
+
+    @flow
+    def using_library():
+        logging.getLogger("my.library").info("from the library")
+        logging.getLogger("unrelated").warning("not ours")
+
+    using_library()
+    logging.getLogger("my.library").info("outside of any run")
+    lines = [(line.name, line.message) for line in accounts.logs(accounts.flow_run(using_library))]
+    assert ("my.library", "from the library") in lines
+    assert not any(message in {"not ours", "outside of any run"} for _, message in lines)
+
+
+def test_the_sequential_runner_runs_async_tasks_one_by_one(accounts):
+    from penstock.task_runners import SequentialTaskRunner
+
+    order = []
+
+    @task
+    async def note(n):
+        await asyncio.sleep(0.01 * (3 - n))
+        order.append(n)
+
+    @flow(task_runner=SequentialTaskRunner())
+    async def one_by_one():
+        for n in range(3):
+            note.submit(n)
+
+    asyncio.run(one_by_one())
+    assert order == [0, 1, 2]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from penstock import flow, get_run_logger, task
-from penstock.engine.interruption import CancelRequested
+from penstock.errors import RunCancelled
 from penstock.model.states import StateCreate, StateType
 from penstock.testing import Fault, FaultProxy, wait_until
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_cancelled_on_the_server_stops_in_its_own_program(accounts
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
-    with pytest.raises(CancelRequested):
+    with pytest.raises(RunCancelled):
         endless()
     canceller.join()
     assert cleaned
