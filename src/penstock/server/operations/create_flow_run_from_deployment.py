@@ -8,22 +8,22 @@ from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRun
 from penstock.model.states import StateCreate, StateDetails, StateType
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
-from penstock.server.operations.deployment_values import queue_values
+from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
 from penstock.server.operations.insert_flow_run import insert_flow_run
 from penstock.server.operations.read_flow_run import read_flow_run
 from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
 
 
 def create_flow_run_from_deployment(
-    tx: Transaction, deployment_id: UUID, asked: DeploymentFlowRunCreate, *, auto_scheduled: bool = False
+    tx: Transaction, deployment_id: UUID, asked: DeploymentFlowRunCreate
 ) -> tuple[FlowRun, bool]:
     """A run of a deployment, with what the deployment says wherever `asked` says nothing; and whether it is new.
 
     Parameters of `asked` go over the deployment's own, tags are added to them; its job variables stay apart, to be laid
     over the deployment's at launch. An idempotency key that was used before finds its run. Without a state the run is
     scheduled for now.
-    Raises NotFound, or ParameterError for parameters that the flow does not have or, if the deployment is strict, that
-    do not fit.
+    Raises NotFound, Conflict for an unknown block, or ParameterError for parameters that the flow does not have or, if
+    the deployment is strict, that do not fit.
     """
     row = _read_defaults(tx, deployment_id)
     parameters = {**row.parameters, **asked.parameters}
@@ -42,8 +42,9 @@ def create_flow_run_from_deployment(
         "tags": list(dict.fromkeys([*row.tags, *asked.tags])),
         "empirical_policy": asked.empirical_policy.model_dump(mode="json"),
         "job_variables": asked.job_variables or {},
-        "auto_scheduled": auto_scheduled,
     }
+    if asked.infrastructure_document_id is not None:
+        refuse_unknown_document(tx, asked.infrastructure_document_id, "infrastructure_document_id")
     if asked.work_queue_name is not None:
         values |= queue_values(tx, asked.work_queue_name, row.work_pool_name)
     run, created = insert_flow_run(tx, values, _first_state(tx, asked.state))

@@ -42,7 +42,7 @@ def given_values(tx: Transaction, asked: DeploymentCreate | DeploymentUpdate) ->
     values = {key: value for key, value in values.items() if value is not None or key not in _NEVER_NULL}
     for key in ("infrastructure_document_id", "storage_document_id"):
         if values.get(key) is not None:
-            _refuse_unknown_document(tx, values[key], key)
+            refuse_unknown_document(tx, values[key], key)
     return values
 
 
@@ -70,7 +70,8 @@ def _paused(given: dict[str, Any]) -> bool | None:
     return None
 
 
-def _refuse_unknown_document(tx: Transaction, document_id: UUID, field: str) -> None:
+def refuse_unknown_document(tx: Transaction, document_id: UUID, field: str) -> None:
+    """Raise Conflict if there is no such block document; `field` is where it was named."""
     document = t.block_document.c
     if tx.execute(sa.select(document.id).where(document.id == document_id)).one_or_none() is None:
         raise Conflict(f"{field}: there is no block document {document_id}.", code="unknown_block")

@@ -33,7 +33,7 @@ def replace_deployment_schedules(
 
 
 def plan_anew(tx: Transaction, deployment_id: UUID) -> None:
-    """Forget the runs that were planned for a deployment as it was: the scheduler sees that it changed and plans them."""
+    """Forget the runs that were planned for a deployment as it was: the scheduler sees the change and plans anew."""
     run, deployment = t.flow_run.c, t.deployment
     delete_scheduled_runs(tx, sa.and_(run.deployment_id == deployment_id, run.auto_scheduled.is_(True)))
     tx.execute(deployment.update().where(deployment.c.id == deployment_id).values(updated=tx.now))
