@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -120,7 +121,7 @@ class Story:
 
     def everybody_leaves(self) -> None:
         """No agent and no engine says anything any more; only time passes."""
-        for seconds in itertools.repeat(20.0, 40):
+        for seconds in itertools.repeat(70.0, 14):
             self.world.judge(after=seconds)
         self.check()
         run = self.world.run_row(self.run_id)
@@ -136,6 +137,7 @@ class Story:
             assert [claim.flow_run.id for claim in self.world.poll(uuid4()).claims] == [self.run_id]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(story=st.lists(steps, min_size=3, max_size=25))
 def test_a_run_has_one_open_attempt_never_comes_back_and_always_ends(world: Any, story: list[Any]) -> None:

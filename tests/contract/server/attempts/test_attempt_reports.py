@@ -132,7 +132,7 @@ def test_a_job_that_ends_without_a_final_state_crashes_its_run(
     assert state.state_details["phase"] == attempt.phase == Phase.RUN
     assert state.state_details["hint"] == attempt.hint
     assert attempt.output_tail == "last words"
-    assert attempt.exit == {key: value for key, value in {"oom": False, **how}.items()}
+    assert attempt.exit == {"oom": False, **how}
 
 
 def test_the_exit_of_a_run_that_is_over_only_completes_its_attempt(world: Any, run_id: Any, agent_id: Any) -> None:

@@ -81,7 +81,7 @@ def test_an_agent_that_comes_back_gets_its_attempts_again(world: Any, run_id: An
 def test_a_server_that_has_just_started_judges_no_lease(world: Any, run_id: Any, agent_id: Any) -> None:
     world.started(run_id, agent_id)
     claimed = world.run()
-    world.poll(agent_id)
+    assert len(world.poll(agent_id, capacity=2).claims) == 2
     world.patience = Patience(judge_leases=False)
     world.terms = Terms(judge_leases=False)
     world.judge(after=100)
