@@ -6,6 +6,7 @@ of nobody's and has a session of its own, so that it survives the agent that sta
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 
@@ -17,7 +18,14 @@ def main(arguments: list[str]) -> int:
     # After the fork, because it takes its time and whoever started us waits for the parent only.
     from penstock.infrastructure.process import service
 
-    return service.run(home, engine)
+    code = 1
+    try:
+        code = service.run(home, engine)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)  # nothing here needs an interpreter to be taken apart in good order
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from penstock.version import __version__
 #: Seconds between two looks at whether the launcher is still needed and findable, and whether the code has changed.
 _LOOK_AROUND = 5.0
 _STAMP_HOLDS = 1.0
+#: How long a launcher that takes no more orders may take to be gone, in seconds, and between two looks at that.
+_LEAVING, _PAUSE = 10.0, 0.02
 _LONGEST_REQUEST = 16 * 2**20
 
 
@@ -63,7 +66,7 @@ def run(home: Path, engine: str) -> int:
     os.chdir(home)
     sys.path[:1] = []  # the folder we were started in is no place to import from
     address = Address(home, engine)
-    right = address.take()
+    right = _take_over(address)
     if right is None:
         return 0
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -76,6 +79,19 @@ def run(home: Path, engine: str) -> int:
         Launcher(address, listener, mark, cold_reason).serve()
     os.close(right)
     return 0
+
+
+def _take_over(address: Address) -> int | None:
+    """The right to be the launcher; None if there is one that listens. Waits for one that is leaving."""
+    deadline = clock.monotonic() + _LEAVING
+    while (right := address.take()) is None:
+        with contextlib.suppress(OSError):
+            address.connect().close()
+            return None
+        if clock.monotonic() > deadline:
+            return None
+        time.sleep(_PAUSE)
+    return right
 
 
 class Launcher:
@@ -101,7 +117,7 @@ class Launcher:
     def serve(self) -> None:
         """Serve until there was nothing to do for long enough, or, once retired, until every answer is given."""
         while not self._may_leave():
-            for key, _ in self._selector.select(_LOOK_AROUND):
+            for key, _ in self._selector.select(min(_LOOK_AROUND, self._idle_seconds)):
                 key.data()
         self._retire()
         self._selector.close()
