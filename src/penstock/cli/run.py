@@ -4,7 +4,7 @@ import hashlib
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -138,12 +138,13 @@ def _with_own_agent(
 ) -> int:
     """Run on a queue that nobody else serves, with an agent that is stopped afterwards."""
     queue = f"run-{uuid4().hex[:12]}"
-    with _own_agent(connection, session, queue) as alive:
+    with _own_agent(connection, session, queue) as agent:
         created = _create(connection, deployment, parameters, tags, queue)
         _tell(session, created, "an agent of its own")
         try:
-            return watch_run(connection, session, created, alive=alive, detach=False)
+            return watch_run(connection, session, created, alive=agent.check, detach=False)
         except KeyboardInterrupt:
+            agent.keep_queue = True
             session.say(
                 f"\nStopped watching and stopped the agent; {created['name']} goes on, and is looked after again by any"
                 f" agent of this machine on its queue.\n"
@@ -154,31 +155,41 @@ def _with_own_agent(
             return exit_codes.INTERRUPTED
 
 
-@contextmanager
-def _own_agent(connection: Connection, session: Session, queue: str) -> Iterator[Callable[[], None]]:
-    """An agent on `queue` for as long as the block runs; gives a function that raises if the agent has ended."""
-    lines: list[str] = []
+class _OwnAgent:
+    """An agent for one run. `keep_queue`: the run goes on, so that its queue is still needed."""
 
-    def tell(line: str) -> None:
-        lines.append(line)
-        if session.verbose:
+    def __init__(self, connection: Connection, session: Session, queue: str) -> None:
+        self.keep_queue = False
+        self._session = session
+        environ = {**os.environ, "PENSTOCK_API_URL": connection.api_url}
+        self._child = Child("penstock.agent", ["-q", queue, "--name", queue], environ, self._tell, ready=True)
+
+    def _tell(self, line: str) -> None:
+        if self._session.verbose:
             print(f"agent | {line}", file=sys.stderr, flush=True)
 
-    environ = {**os.environ, "PENSTOCK_API_URL": connection.api_url}
-    agent = Child("penstock.agent", ["-q", queue, "--name", queue], environ, tell, ready=True)
+    def wait_ready(self) -> None:
+        self._child.wait_ready(_PATIENCE)
 
-    def alive() -> None:
-        if not agent.running:
-            raise agent.failure(f"ended with exit code {agent.returncode}")
+    def check(self) -> None:
+        """Raise, with its last lines, if the agent has ended: nobody would take the run."""
+        if not self._child.running:
+            raise self._child.failure(f"ended with exit code {self._child.returncode}")
 
-    over = False
+    def stop(self) -> None:
+        self._child.stop()
+
+
+@contextmanager
+def _own_agent(connection: Connection, session: Session, queue: str) -> Iterator[_OwnAgent]:
+    """An agent on `queue` for as long as the block runs; the queue goes with it."""
+    agent = _OwnAgent(connection, session, queue)
     try:
-        agent.wait_ready(_PATIENCE)
-        yield alive
-        over = True
+        agent.wait_ready()
+        yield agent
     finally:
         agent.stop()
-        if over:
+        if not agent.keep_queue:
             _delete_queue(connection, queue)
 
 

@@ -1,0 +1,104 @@
+"""The command line as a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.testing import wait_until
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Terminal:
+    """Runs commands in one folder with one environment."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
+        self.env, self.folder = dict(env), folder
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> Ended:
+        """Run `penstock ARGUMENTS` to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "penstock.cli", *arguments],
+            env=self.env,
+            cwd=self.folder,
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str, stdin: str | None = None) -> Ended:
+        """The same, and it has to work."""
+        done = self(*arguments, stdin=stdin)
+        assert done.code == 0, done
+        return done
+
+    def start(self, *arguments: str) -> "Started":
+        """Start `penstock ARGUMENTS` and leave it running."""
+        return Started(self, arguments)
+
+
+class Started:
+    """A command that runs. Its two streams go to one file each."""
+
+    def __init__(self, terminal: Terminal, arguments: tuple[str, ...]) -> None:
+        self._out, self._err = terminal.folder / "started.out", terminal.folder / "started.err"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "penstock.cli", *arguments],
+                env=terminal.env,
+                cwd=terminal.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def wait_for(self, text: str, timeout: float = 60) -> None:
+        """Return when the command has written `text` to either stream."""
+
+        def there() -> bool:
+            if text in self.out + self.err:
+                return True
+            assert self._process.poll() is None, f"it ended without saying {text!r}:\n{self.out}\n{self.err}"
+            return False
+
+        wait_until(there, timeout, f"{text!r} in {self.err}")
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self, timeout: float = 60) -> int:
+        return self._process.wait(timeout)
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()

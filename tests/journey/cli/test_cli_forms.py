@@ -1,0 +1,224 @@
+"""Every command that prints data prints it in every form, against a real server with something of everything in it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+from cli_process import Ended, Terminal
+from conftest import FLOWS
+
+from penstock.testing import TestServer, agent
+
+FORMS = ("table", "wide", "json", "jsonl", "yaml", "name")
+
+READING = [
+    "flow ls",
+    "flow-run ls",
+    "flow-run ls --flow-name hello --state completed --state-type COMPLETED --limit 5",
+    "flow-run inspect @latest",
+    "flow-run attempts @latest",
+    "flow-run logs @latest",
+    "flow-run logs @latest --tail -n 2",
+    "flow-run logs @latest --head --reverse --level INFO --since 1h",
+    "flow-run explain @latest",
+    "task-run ls",
+    "task-run ls --flow-run @latest --state Completed",
+    "task-run inspect @latest",
+    "deployment ls",
+    "deployment ls --flow-name hello --by-created",
+    "deployment inspect hello/forms",
+    "work-queue ls",
+    "work-queue ls -p default-agent-pool -m for",
+    "work-queue inspect forms",
+    "work-queue preview forms",
+    "work-queue preview forms -h 48",
+    "work-queue read-runs forms",
+    "work-pool ls",
+    "work-pool inspect default-agent-pool",
+    "work-pool preview default-agent-pool",
+    "block ls",
+    "block type ls",
+    "block type inspect process",
+    "agent ls",
+    "api GET /admin/version",
+    "api POST /flows/filter -f limit=5",
+    "doctor",
+]
+
+#: Commands that change something and can be asked again.
+WRITING = [
+    "deployment run hello/forms --start-in 1h",
+    "deployment run forms --start-at 2040-01-01 --tag t --name planned -p name=x",
+    "deployment apply hello-deployment.yaml",
+    "deployment set-schedule hello/forms --cron",
+    "deployment pause-schedule hello/forms",
+    "deployment resume-schedule hello/forms",
+    "deployment set-schedule hello/forms --no-schedule",
+    "work-queue pause forms",
+    "work-queue resume forms",
+    "work-queue set-concurrency-limit forms 3",
+    "work-queue clear-concurrency-limit forms",
+    "work-pool pause default-agent-pool",
+    "work-pool resume default-agent-pool",
+    "work-pool set-concurrency-limit default-agent-pool 7",
+    "work-pool clear-concurrency-limit default-agent-pool",
+    "work-pool update default-agent-pool --description text",
+]
+
+
+@pytest.fixture(scope="module")
+def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A server that has seen one run of a deployment; its agent still serves another queue."""
+    folder: Path = tmp_path_factory.mktemp("forms")
+    (folder / "flows.py").write_text(FLOWS)
+    terminal = Terminal(running.env, folder)
+    with agent(running, "-q", "forms"):
+        terminal.ok("deployment", "build", "flows.py:hello", "-n", "forms", "-q", "forms", "-a")
+        terminal.ok("deployment", "run", "hello/forms", "--watch")
+        yield terminal
+
+
+def _check(said: Ended, form: str) -> None:
+    assert said.code == 0, said
+    if form == "json":
+        json.loads(said.out)
+    elif form == "jsonl":
+        assert all(json.loads(line) is not None for line in said.out.splitlines())
+    elif form == "yaml":
+        yaml.safe_load(said.out)
+    elif form == "name":
+        assert all(line and "\t" not in line for line in said.out.splitlines())
+
+
+def _words(line: str) -> list[str]:
+    words = line.split()
+    return [*words, "0 9 * * 1-5"] if words[-1] == "--cron" else words
+
+
+@pytest.mark.parametrize("line", READING)
+def test_what_is_read_is_printed_in_every_form(furnished: Terminal, line: str) -> None:
+    plain = furnished.ok(*_words(line))
+    assert plain.out
+    for form in ("json", "jsonl", "yaml", "name") if not line.startswith("flow-run ls") else FORMS:
+        _check(furnished(*_words(line), "-o", form), form)
+
+
+@pytest.mark.parametrize("line", WRITING)
+def test_what_is_done_is_said_to_people_and_given_to_machines(furnished: Terminal, line: str) -> None:
+    plain = furnished.ok(*_words(line))
+    assert plain.out == ""
+    assert plain.err
+    for form in ("json", "name"):
+        said = furnished("-q", *_words(line), "-o", form)
+        _check(said, form)
+        assert said.out
+
+
+@pytest.mark.parametrize("noun", ["work-queue", "work-pool"])
+def test_what_is_made_and_deleted_is_given_to_machines(furnished: Terminal, noun: str) -> None:
+    name = f"{noun}-{uuid4().hex[:6]}"
+    assert furnished.ok(noun, "create", name, "-o", "json").json["name"] == name
+    assert furnished(noun, "create", name).code == 6
+    assert furnished.ok(noun, "delete", name, "-o", "name").out == f"{name}\n"
+    assert furnished(noun, "delete", name).code == 3
+
+
+def test_a_reference_that_one_command_prints_is_accepted_by_the_next(furnished: Terminal) -> None:
+    for listing, reading in (
+        (("flow-run", "ls", "--limit", "1"), ("flow-run", "inspect")),
+        (("task-run", "ls", "--limit", "1"), ("task-run", "inspect")),
+        (("deployment", "ls"), ("deployment", "inspect")),
+        (("work-queue", "ls"), ("work-queue", "inspect")),
+        (("work-pool", "ls"), ("work-pool", "inspect")),
+        (("block", "type", "ls"), ("block", "type", "inspect")),
+    ):
+        names = furnished.ok(*listing, "-o", "name").out.splitlines()
+        assert names
+        said = furnished.ok(*reading, names[0], "-o", "name")
+        assert said.out == f"{names[0]}\n"
+
+
+def test_runs_are_found_by_id_by_its_beginning_and_by_name(furnished: Terminal) -> None:
+    run = furnished.ok("flow-run", "ls", "--state", "Completed", "--limit", "1", "-o", "json").json[0]
+    for reference in (run["id"], run["id"].replace("-", ""), run["id"][:10], run["name"]):
+        assert furnished.ok("flow-run", "inspect", reference, "-o", "name").out == f"{run['id']}\n"
+
+
+def test_fields_are_what_was_asked_for(furnished: Terminal) -> None:
+    rows = furnished.ok("flow-run", "ls", "--limit", "1", "-o", "json", "--fields", "name,state.type").json
+    assert [set(row) for row in rows] == [{"name", "state.type"}]
+
+
+def test_a_reader_that_has_seen_enough_makes_no_noise(furnished: Terminal) -> None:
+    import subprocess
+    import sys
+
+    pipeline = f"{sys.executable} -m penstock.cli flow-run ls -o yaml | head -1"
+    done = subprocess.run(
+        ["sh", "-c", pipeline], env=furnished.env, capture_output=True, text=True, cwd=furnished.folder
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("flow-run inspect 0b7c63cc-9167-4f6e-98f3-4bae718392b", 2, "31 hexadecimal digits"),
+        ("flow-run inspect 0b7c63cc-9167-4f6e-98f3-4bae718392bf", 3, "There is no flow run"),
+        ("flow-run inspect no-such-run", 3, "@latest"),
+        ("flow-run inspect @last-faild", 2, "@last-failed"),
+        ("flow-run inspect @last-failed", 3, "no failed flow run"),
+        ("flow-run watch no-such-run", 3, "There is no flow run"),
+        ("flow-run cancel @latest no-such-run", 3, "There is no flow run"),
+        ("task-run inspect no-such-run", 3, "There is no task run"),
+        ("deployment run hello/frms", 3, "Did you mean 'hello/forms'"),
+        ("deployment run hello/forms -p nmae=x", 2, "Did you mean 'name'"),
+        ("deployment run --id hello/forms", 2, "no id"),
+        ("deployment inspect frms", 3, "Did you mean"),
+        ("deployment delete", 2, "Name one deployment"),
+        ("deployment apply nothing.yaml", 2, "nothing.yaml"),
+        ("work-queue inspect frms", 3, "Did you mean 'forms'"),
+        ("work-queue pause frms", 3, "Did you mean 'forms'"),
+        ("work-queue create a/b", 2, "/"),
+        ("work-pool inspect defalt-agent-pool", 3, "Did you mean 'default-agent-pool'"),
+        ("work-pool create prefect-pool", 1, "prefect"),
+        ("block inspect process/none", 3, "no block"),
+        ("block inspect none", 2, "TYPE/NAME"),
+        ("block type inspect proces", 3, "Did you mean 'process'"),
+        ("api GET /nothing", 3, "nothing"),
+        ("run flows.py:helo", 3, "Did you mean 'hello'"),
+        ("run flws.py:hello", 3, "flows.py"),
+        ("run flows.py:add", 3, "no flow"),
+        ("run flows.py:hello -p nmae=x", 2, "Did you mean 'name'"),
+        ("run flows.py:hello --override envv.A=b", 2, "Did you mean 'env'"),
+        ("deployment build flows.py:helo -n x", 3, "Did you mean 'hello'"),
+        ("deployment build flows.py:hello -n x -i proces", 2, "Did you mean 'process'"),
+        ("deployment build flows.py:hello -n x -ib process/none", 3, "none"),
+        ("deployment build flows.py:hello -n x --override streem_output=false", 2, "Did you mean 'stream_output'"),
+        ("deployment build flows.py:hello -n x --override stream_output=sometimes", 2, "stream_output"),
+        ("deployment build flows.py:hello -n x --param nmae=x", 2, "Did you mean 'name'"),
+        ("deployment build flows.py:hello -n a/b", 2, "may not contain"),
+        ("deployment build flows.py:hello -n x --cron nonsense", 2, "no cron expression"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_its_exit_code_and_nothing_is_done(
+    furnished: Terminal, line: str, code: int, said: str
+) -> None:
+    files = sorted(furnished.folder.glob("*"))
+    before = furnished.ok("api", "POST", "/flow_runs/count").out, furnished.ok("api", "POST", "/deployments/count").out
+    found = furnished(*line.split())
+    assert found.code == code, found
+    assert said in found.err
+    lines = [text for text in found.err.splitlines() if not text.startswith("Found the flow")]
+    assert lines[0].startswith("error: ")
+    assert len(lines) <= 2, found.err
+    assert found.out == ""
+    after = furnished.ok("api", "POST", "/flow_runs/count").out, furnished.ok("api", "POST", "/deployments/count").out
+    assert after == before
+    assert sorted(furnished.folder.glob("*")) == files
+    as_json = furnished(*line.split(), "--format" if line.startswith("deployment build") else "-o", "json")
+    if not line.startswith("deployment build"):
+        assert set(json.loads(as_json.err.splitlines()[-1])) == {"code", "message", "hint"}
