@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from penstock.errors import Conflict, NotFound
 from penstock.model.reports import ReportBatch, ReportReceipt, TaskRunReport
 from penstock.model.states import StateType
+from penstock.server.database.bulk import insert_many, update_many
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt as attempt_table
 from penstock.server.database.tables import flow_run, report_stream, task_run, task_run_state
@@ -35,11 +35,6 @@ _CHANGING = (
     "start_time",
     "end_time",
     "total_run_time",
-)
-_UPDATE = (
-    sa.update(task_run)
-    .where(task_run.c.id == sa.bindparam("b_id"))
-    .values({name: sa.bindparam(f"b_{name}") for name in (*_CHANGING, "updated")})
 )
 
 
@@ -111,11 +106,8 @@ def _apply_task_runs(tx: Transaction, batch: ReportBatch) -> None:
             changed[report.task_run_id] = row
         states += follow(Standing(row), report, row["flow_run_id"], tx.now)
     _insert_task_runs(tx, list(fresh.values()))
-    if changed:
-        tx.execute(_UPDATE, [_parameters(tx, row) for row in changed.values()])
-    if states:
-        insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-        tx.execute(insert(task_run_state).on_conflict_do_nothing(index_elements=["id"]), states)
+    update_many(tx, task_run, [_changes(tx, row) for row in changed.values()])
+    insert_many(tx, task_run_state, states, unless=("id",))
 
 
 def _read_known(tx: Transaction, reports: Sequence[TaskRunReport]) -> dict[UUID, dict[str, Any]]:
@@ -128,31 +120,24 @@ def _read_known(tx: Transaction, reports: Sequence[TaskRunReport]) -> dict[UUID,
 def _blank(tx: Transaction, batch: ReportBatch, report: TaskRunReport) -> dict[str, Any]:
     """A row for a task run that is new."""
     assert report.create is not None
-    row: dict[str, Any] = task_run_values(tx, report.create)
-    row |= {name: None for name in _CHANGING if name not in row}
-    row["id"] = report.task_run_id
+    row: dict[str, Any] = dict.fromkeys(_CHANGING)
+    row |= task_run_values(tx, report.create, report.task_run_id)
     row["flow_run_id"] = report.create.flow_run_id or batch.flow_run_id
     row["expected_start_time"] = None
     return row
 
 
-def _parameters(tx: Transaction, row: dict[str, Any]) -> dict[str, Any]:
-    return {"b_id": row["id"], "b_updated": tx.now, **{f"b_{name}": row[name] for name in _CHANGING}}
+def _changes(tx: Transaction, row: dict[str, Any]) -> dict[str, Any]:
+    return {"id": row["id"], "updated": tx.now, **{name: row[name] for name in _CHANGING}}
 
 
 def _insert_task_runs(tx: Transaction, rows: list[dict[str, Any]]) -> None:
     """Insert all. A call that the run has made before, in an earlier launch, becomes a task run beside the older one."""
-    if not rows:
-        return
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    call = ["flow_run_id", "task_key", "dynamic_key"]
-    statement = insert(task_run).on_conflict_do_nothing(index_elements=call)
-    if tx.execute(statement, rows).rowcount == len(rows):
+    call = ("flow_run_id", "task_key", "dynamic_key")
+    if insert_many(tx, task_run, rows, unless=call) == len(rows):
         return
     ids = [row["id"] for row in rows]
     there = set(tx.execute(sa.select(task_run.c.id).where(task_run.c.id.in_(ids))).scalars())
-    again = [
-        {**row, "dynamic_key": f"{row['dynamic_key']}~{row['id'].hex[:8]}"} for row in rows if row["id"] not in there
-    ]
-    if again:
-        tx.execute(statement, again)
+    missing = [row for row in rows if row["id"] not in there]
+    again = [{**row, "dynamic_key": f"{row['dynamic_key']}~{row['id'].hex[:8]}"} for row in missing]
+    insert_many(tx, task_run, again, unless=call)

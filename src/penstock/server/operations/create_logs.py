@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from penstock.model.base import new_id
 from penstock.model.logs import LogCreate
+from penstock.server.database.bulk import insert_many
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
 from penstock.server.database.tables import log
@@ -27,6 +26,6 @@ def log_values(tx: Transaction, line: LogCreate) -> dict[str, Any]:
 
 def create_logs(tx: Transaction, lines: Sequence[LogCreate]) -> None:
     if lines:
-        tx.execute(sa.insert(log), [log_values(tx, line) for line in lines])
+        insert_many(tx, log, [log_values(tx, line) for line in lines])
         for run_id in {line.flow_run_id for line in lines if line.flow_run_id is not None}:
             tx.notify(f"logs:{run_id}")

@@ -27,7 +27,11 @@ def create_task_run(
         check_attempt_credential(tx, *attempt)
     insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     call = [task_run.c.flow_run_id, task_run.c.task_key, task_run.c.dynamic_key]
-    statement = insert(task_run).values(task_run_values(tx, asked)).on_conflict_do_nothing(index_elements=call)
+    statement = (
+        insert(task_run)
+        .values(task_run_values(tx, asked, asked.id or new_id()))
+        .on_conflict_do_nothing(index_elements=call)
+    )
     try:
         created_id = tx.execute(statement.returning(task_run.c.id)).scalar_one_or_none()
     except sa.exc.IntegrityError as error:
@@ -46,10 +50,10 @@ def create_task_run(
     return read_task_run(tx, created_id), True
 
 
-def task_run_values(tx: Transaction, asked: TaskRunCreate) -> dict[str, object]:
+def task_run_values(tx: Transaction, asked: TaskRunCreate, task_run_id: UUID) -> dict[str, object]:
     """The columns of a task run that has no state yet."""
     return {
-        "id": asked.id or new_id(),
+        "id": task_run_id,
         "created": tx.now,
         "updated": tx.now,
         "name": asked.name or f"{asked.task_key.rpartition('.')[2]}-{asked.dynamic_key}",
