@@ -75,7 +75,7 @@ class Agent:
         self.watchdog.start()
         keep = self.supervisor.keep
         keep("heart", self._beat)
-        keep("local", self.platforms.meet_local_processes)
+        keep("local processes", self.platforms.meet_local_processes)
         keep("reports", self.endings.reports.run)
         keep("reconciler", self.reconciler.run)
         keep("sweep", self.sweep.run)

@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock import clock
 from penstock.agent.backoff import Backoff
+from penstock.errors import PenstockError
 
 _log = logging.getLogger("penstock.agent")
 
@@ -49,12 +50,14 @@ class Supervisor:
             began = clock.monotonic()
             try:
                 return await loop()
-            except Exception:
+            except Exception as error:
                 self._count(name)
                 if clock.monotonic() - began > 60:
                     backoff.reset()
                 delay = backoff.next()
-                _log.exception("%s failed; it is started again in %.1f s", name, delay)
+                # What was raised on purpose says all in its message; anything else is a bug, and shows its stack.
+                stack = None if isinstance(error, PenstockError) else error
+                _log.warning("%s failed and is started again in %.1f s: %s", name, delay, error, exc_info=stack)
                 await asyncio.sleep(delay)
 
     async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
