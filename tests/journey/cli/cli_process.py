@@ -1,6 +1,9 @@
 """The command line as a process of its own."""
 
+import contextlib
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from penstock.cli.main import main
 from penstock.testing import wait_until
 
 
@@ -54,6 +59,31 @@ class Terminal:
     def start(self, *arguments: str) -> "Started":
         """Start `penstock ARGUMENTS` and leave it running."""
         return Started(self, arguments)
+
+
+class SameProcess(Terminal):
+    """Runs commands in this process, which is many times faster: for many commands whose process is not the point."""
+
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> Ended:
+        out, err = io.StringIO(), io.StringIO()
+        # The flows of a file are to be loaded anew, as in a process of its own.
+        modules, path = set(sys.modules), list(sys.path)
+        with (
+            mock.patch.dict(os.environ, self.env, clear=True),
+            mock.patch("sys.stdin", io.StringIO(stdin or "")),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                code = main(list(arguments))
+            finally:
+                sys.path[:] = path
+                for name in set(sys.modules) - modules:
+                    if str(getattr(sys.modules[name], "__file__", None)).startswith(str(self.folder)):
+                        del sys.modules[name]
+        assert "Traceback" not in err.getvalue(), err.getvalue()
+        return Ended(code, out.getvalue(), err.getvalue())
 
 
 class Started:

@@ -1,13 +1,15 @@
 """Every command that prints data prints it in every form, against a real server with something of everything in it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import yaml
-from cli_process import Ended, Terminal
+from cli_process import Ended, SameProcess, Terminal
 from conftest import FLOWS
 
 from penstock.testing import TestServer, agent
@@ -74,7 +76,7 @@ def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
     """A server that has seen one run of a deployment; its agent still serves another queue."""
     folder: Path = tmp_path_factory.mktemp("forms")
     (folder / "flows.py").write_text(FLOWS)
-    terminal = Terminal(running.env, folder)
+    terminal = SameProcess(running.env, folder)
     with agent(running, "-q", "forms"):
         terminal.ok("deployment", "build", "flows.py:hello", "-n", "forms", "-q", "forms", "-a")
         terminal.ok("deployment", "run", "hello/forms", "--watch")
@@ -153,9 +155,6 @@ def test_fields_are_what_was_asked_for(furnished: Terminal) -> None:
 
 
 def test_a_reader_that_has_seen_enough_makes_no_noise(furnished: Terminal) -> None:
-    import subprocess
-    import sys
-
     pipeline = f"{sys.executable} -m penstock.cli flow-run ls -o yaml | head -1"
     done = subprocess.run(
         ["sh", "-c", pipeline], env=furnished.env, capture_output=True, text=True, cwd=furnished.folder
