@@ -137,7 +137,9 @@ def test_a_parameter_whose_type_has_no_schema_accepts_anything():
 
 
 def test_what_json_cannot_hold_is_replaced_by_a_note_of_its_type():
-    found = parameters.to_plain_json({"a": Opaque(), "b": [Opaque(), 1], "c": Point(1), "d": float("nan"), "e": b"\xff"})
+    found = parameters.to_plain_json(
+        {"a": Opaque(), "b": [Opaque(), 1], "c": Point(1), "d": float("nan"), "e": b"\xff"}
+    )
     assert "Opaque" in found["a"]
     assert found["b"][1] == 1
     assert found["c"] == {"x": 1}
