@@ -6,9 +6,10 @@ nothing. Times are inclusive.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.model.base import Request
 from penstock.model.deployments import DeploymentSort
@@ -188,6 +189,14 @@ class Page(Request):
     limit: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
     offset: int = Field(default=0, ge=0)
     cursor: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_the_default(cls, value: Any) -> Any:
+        """Clients of Prefect 2 send null where they have nothing to say."""
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in value.items() if item is not None or key not in ("sort", "offset")}
 
 
 class FlowCount(Request):
