@@ -1,7 +1,7 @@
-"""Every call of the client names a route that the server has."""
+"""Every call of the client is one that the server understands."""
 
 import inspect
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,9 @@ from uuid import UUID
 import pytest
 
 from penstock.client import nouns
+from penstock.client.call import Call
+from penstock.client.sync import SyncClient
+from penstock.errors import APIError
 from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentation
 from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 from penstock.model.block_schemas import BlockSchemaCreate
@@ -46,13 +49,14 @@ VALUES: dict[str, Any] = {
     "update_work_queue": WorkQueueUpdate(),
     "schedules": [],
     "logs": [],
-    "request": AgentPoll(agent_id=ID, request_id=ID, name="a"),
+    "request": AgentPoll(agent_id=ID, request_id=ID, name="a", wait_seconds=0),
     "intent": Intent(agent_id=ID, job_name="j", reach="r", infrastructure_type="process"),
     "reports": AttemptReports(reports=[]),
     "presentation": Presentation(token="t", instance_id=ID),
     "batch": ReportBatch(stream=ID, sequence=1, flow_run_id=ID),
     "state": StateCreate(type=StateType.RUNNING, timestamp=datetime(2030, 1, 1, tzinfo=UTC)),
-    "name": "flow/name",
+    "read_deployment_by_name": "flow/name",
+    "name": "name",
     "slug": "slug",
     "block_type_slug": "slug",
     "checksum": "sha256:0",
@@ -64,39 +68,37 @@ def arguments(builder: Any) -> dict[str, Any]:
     wanted = [p.name for p in inspect.signature(builder).parameters.values() if p.default is inspect.Parameter.empty]
     found = {}
     for name in wanted:
-        is_body = not name.endswith("_id") and builder.__name__ in VALUES and name not in {"name", "slug"}
-        found[name] = ID if name.endswith("_id") else VALUES[builder.__name__ if is_body else name]
+        is_named = builder.__name__ in VALUES and (name != "name" or len(wanted) == 1)
+        found[name] = ID if name.endswith("_id") else VALUES[builder.__name__ if is_named else name]
     return found
 
 
 @pytest.fixture(scope="module")
-def routes() -> set[tuple[str, str]]:
-    """(method, path) of all that the server answers, path parameters as ``{}``."""
+def client() -> Iterator[SyncClient]:
     with server() as running, running.client() as client:
-        document = client.request("GET", "/openapi.json")
-    return {
-        (method.upper(), re.sub(r"{[^}]*}", "{}", path.removeprefix("/api")))
-        for path, operations in document["paths"].items()
-        for method in operations
-    }
+        yield client
 
 
-def pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.escape(path).replace(r"\{\}", "[^/]+"))
+def is_understood(client: SyncClient, call: Call[Any]) -> None:
+    """The server has the route and takes the body; it may say that there is no such object, or one in the way."""
+    code, status, words = "", 200, ""
+    try:
+        client.send(call)
+    except APIError as error:
+        code, status, words = error.code, error.status or 0, error.message
+    assert code != "no_such_route", f"{call.method} {call.path} is no route of the server"
+    assert status in {200, 401, 404, 409}, f"{call.method} {call.path}: {status} {words}"
 
 
 @pytest.mark.parametrize("name", sorted(nouns.all_builders()))
-def test_the_server_has_a_route_for(name: str, routes: set[tuple[str, str]]) -> None:
+def test_the_server_understands(name: str, client: SyncClient) -> None:
     builder = nouns.all_builders()[name]
-    call = builder(**arguments(builder))
-    assert any(call.method == method and pattern(path).fullmatch(call.path) for method, path in routes), (
-        f"{call.method} {call.path} is no route of the server"
-    )
+    is_understood(client, builder(**arguments(builder)))
 
 
 @pytest.mark.parametrize("name", ["create_work_queue", "read_work_queue_by_name", "read_work_queues"])
-def test_the_server_has_a_route_within_a_pool_for(name: str, routes: set[tuple[str, str]]) -> None:
+def test_the_server_understands_within_a_pool(name: str, client: SyncClient) -> None:
     builder = nouns.all_builders()[name]
     call = builder(**arguments(builder), work_pool="pool")
     assert call.path.startswith("/work_pools/pool/queues")
-    assert any(call.method == method and pattern(path).fullmatch(call.path) for method, path in routes)
+    is_understood(client, call)

@@ -1,4 +1,4 @@
-"""``python -m penstock.server``: the server as a process, and ``python -m penstock.server database …`` for its schema."""
+"""``python -m penstock.server``: the server as a process; ``python -m penstock.server database …``: its schema."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ import warnings
 import uvicorn
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 
-from penstock import settings
+from penstock import clock, settings
 from penstock.errors import PenstockError
 from penstock.server.api.activity import Activity
 from penstock.server.app import create_app
@@ -45,6 +45,8 @@ class Server(uvicorn.Server):
 
 async def _leave_when_idle(server: Server, activity: Activity, limit: float) -> None:
     while not server.should_exit:
+        if not server.started:
+            activity.last = clock.monotonic()  # the time that the start takes is no idleness
         left = limit - activity.idle_seconds()
         if left <= 0:
             server.should_exit = True

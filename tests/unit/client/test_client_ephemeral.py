@@ -114,7 +114,7 @@ def test_one_that_does_not_come_up_shows_the_end_of_its_log(home: Path, monkeypa
 
 
 def test_it_leaves_when_nobody_uses_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PENSTOCK_EPHEMERAL_IDLE_SECONDS", "0.3")
+    monkeypatch.setenv("PENSTOCK_EPHEMERAL_IDLE_SECONDS", "1.5")
     with get_sync_client() as client:
         assert client.read_health() is True
     pid = int(str(state(home)["pid"]))
