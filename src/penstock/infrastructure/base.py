@@ -1,23 +1,24 @@
 """The driver contract: what every infrastructure promises, and what its caller may rely on.
 
-An infrastructure is three files: `config.py` holds the block (what you want, pure data), `render.py` turns it and a `Job`
-into the exact request (pure), `driver.py` talks to the platform and is the only file that imports its SDK.
+An infrastructure is three files: `config.py` holds the block (what you want, pure data), `render.py` turns it and a
+`Job` into the exact request (pure), `driver.py` talks to the platform and is the only file that imports its SDK.
 
 Order of calls for one attempt:  render → (the caller writes intent down) → start → observe … → stop? → output → remove.
 
 What may be called when:
 
-* Any method may be called by another process than the one that started the job, after a restart, or by another agent that
-  has the same reach. A driver therefore keeps nothing about a job in memory only: the `Handle` is enough.
-* `start` may be called twice with the same request, at once or a day later. The second call finds the first one's job by
-  its name and returns an equal handle; it never makes a second job. If a job of that name exists and carries another owner,
-  `JobRejected` is raised and that job is left alone. If `start` raises `JobRejected`, nothing of the job is left on the
-  platform, and `reason` says whether another try makes sense. If it raises `NotReachable`, nothing is known: look for the
-  job by its name, or start it again.
+* Any method may be called by another process than the one that started the job, after a restart, or by another agent
+  that has the same reach. A driver therefore keeps nothing about a job in memory only: the `Handle` is enough.
+* `start` may be called twice with the same request, at once or a day later. The second call finds the first one's job
+  by its name and returns an equal handle; it never makes a second job. If a job of that name exists and carries
+  another owner, `JobRejected` is raised and that job is left alone. If `start` raises `JobRejected`, nothing of the
+  job is left on the platform, and `reason` says whether another try makes sense. If it raises `NotReachable`, nothing
+  is known: look for the job by its name, or start it again.
 * `observe` is level-triggered: each answer is the state now, not a change. A driver that cannot see the platform says
   UNKNOWN; it says MISSING only when the platform itself answered that there is no such job. It raises nothing.
 * `stop` returns when the job is confirmed gone: politely first, after `grace` seconds by force. Stopping a job that has
-  ended, or that never was, is success. If the platform cannot be reached it raises `NotReachable`, and nothing is known.
+  ended, or that never was, is success. If the platform cannot be reached it raises `NotReachable`, and nothing is
+  known.
 * `output` is resumable: `since` is the offset that the last call returned. Its failure never changes a verdict.
 * `remove` deletes what is left of an ended job (records, logs, containers). Removing what is gone is success.
 """
@@ -35,8 +36,8 @@ from penstock.model.attempts import Observation
 class Job:
     """What is to be started, whatever the platform: an attempt's command, environment, labels and name.
 
-    `command` empty: the platform's way to start the engine. `env` None values remove a variable that would be inherited.
-    `name` is unique per attempt and made by `penstock.infrastructure.names`; `title` is for people.
+    `command` empty: the platform's way to start the engine. `env` None values remove a variable that would be
+    inherited. `name` is unique per attempt and made by `penstock.infrastructure.names`; `title` is for people.
     `secret_env` holds variables that must not appear where others can read them (the attempt's token).
     """
 
@@ -53,7 +54,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Handle:
-    """Plain data that lets another process find the job again. `type` is the infrastructure's slug, `version` that of `data`."""
+    """Plain data that lets another process find the job again.
+
+    `type` is the infrastructure's slug, `version` that of `data`.
+    """
 
     type: str
     version: int
@@ -104,7 +108,8 @@ class Driver(Protocol):
     type: ClassVar[str]
 
     async def reach(self, config: Any) -> str:
-        """The place whose jobs this driver sees with `config`: two agents with an equal reach can take each other's jobs over.
+        """The place whose jobs this driver sees with `config`: two agents with an equal reach can take each other's
+        jobs over.
 
         Raises `NotReachable` when the platform does not answer.
         """

@@ -74,7 +74,7 @@ class Infrastructure(Block):
         return Limits(start=start, run=self.run_timeout, cancel=self.cancel_timeout, grace=self.grace_seconds)
 
     def snapshot(self) -> JSONObject:
-        """This configuration as it may be kept and shown: secret fields, and variables named like secrets, are masked."""
+        """This configuration as it may be kept and shown: secrets, and variables named like secrets, are masked."""
         found: JSONObject = self.model_dump(mode="json")
         found["env"] = {name: mask_if_secret(name, value) for name, value in self.env.items()}
         return found

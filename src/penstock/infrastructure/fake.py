@@ -1,8 +1,8 @@
 """A platform with knobs, for tests of everything that starts, watches and stops jobs: no cloud, no waiting.
 
 Its jobs live in a folder, so they survive an agent, and several agents can share them. A job either runs a command for
-real, or only pretends: it is pending, runs, and ends as the block's fields say, by the clock. Nobody finds this platform who
-did not register it, see `penstock.testing.fakes`.
+real, or only pretends: it is pending, runs, and ends as the block's fields say, by the clock. Nobody finds this
+platform who did not register it, see `penstock.testing.fakes`.
 """
 
 import asyncio
@@ -30,12 +30,17 @@ from penstock.model.attempts import Exit, Observation
 from penstock.model.reasons import Reason
 
 #: Runs a command so that its output and exit code are in the job's folder, whoever starts it and dies.
-_RUNNER = 'trap : TERM; folder="$0"; "$@" >>"$folder/output" 2>&1; echo $? >"$folder/code.tmp"; mv "$folder/code.tmp" "$folder/code"'
+_RUNNER = """
+trap : TERM
+"$@" >>"$0/output" 2>&1
+echo $? >"$0/code.tmp"
+mv "$0/code.tmp" "$0/code"
+"""
 _TICK = 0.02
 
 
 class Fake(Infrastructure):
-    """Jobs that do what these fields say. Times are seconds from the start; a job with a command ends when that does."""
+    """Jobs that do what these fields say. Times are seconds from the start; a job with a command ends with it."""
 
     _block_type_name: ClassVar[str | None] = "Fake"
     _block_type_slug: ClassVar[str | None] = "fake"

@@ -14,9 +14,9 @@ from penstock.version import __version__
 def build_job(claim: Claim, api_url: str, settings_for_job: Mapping[str, str], owner: str) -> Job:
     """The job of this claim's attempt.
 
-    `settings_for_job` are the allow-listed settings, see `penstock.settings.for_jobs`; the agent's key is not among them,
-    and the token of the attempt travels apart. `owner` says whose jobs these are: the sweep touches no others. The job's
-    name is the attempt's, if it was written down before.
+    `settings_for_job` are the allow-listed settings, see `penstock.settings.for_jobs`; the agent's key is not among
+    them, and the token of the attempt travels apart. `owner` says whose jobs these are: the sweep touches no others.
+    The job's name is the attempt's, if it was written down before.
     """
     run, attempt = claim.flow_run, claim.attempt
     return Job(

@@ -1,7 +1,7 @@
 """Names of jobs: readable, valid on every platform, and never the same for two attempts.
 
-The law that all platforms share: lower-case letters, digits and ``-``, starting with a letter, not ending with ``-``, and at
-most 63 characters. The attempt's id is always part of the name, whole, so that no cut can make two names equal.
+The law that all platforms share: lower-case letters, digits and ``-``, starting with a letter, not ending with ``-``,
+and at most 63 characters. The attempt's id is always part of the name, whole, so that no cut can make two names equal.
 """
 
 import re

@@ -3,8 +3,8 @@
     {"env.LEVEL": "debug", "labels": {"team": "data"}, "job.spec.backoffLimit": 0}
 
 A key is a path of field names separated by dots; a dictionary as value is merged into the field it names, anything else
-replaces it. In maps of free keys (`env`, `labels`) the rest of the path is one key, dots included. Text for a field that is
-no text is read as JSON where it can be, because the command line only knows text. Unknown names are refused.
+replaces it. In maps of free keys (`env`, `labels`) the rest of the path is one key, dots included. Text for a field
+that is no text is read as JSON where it can be, because the command line only knows text. Unknown names are refused.
 """
 
 import copy
@@ -21,8 +21,8 @@ def apply_overrides(
 ) -> JSONObject:
     """A copy of a block's `data` with `overrides` applied. `schema` is the JSON schema of its fields.
 
-    `place` says in errors where the overrides came from. Raises ConfigurationError on a name that the block does not have,
-    with the nearest one, and on a path that leads through something that has no parts.
+    `place` says in errors where the overrides came from. Raises ConfigurationError on a name that the block does not
+    have, with the nearest one, and on a path that leads through something that has no parts.
     """
     result = copy.deepcopy(data)
     for key, value in _read(overrides, place).items():
@@ -102,7 +102,9 @@ class _Assignment:
 
     def _set(self, target: JSONObject, name: str, value: Any, schema: JSONObject) -> None:
         current = target.get(name)
-        if isinstance(value, Mapping) and (isinstance(current, dict) or schema.get("type") == "object"):
+        if isinstance(value, Mapping) and (
+            isinstance(current, dict) or schema.get("type") == "object" or "properties" in schema
+        ):
             if not isinstance(current, dict):
                 current = target[name] = {}
             for key, item in value.items():

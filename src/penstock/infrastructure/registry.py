@@ -1,4 +1,4 @@
-"""Finds what belongs to an infrastructure type by its slug: the block, how it is rendered, and the driver. All by name, lazily.
+"""Finds what belongs to an infrastructure type by its slug: the block, how it is rendered, and the driver.
 
 The caller's way from a claim to a running job:
 

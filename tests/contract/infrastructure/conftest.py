@@ -26,7 +26,7 @@ def a_home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture()
+@pytest.fixture
 def home() -> Iterator[Path]:
     """One test's own."""
     with a_home() as folder:

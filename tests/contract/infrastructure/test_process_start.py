@@ -1,4 +1,4 @@
-"""What a job finds when it starts: from a warm interpreter the same as from a new one, and never what is not meant for it."""
+"""What a job finds when it starts: warm the same as cold, and never what is not meant for it."""
 
 import asyncio
 import dataclasses

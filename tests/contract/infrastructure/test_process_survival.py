@@ -180,6 +180,7 @@ async def _a_job_as_if(home: Path, driver: ProcessDriver, **changes: object) -> 
     handle = await driver.start(shell("true"))
     await until_ended(driver, handle)
     folder = JobFolder(home, handle.data["name"])
+    await until_gone([keeper_of(home, handle).keeper_pid])
     (folder.path / "exit.json").unlink()
     record = folder.path / "keeper.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))

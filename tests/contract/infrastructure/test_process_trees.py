@@ -11,7 +11,7 @@ from penstock.model.reasons import Reason
 
 from .processes import a_driver, is_alive, keeper_of, python, until_ended, until_written
 
-#: Prints the pids of a main process, a child, a grandchild that was orphaned into a session of its own, all deaf to SIGTERM.
+#: Prints the pids of a main process, a child, and a grandchild orphaned into its own session, all deaf to SIGTERM.
 HIDING = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,6 +1,7 @@
 """Where a launcher is found: one per launcher home, machine, interpreter and engine.
 
-Agents of two virtual environments may share a home: each environment then has its own launcher, and all see the same jobs.
+Agents of two virtual environments may share a home: each environment then has its own launcher, and all see the same
+jobs.
 """
 
 import fcntl
@@ -30,7 +31,7 @@ class Address:
         self.log = home / f"{stem}.log"
 
     def take(self) -> int | None:
-        """Take the right to be the launcher: a descriptor that holds it until it is closed. None: there is one already."""
+        """Take the right to be the launcher: a descriptor that holds it until it is closed. None: somebody has it."""
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,7 @@
 """The driver of local processes: asks the launcher to start them, and reads everything else from their folders.
 
-What a folder says is true without the launcher and without this driver, so a handle needs little more than the job's name.
+What a folder says is true without the launcher and without this driver, so a handle needs little more than the job's
+name.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
 """The keeper: one small process per job that outlives everybody else, so that the job's end is known and complete.
 
-It is forked from the launcher, starts the job's main process, and waits. As a subreaper it becomes the parent of whatever the
-job's processes leave behind, double forks and new sessions included; so "I have no children" means that nothing of the job is
-left, and only then it writes exit.json. It talks to nobody: orders come as stop.json, with SIGUSR1 to look at once.
+It is forked from the launcher, starts the job's main process, and waits. As a subreaper it becomes the parent of
+whatever the job's processes leave behind, double forks and new sessions included; so "I have no children" means that
+nothing of the job is left, and only then it writes exit.json. It talks to nobody: orders come as stop.json, with
+SIGUSR1 to look at once.
 """
 
 import contextlib
@@ -37,8 +38,8 @@ _KILL_AGAIN = 0.1
 def keep(folder: JobFolder, request: RequestRecord, start: Start, lock: int, answer: int) -> NoReturn:
     """Become the keeper of this job, in a child just forked from the launcher; never returns.
 
-    Writes one line of JSON to `answer`: ``{"error": {"reason", "message"}}`` if the job could not be started, in which case
-    nothing is left of it; else ``{}``. Holds `lock` to its end.
+    Writes one line of JSON to `answer`: ``{"error": {"reason", "message"}}`` if the job could not be started, in which
+    case nothing is left of it; else ``{}``. Holds `lock` to its end.
     """
     try:
         _detach({0, 1, 2, lock, answer})

@@ -1,7 +1,8 @@
-"""``python -m penstock.infrastructure.process.launcher HOME ENGINE``: starts the launcher of that home, and returns at once.
+"""``python -m penstock.infrastructure.process.launcher HOME ENGINE``: starts the launcher of that home, and returns at
+once.
 
-If there is one already, the new one leaves quietly: however many agents start one at the same time, one stays. It is a child
-of nobody's and has a session of its own, so that it survives the agent that started it.
+If there is one already, the new one leaves quietly: however many agents start one at the same time, one stays. It is a
+child of nobody's and has a session of its own, so that it survives the agent that started it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a forked child does to become a job's main process: shed what it inherited, then run the command or the warm engine."""
+"""What a forked child does to become a job's main process: shed what it inherited, then run the command or engine."""
 
 import atexit
 import importlib
@@ -45,9 +45,9 @@ class Start:
 def become(start: Start, keeper: int, gate: int, answer: int) -> NoReturn:
     """Become the job's main process, in a child just forked from the keeper; never returns.
 
-    Waits at `gate` until the keeper has written down who this is; an end of file there means that it never will. What goes
-    wrong before the job's own code runs is written to `answer` as ``{"reason", "message"}``; that it is closed without a
-    word means that it runs.
+    Waits at `gate` until the keeper has written down who this is; an end of file there means that it never will. What
+    goes wrong before the job's own code runs is written to `answer` as ``{"reason", "message"}``; that it is closed
+    without a word means that it runs.
     """
     try:
         os.setsid()

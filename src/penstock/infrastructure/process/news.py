@@ -11,7 +11,7 @@ _BLIND = 0.25
 
 
 class News:
-    """Watches keepers, by pid and start time, from within one event loop. It only wakes: what happened is in the folders."""
+    """Watches keepers, by pid and start time, in one event loop. It only wakes: what happened is in the folders."""
 
     def __init__(self) -> None:
         self._happened = asyncio.Event()

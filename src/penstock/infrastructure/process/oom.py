@@ -1,4 +1,7 @@
-"""Whether it was the kernel that killed a process for memory: its own log says so, by pid. Without access to it: nobody knows."""
+"""Whether it was the kernel that killed a process for memory: its own log says so, by pid.
+
+Without access to that log nobody knows.
+"""
 
 import os
 import re
@@ -8,7 +11,7 @@ _MOST_RECORDS = 100_000
 
 
 def killed_for_memory(pid: int, log: str = "/dev/kmsg", since: float = 0.0) -> bool:
-    """Whether the kernel's log has it that `pid` was killed for lack of memory, `since` seconds after the boot or later."""
+    """Whether the kernel's log says that it killed `pid` for lack of memory, `since` seconds after the boot."""
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -12,8 +12,8 @@ MOST = 256 * 1024
 def read(path: Path, since: int, ended: bool, most: int = MOST) -> Output:
     """The lines after offset `since`, in bytes. A last line without an end is held back until the job has `ended`.
 
-    A line longer than `most` comes in pieces. What is no UTF-8 is shown as replacement characters. Raises JobNotFound if
-    there is no such file.
+    A line longer than `most` comes in pieces. What is no UTF-8 is shown as replacement characters. Raises JobNotFound
+    if there is no such file.
     """
     try:
         with open(path, "rb") as file:

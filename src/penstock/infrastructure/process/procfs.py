@@ -1,4 +1,4 @@
-"""What the kernel says of processes. A process is known by its pid and its start time: a pid alone may be used again."""
+"""What the kernel says of processes. One is known by its pid and its start time: a pid alone may be used again."""
 
 import ctypes
 import os

@@ -20,7 +20,7 @@ class Record:
 
 @dataclass(frozen=True)
 class RequestRecord(Record):
-    """What was asked for (request.json). Without the environment: it goes from the socket into the process, nowhere else."""
+    """What was asked for (request.json). The environment is not kept: it goes from the socket into the process."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""From a Process block and a job to the exact request that the launcher gets. Pure: nothing is looked up on this machine."""
+"""From a Process block and a job to the exact request that the launcher gets. Pure: nothing is looked up here."""
 
 import os.path
 import shlex

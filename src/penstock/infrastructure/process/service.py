@@ -1,7 +1,8 @@
 """The launcher's loop: takes orders from drivers over a unix socket, forks a keeper per job, reaps what has ended.
 
-One thread, one selector; nothing in it waits for anything else. It knows nothing that is not in the job folders, so it may be
-killed at any time: the keepers go on, and the next launcher does its work. Requests and answers are JSON, one per line:
+One thread, one selector; nothing in it waits for anything else. It knows nothing that is not in the job folders, so it
+may be killed at any time: the keepers go on, and the next launcher does its work. Requests and answers are JSON, one
+per line:
 
     {"id": 1, "op": "hello"}                -> {"id": 1, "version", "interpreter", "stamp", "warm", "pid"}
     {"id": 2, "op": "start", "job": {…}}    -> {"id": 2} started, or it was there before

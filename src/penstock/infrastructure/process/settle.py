@@ -1,4 +1,4 @@
-"""What is done about a job whose keeper was killed: nothing of it may go on unseen, and nobody may guess how it ended."""
+"""What is done about a job whose keeper was killed: nothing of it may go on unseen, nobody may guess how it ended."""
 
 import os
 import signal
@@ -20,9 +20,9 @@ _PAUSE = 0.02
 def settle(folder: JobFolder, grace: float = 0.0, orphans: Iterable[tuple[int, int]] = ()) -> bool:
     """Stop what is left of a job that has no keeper any more, confirm it gone, and write its exit down. Blocks.
 
-    `orphans` are processes (pid, start time) known to be the job's that cannot be told by their looks. True: the exit is
-    written, by us or by another. False: the job has a keeper, or is being settled by another, or something of it does not
-    die. Raises FileNotFoundError if there is no such folder.
+    `orphans` are processes (pid, start time) known to be the job's that cannot be told by their looks. True: the exit
+    is written, by us or by another. False: the job has a keeper, or is being settled by another, or something of it
+    does not die. Raises FileNotFoundError if there is no such folder.
     """
     lock = folder.lock()
     if lock is None:
@@ -40,8 +40,8 @@ def settle(folder: JobFolder, grace: float = 0.0, orphans: Iterable[tuple[int, i
 
 
 def rest(folder: JobFolder, keeper: KeeperRecord, orphans: Iterable[tuple[int, int]] = ()) -> set[int]:
-    """The living processes that can be told to be this job's: its main process, that one's session, those below it, and any
-    that was started with the attempt's id in its environment, with all below them."""
+    """The living processes that can be told to be this job's: its main process, that one's session, those below it,
+    and any that was started with the attempt's id in its environment, with all below them."""
     table = procfs.processes()
     roots = {pid for pid, start in orphans if pid in table and table[pid].start_time == start}
     main = table.get(keeper.main_pid)
@@ -79,14 +79,12 @@ def _wait_until_gone(folder: JobFolder, keeper: KeeperRecord, orphans: list[tupl
 
 
 def _lost(keeper: KeeperRecord) -> ExitRecord:
-    rebooted = keeper.boot_id != procfs.boot_id()
-    return ExitRecord(
-        ended_at=clock.now().isoformat(),
-        reason=Reason.HOST_REBOOTED if rebooted else Reason.LOST,
-        message=(
-            f"{keeper.host} was rebooted while the process ran."
-            if rebooted
-            else f"The process (pid {keeper.main_pid}) lost its keeper (pid {keeper.keeper_pid}), which somebody has killed. "
+    if keeper.boot_id != procfs.boot_id():
+        reason, message = Reason.HOST_REBOOTED, f"{keeper.host} was rebooted while the process ran."
+    else:
+        reason = Reason.LOST
+        message = (
+            f"The process (pid {keeper.main_pid}) lost its keeper (pid {keeper.keeper_pid}), which somebody killed. "
             "It was stopped, because nobody can see any more how it ends; its exit code is unknown."
-        ),
-    )
+        )
+    return ExitRecord(ended_at=clock.now().isoformat(), reason=reason, message=message)

@@ -1,6 +1,7 @@
 """How a job is made to stop from outside: by its keeper if it has one, without it if that was killed or does not react.
 
-Every step looks at what is there now and may be repeated; the caller repeats `step` until it says that nothing is there.
+Every step looks at what is there now and may be repeated; the caller repeats `step` until it says that nothing is
+there.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ class Stop:
         self._asked = False
 
     def step(self) -> bool:
-        """Do what is to be done now. True: the job is confirmed gone. Blocks while it settles a job without a keeper."""
+        """Do what is to be done now. True: the job is confirmed gone. Blocks while it settles one without a keeper."""
         keeper = self._folder.keeper()
         if self._folder.exit() is not None:
             return True

@@ -1,4 +1,4 @@
-"""What a launcher loads once, so that the jobs forked from it need not; and whether that is still what lies on the disk."""
+"""What a launcher loads once, so that its jobs need not; and whether that is still what lies on the disk."""
 
 import gc
 import importlib

@@ -1,6 +1,6 @@
 import sys
 
-from probe_engine.job import main
+from .job import main
 
 if __name__ == "__main__":
     sys.exit(main())
