@@ -365,3 +365,45 @@ def test_a_run_that_is_run_again_goes_on_with_its_task_runs(make_job):
     found = {t.name: t for t in job_.world.client.read_task_runs(flow_run_filter=only)}
     assert sorted(found) == ["step-0", "step-1"]
     assert {t.state_name for t in found.values()} == {"Completed"}
+
+
+MARKING = """
+import time
+from penstock import flow
+
+def mark(name):
+    open({probes!r} + "/" + name, "a").write("here\\n")
+
+"""
+
+PROGRAMS = {
+    "sync, SIGTERM": (False, signal.SIGTERM, job.TERMINATED, Reason.SIGNALLED),
+    "sync, SIGINT": (False, signal.SIGINT, -signal.SIGINT, Reason.SIGNALLED),
+    "async, SIGTERM": (True, signal.SIGTERM, job.TERMINATED, Reason.SIGNALLED),
+    # asyncio turns Ctrl-C into a cancellation, which could have other causes
+    "async, SIGINT": (True, signal.SIGINT, -signal.SIGINT, Reason.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", PROGRAMS)
+def test_a_program_that_runs_a_flow_and_is_told_to_end_cleans_up_and_says_so(shared_world, tmp_path, case):
+    isasync, number, code, reason = PROGRAMS[case]
+    name = uuid4().hex
+    source = MARKING.format(probes=str(shared_world.probes())) + long_flow(name, isasync)
+    source = source.replace("@flow", f"@flow(name='program-{name}')")
+    call = "import asyncio\nasyncio.run(main())\n" if isasync else "main()\n"
+    (tmp_path / "program.py").write_text(f"{source}\n{call}")
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "program.py")],
+        env=shared_world.server.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    shared_world.wait_for_mark(f"long-started-{name}")
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == code, output
+    assert shared_world.marked(f"long-cleaned-{name}")
+    (run,) = shared_world.client.read_flow_runs(flow_filter={"name": {"any_": [f"program-{name}"]}})
+    assert (run.state_name, run.state.state_details.reason) == ("Crashed", reason)

@@ -10,7 +10,7 @@ from penstock.client.sync import get_sync_client
 from penstock.engine import inputs, names, outcomes, parameters, wire
 from penstock.engine.context import FLOW_RUN, LOADING, TASK_RUN, FlowRunContext, all_tags
 from penstock.engine.flow_runs import Call, flow_run_steps, retries_of
-from penstock.engine.interruption import CancelRequested, Superseded
+from penstock.engine.interruption import TERMINATED, CancelRequested, Superseded, TerminationSignal
 from penstock.engine.moments import moment
 from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import configure, logger_of
@@ -87,7 +87,10 @@ def outermost_steps(flow: FlowLike, arguments: dict[str, Any]) -> Steps[State]:
     try:
         run = context_of(flow, flow_run, session, arguments)
         logger_of(run).info("Created flow run '%s' for flow '%s'", flow_run.name, flow.name)
-        return (yield from flow_run_steps(run, parameters.as_call(flow.signature, arguments)))
+        with session.heeding_sigterm(isasync=flow.isasync):
+            return (yield from flow_run_steps(run, parameters.as_call(flow.signature, arguments)))
+    except TerminationSignal:
+        raise SystemExit(TERMINATED) from None
     except CancelRequested:
         return outcomes.cancelled(f"Flow run '{flow_run.name}' was cancelled")
     except Superseded as error:

@@ -249,6 +249,12 @@ def stopped_state(session: Session, error: BaseException) -> State | None:
             Reason.EXITED,
             hint="Return from the flow, or raise an exception if it failed.",
         )
+    if type(error).__name__ == "CancelledError":
+        return outcomes.crashed(
+            "The flow's coroutine was cancelled by the program around it",
+            Reason.UNKNOWN,
+            hint="Ctrl-C does that to what asyncio.run runs, and so do asyncio's timeouts and Task.cancel().",
+        )
     return outcomes.crashed(f"Stopped while it ran: {outcomes.describe(error)}", Reason.UNKNOWN)
 
 

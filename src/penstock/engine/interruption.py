@@ -11,6 +11,9 @@ from typing import Self
 
 from penstock.clock import monotonic
 
+#: Exit code of a process that was told to end by SIGTERM, as a shell counts it.
+TERMINATED = 128 + 15
+
 
 class Interruption(BaseException):
     """Stops user code. Its text says why."""

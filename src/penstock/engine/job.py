@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 from penstock import settings
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.engine.deployed_runs import deployed_run_steps
-from penstock.engine.interruption import Interruption, Superseded, TerminationSignal
+from penstock.engine.interruption import TERMINATED, Interruption, Superseded, TerminationSignal
 from penstock.engine.reporter import FENCED
 from penstock.engine.session import Session, ask
 from penstock.engine.steps import drive, drive_async
@@ -37,7 +37,7 @@ from penstock.model.deployments import Deployment
 from penstock.model.flow_runs import FlowRun
 from penstock.model.states import State
 
-COMPLETED, ENDED_OTHERWISE, UNREACHABLE, REFUSED, TERMINATED = 0, 1, 69, 78, 143
+COMPLETED, ENDED_OTHERWISE, UNREACHABLE, REFUSED = 0, 1, 69, 78
 
 #: Seconds that user code has to stop after the attempt was superseded; then the process ends without it.
 STOP_SECONDS = 10.0

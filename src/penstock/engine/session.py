@@ -9,6 +9,9 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 from uuid import UUID
 
@@ -17,7 +20,7 @@ from penstock.client.call import Call
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
 from penstock.engine import moments, wire
-from penstock.engine.interruption import CancelRequested, Superseded, interrupt
+from penstock.engine.interruption import TERMINATED, CancelRequested, Superseded, TerminationSignal, interrupt
 from penstock.engine.reporter import FENCED, Reporter
 from penstock.errors import APIError, Unreachable
 from penstock.model.flow_runs import FlowRun
@@ -145,6 +148,29 @@ class Session:
             if self._cancelling is None:
                 self._cancelling = self.cancel_requested or self._ask_whether_cancelled()
             return self._cancelling
+
+    @contextmanager
+    def heeding_sigterm(self, *, isasync: bool) -> Iterator[None]:
+        """In the body, SIGTERM stops the main thread by an exception, unless the program has a handler of its own.
+
+        Without this, the process would be gone and its run would stay Running. An event loop gets a SystemExit, the one
+        exception of this kind that it lets through after it has cancelled what it runs.
+        """
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            yield
+            return
+
+        def ring(_signal: int, _frame: FrameType | None) -> None:
+            if not self.terminated:
+                self.terminated = True
+                raise SystemExit(TERMINATED) if isasync else TerminationSignal("SIGTERM")
+
+        signal.signal(signal.SIGTERM, ring)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def close(self) -> None:
         """Send what is left, for a few seconds at most, and close the connections."""
