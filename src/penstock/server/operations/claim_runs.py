@@ -1,6 +1,6 @@
 """An agent's poll: leases renewed, orders told, orphans adopted, due runs claimed; all of it or nothing."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -44,13 +44,16 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
         for name in missing:
             insert_work_queue(tx, pool_id, name)
         queues = asked_queues(tx, poll)
-    mine = {row.id for row in open_attempts_of(tx, poll.agent_id)}
+    mine = {row.id: row for row in open_attempts_of(tx, poll.agent_id)}
     held = [attempt_id for attempt_id in poll.attempts if attempt_id in mine]
     _renew(tx, held, lease_end)
     around = Surroundings(tx)
-    rows = _retake(tx, poll, mine.difference(held), lease_end)
+    rows = _retake(tx, poll, mine.keys() - set(held), lease_end)
+    stopping: list[sa.Row[Any]] = list(mine.values())
     if not poll.draining:
-        rows += _adopt(tx, poll, lease_end) if terms.judge_leases else []
+        adopted = _adopt(tx, poll, lease_end) if terms.judge_leases else []
+        rows += adopted
+        stopping += adopted
         room = min(poll.capacity - len(rows), capacity(tx, poll))
         until = tx.now + timedelta(seconds=poll.prefetch_seconds)
         limits = Limits(start=terms.start_limit)
@@ -59,7 +62,7 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
     _mark_polled(tx, queues, terms)
     return AgentOrders(
         claims=_claims(tx, rows, around),
-        cancel=_cancel_orders(tx, poll),
+        cancel=_cancel_orders(stopping, poll),
         release=[attempt_id for attempt_id in poll.attempts if attempt_id not in mine],
         paused=[queue.name for queue in queues if is_paused(queue)],
         lease_seconds=terms.lease,
@@ -143,13 +146,12 @@ def _cannot_launch(tx: Transaction, row: sa.Row[Any], error: ConfigurationError)
         end_attempt(tx, *found, Ending(Reason.CONFIGURATION_INVALID, Phase.RENDER, error.message, error.hint))
 
 
-def _cancel_orders(tx: Transaction, poll: AgentPoll) -> list[CancelOrder]:
-    rows = [row for row in open_attempts_of(tx, poll.agent_id) if row.cancel_requested_at is not None]
+def _cancel_orders(rows: Iterable[sa.Row[Any]], poll: AgentPoll) -> list[CancelOrder]:
     following = set(poll.cancelling)
     return [
         CancelOrder(attempt_id=row.id, grace=Limits.model_validate(row.limits).grace)
         for row in rows
-        if row.id not in following
+        if row.cancel_requested_at is not None and row.id not in following
     ]
 
 
