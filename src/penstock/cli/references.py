@@ -3,9 +3,11 @@
 import re
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from penstock import clock
 from penstock.cli.connection import Connection
 from penstock.cli.errors import UsageProblem
 from penstock.errors import Conflict, NotFound, did_you_mean
@@ -108,12 +110,10 @@ def _newest(connection: Connection, reference: str, kind: str) -> dict[str, Any]
         raise UsageProblem(
             f"{reference!r} is no reference.{did_you_mean(reference, [LATEST, LAST_FAILED])}", hint=_ACCEPTED_RUN
         )
-    failed = {"state": {"type": {"any_": ["FAILED", "CRASHED"]}}}
-    began = {"state": {"type": {"not_any_": ["SCHEDULED"]}}}
-    found = _find(connection, kind, failed if reference == LAST_FAILED else None, limit=1)
-    if reference == LATEST and found and found[0].get("state_type") == "SCHEDULED" and found[0].get("auto_scheduled"):
-        # Planned runs lie in the future; the latest one is the latest that somebody asked for or that has begun.
-        found = _find(connection, kind, began, limit=1)
+    if reference == LAST_FAILED:
+        found = _find(connection, kind, {"state": {"type": {"any_": ["FAILED", "CRASHED"]}}}, limit=1)
+    else:
+        found = _latest(connection, kind)
     if not found:
         what = "failed" if reference == LAST_FAILED else "any"
         raise NotFound(f"There is no {what} {kind} run yet." if what == "failed" else f"There are no {kind} runs yet.")

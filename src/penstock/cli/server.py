@@ -78,7 +78,7 @@ def _where() -> str:
 def upgrade(yes: bool, revision: str) -> None:
     """Bring the database to a newer schema."""
     _confirm(f"Upgrade the database {_where()} to {revision}?", yes)
-    processes.become("penstock.server", ["database", "upgrade", "-r", revision], os.environ)
+    processes.become("penstock.server", ["database", "upgrade", "--revision", revision], os.environ)
 
 
 @database.command("downgrade", data=False)
@@ -87,7 +87,7 @@ def upgrade(yes: bool, revision: str) -> None:
 def downgrade(yes: bool, revision: str) -> None:
     """Take the database back to an older schema; what it cannot hold is lost."""
     _confirm(f"Downgrade the database {_where()} to {revision}? What the older schema cannot hold is lost.", yes)
-    processes.become("penstock.server", ["database", "downgrade", "-r", revision], os.environ)
+    processes.become("penstock.server", ["database", "downgrade", "--revision", revision], os.environ)
 
 
 @database.command("reset", data=False)
