@@ -1,6 +1,7 @@
 """Makes the fake platform known: to this process, or to a program that is started through this module.
 
-    python -m penstock.testing.fakes FOLDER MODULE [ARGUMENTS]    runs ``python -m MODULE ARGUMENTS`` with the fake platform
+    python -m penstock.testing.fakes FOLDER MODULE [ARGUMENTS]    runs ``python -m MODULE ARGUMENTS`` with the fake
+    platform
 
 `FOLDER` holds the fake platform's jobs; who names the same folder sees the same jobs.
 """

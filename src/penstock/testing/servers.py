@@ -24,8 +24,8 @@ class TestServer:
 
     def __init__(self, home: Path, env: Mapping[str, str] | None = None, database_url: str | None = None) -> None:
         self.home = home
-        self.env = isolated_environment(home)
-        self.env.update(env or {})
+        # A launcher that a test's agent starts outlives it; its home is gone then, so it shall not stay for long.
+        self.env = {**isolated_environment(home), "PENSTOCK_LAUNCHER_IDLE_SECONDS": "5", **(env or {})}
         if database_url is not None:
             self.env["PENSTOCK_API_DATABASE_CONNECTION_URL"] = database_url
         self.api_url = ""

@@ -1,6 +1,8 @@
 """What the transport does when the other side, or the road to it, misbehaves. Real sockets on both sides."""
 
 import socket
+import subprocess
+import sys
 import threading
 from uuid import uuid4
 
@@ -329,6 +331,19 @@ def test_raw_requests_and_methods_by_name_go_the_same_way(scripted: ScriptedServ
         with pytest.raises(AttributeError, match="Did you mean 'read_health'"):
             client.read_helth()
     assert [asked.target for asked in scripted.asked] == ["/api/flow_runs/filter", "/api/flow_runs/1", "/api/health"]
+
+
+def test_a_forked_child_leaves_its_parents_connections_alone(scripted: ScriptedServer) -> None:
+    program = (
+        "import os, sys; from penstock.client.sync import SyncClient\n"
+        "client = SyncClient(sys.argv[1])\n"
+        "assert client.read_health()\n"
+        "child = os.fork()\n"
+        "assert client.read_health()\n"
+        "if child: assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-c", program, scripted.api_url], check=True)
+    assert sorted(asked.connection for asked in scripted.asked) == [1, 1, 2]
 
 
 def wait_for_close(speaker: Transport) -> None:
