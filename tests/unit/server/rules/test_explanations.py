@@ -1,0 +1,105 @@
+"""One sentence on why a run is where it is."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from penstock.model.attempts import Attempt, AttemptStatus
+from penstock.model.flow_runs import FlowRun
+from penstock.model.reasons import Phase, Reason
+from penstock.model.states import State, StateDetails, StateType
+from penstock.server.rules.explain import Limit, Queue, explain, seconds
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def run(kind: StateType, **values: Any) -> FlowRun:
+    state = State(
+        type=kind,
+        name=values.pop("name", None),
+        message=values.pop("message", None),
+        state_details=values.pop("details", StateDetails()),
+    )
+    values = {"next_scheduled_start_time": NOW - timedelta(seconds=1), **values}
+    return FlowRun(id=uuid4(), flow_id=uuid4(), name="r", state_type=kind, state_name=state.name, state=state, **values)
+
+
+def attempt(status: AttemptStatus, **values: Any) -> Attempt:
+    return Attempt(id=uuid4(), flow_run_id=uuid4(), number=1, status=status, agent_name="bob", **values)
+
+
+SERVED = {"name": "q", "last_polled": NOW - timedelta(seconds=3)}
+
+
+@pytest.mark.parametrize(
+    ("queue", "words"),
+    [
+        (None, "no work queue"),
+        (Queue("q"), "No agent has ever asked for work queue 'q'"),
+        (Queue("q", last_polled=NOW - timedelta(hours=2)), "since 2026-01-01 10:00:00 UTC"),
+        (Queue(**SERVED, paused="Work pool 'p'"), "Work pool 'p' is paused"),
+        (Queue(**SERVED, limits=[Limit("work queue 'q'", 2, ["a", "b"])]), "used up (2/2) by a, b."),
+        (Queue(**SERVED, limits=[Limit("work pool 'p'", 0)]), "used up (0/0)."),
+        (Queue(**SERVED, ahead=7), "7 runs of the queue are due before it"),
+        (Queue(**SERVED), "waits for a free agent"),
+    ],
+)
+def test_a_due_run_says_what_it_waits_for(queue: Queue | None, words: str) -> None:
+    assert words in explain(run(StateType.SCHEDULED), None, queue, NOW)
+
+
+def test_a_run_of_the_future_says_when_it_is_due() -> None:
+    later = run(StateType.SCHEDULED, next_scheduled_start_time=NOW + timedelta(minutes=5))
+    assert explain(later, None, None, NOW) == "It is due at 2026-01-01 12:05:00 UTC, in 5 min."
+
+
+def test_a_run_that_is_tried_again_says_why() -> None:
+    again = run(
+        StateType.SCHEDULED,
+        name="AwaitingRetry",
+        message="The pull failed.",
+        next_scheduled_start_time=NOW + timedelta(seconds=4),
+    )
+    assert explain(again, None, None, NOW).startswith("The pull failed. It is due at")
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (attempt(AttemptStatus.CLAIMED), "Agent 'bob' has taken it"),
+        (
+            attempt(AttemptStatus.LAUNCHING, waiting_for="a node", message="0/3 nodes"),
+            "waits for a node; its process has not reported in yet. The platform says: 0/3 nodes",
+        ),
+        (attempt(AttemptStatus.RUNNING), "loads the flow"),
+        (attempt(AttemptStatus.STARTED, unobserved_since=NOW), "Nobody has seen its job since 12:00:00 UTC"),
+    ],
+)
+def test_a_pending_run_says_how_far_its_launch_is(job: Attempt, words: str) -> None:
+    assert words in explain(run(StateType.PENDING), job, None, NOW)
+
+
+def test_a_failed_run_says_reason_phase_message_and_what_to_do() -> None:
+    details = StateDetails(phase=Phase.RUN, reason=Reason.SIGNALLED, hint="Find who sent it.")
+    crashed = run(StateType.CRASHED, message="Killed by SIGKILL.", details=details)
+    expected = "Crashed (Signalled, in phase run): Killed by SIGKILL. Find who sent it."
+    assert explain(crashed, None, None, NOW) == expected
+
+
+def test_a_cancelling_run_says_how_long_it_may_still_take() -> None:
+    job = attempt(AttemptStatus.RUNNING, cancel_requested_at=NOW - timedelta(seconds=30))
+    assert "within 60 s" in explain(run(StateType.CANCELLING), job, None, NOW)
+    assert "has not answered" in explain(run(StateType.CANCELLING), None, None, NOW)
+
+
+@pytest.mark.parametrize("kind", list(StateType))
+def test_every_state_has_a_sentence(kind: StateType) -> None:
+    sentence = explain(run(kind), None, None, NOW)
+    assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(("count", "words"), [(5, "5 s"), (600, "10 min"), (9000, "2.5 h"), (864_000, "10 days")])
+def test_spans_of_time_are_told_as_people_say_them(count: float, words: str) -> None:
+    assert seconds(count) == words
