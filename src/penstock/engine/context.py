@@ -82,6 +82,8 @@ class FlowRunContext:
     parent: "FlowRunContext | None" = None
     tally: Tally = field(default_factory=Tally)
     earlier: dict[tuple[str, str], EarlierTaskRun] = field(default_factory=dict)
+    #: retries of tasks that say nothing else
+    task_retries: int = 0
     #: whether this try's task runs are remembered for the next one
     remembers: bool = False
     #: the last future of an asynchronous task, which the next one waits for if they run one by one

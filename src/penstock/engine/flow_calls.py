@@ -152,6 +152,7 @@ def context_of(
         start_time=moment(),
         log_prints=log_prints,
         parent=parent,
+        task_retries=int(settings.get("PENSTOCK_TASK_DEFAULT_RETRIES")),
         remembers=retries_of(flow) > 0,
     )
 

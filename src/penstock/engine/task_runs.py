@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from penstock import settings
 from penstock.clock import monotonic
 from penstock.engine import inputs, names, outcomes, wire
 from penstock.engine.context import TASK_RUN, EarlierTaskRun, FlowRunContext, TaskRunContext, all_tags, entered
@@ -148,7 +147,7 @@ class TaskRun:
 
 def create_task_run(task: TaskLike, run: FlowRunContext, arguments: dict[str, Any], wait_for: Iterable[Any]) -> TaskRun:
     """A task run for this call of `task`, Pending."""
-    retries = retries_of(task)
+    retries = retries_of(task, run)
     create: wire.JSON = {"tags": all_tags(task.tags)}
     if task.version is not None:
         create["task_version"] = task.version
@@ -191,7 +190,7 @@ def task_run_steps(
 def _tries(
     task: TaskLike, record: TaskRun, context: TaskRunContext, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Steps[State]:
-    retries = retries_of(task)
+    retries = retries_of(task, context.flow_run_context)
     delays = delays_of(task.retry_delay_seconds, retries) if retries else []
     with ExitStack() as stack:
         stack.enter_context(entered(TASK_RUN, context))
@@ -245,8 +244,8 @@ def interrupted(error: BaseException, run: FlowRunContext) -> State:
     return outcomes.crashed(f"Stopped while it ran: {outcomes.describe(error)}", Reason.SIGNALLED)
 
 
-def retries_of(task: TaskLike) -> int:
-    return int(settings.get("PENSTOCK_TASK_DEFAULT_RETRIES")) if task.retries is None else task.retries
+def retries_of(task: TaskLike, run: FlowRunContext) -> int:
+    return run.task_retries if task.retries is None else task.retries
 
 
 def _context(task: TaskLike, record: TaskRun, run: FlowRunContext, parameters: dict[str, Any]) -> TaskRunContext:

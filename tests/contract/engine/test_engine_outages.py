@@ -131,3 +131,37 @@ def test_a_run_that_is_cancelled_on_the_server_stops_in_its_own_program(accounts
     run = accounts.flow_run(endless)
     assert run.state_name == "Cancelled"
     wait_until(lambda: {t.state_type for t in accounts.task_runs(run).values()} <= {"COMPLETED", "CANCELLED"})
+
+
+def test_a_run_outlives_the_death_of_the_server(accounts):
+    @flow
+    def outliving():
+        for n in range(ROUNDS):
+            step(n)
+            if n == 100:
+                accounts.server.kill()
+            if n == 200:
+                accounts.server.start()
+            time.sleep(0.002)
+
+    outliving()
+    assert_complete_and_in_order(accounts, accounts.flow_run(outliving), ROUNDS)
+
+
+def test_flows_in_several_threads_are_runs_of_their_own(accounts):
+    @flow
+    def threaded(n):
+        return [f.result() for f in [step.submit(n) for _ in range(10)]]
+
+    found = {}
+    threads = [threading.Thread(target=lambda n=n: found.update({n: threaded(n)})) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {n: [n] * 10 for n in range(4)}
+    runs = accounts.flow_runs(threaded)
+    assert [len(accounts.task_runs(run)) for run in runs] == [10] * 4
+    for run in runs:
+        steps = {m for m in accounts.messages(run) if m.startswith("step ")}
+        assert steps == {f"step {run.parameters['n']}"}
