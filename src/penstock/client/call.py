@@ -70,7 +70,7 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def encode(body: Any, *, partial: bool = False) -> bytes | None:
-    """`body` as JSON. None stays None, no body at all; bytes stay what they are: JSON that somebody else has written."""
+    """`body` as JSON. None stays None, no body at all; bytes stay as they are: JSON that somebody else has written."""
     if body is None or isinstance(body, bytes):
         return body
     if hasattr(body, "model_dump_json"):
