@@ -38,7 +38,9 @@ def import_(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
     if peer:
         theirs = median(lambda: cpu_and_wall([peer.python, "-c", program.format("prefect")])[0], 3) - bare
         ratio = theirs / ours
-    yield Figure("import penstock, flow, task: CPU over bare", ours * 1000, "ms", "<= 80", ours <= 0.080, ratio, _faster(peer))
+    yield Figure(
+        "import penstock, flow, task: CPU over bare", ours * 1000, "ms", "<= 80", ours <= 0.080, ratio, _faster(peer)
+    )
 
 
 def cli(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
@@ -49,7 +51,15 @@ def cli(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
         if peer:
             theirs = median(lambda option=option: cpu_and_wall([peer.program("prefect"), option])[0], 3)
             ratio = theirs / ours
-        yield Figure(f"penstock {option}: CPU, times python -c pass", ours / bare, "x", "<= 2", ours / bare <= 2, ratio, _faster(peer))
+        yield Figure(
+            f"penstock {option}: CPU, times python -c pass",
+            ours / bare,
+            "x",
+            "<= 2",
+            ours / bare <= 2,
+            ratio,
+            _faster(peer),
+        )
 
 
 def trivial(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
@@ -62,7 +72,9 @@ def trivial(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
             with peers.server(peer, PEER_PORT) as env:
                 path = _program(folder, "theirs.py", programs.TRIVIAL, "prefect")
                 ratio = median(lambda: cpu_and_wall([peer.python, path], env)[1], 3) / ours
-    yield Figure("python trivial_flow.py, server running: wall", ours, "s", "<= 0.35", ours <= 0.35, ratio, _faster(peer))
+    yield Figure(
+        "python trivial_flow.py, server running: wall", ours, "s", "<= 0.35", ours <= 0.35, ratio, _faster(peer)
+    )
 
 
 def tasks(peer: peers.Peer | None, *, count: int = 2000, **_: Any) -> Iterator[Figure]:
@@ -128,7 +140,8 @@ def lists(peer: peers.Peer | None, *, runs: int = 1_000_000, **_: Any) -> Iterat
                 ),
                 "newest 50 of a deployment": flow_runs.read_flow_runs(
                     flow_run_filter={"deployment_id": {"any_": [str(newest.deployment_id)]}},
-                    sort="EXPECTED_START_TIME_DESC", limit=50,
+                    sort="EXPECTED_START_TIME_DESC",
+                    limit=50,
                 ),
             }
             from penstock.client import admin
@@ -171,8 +184,15 @@ def writers(peer: peers.Peer | None, *, clients: int = 50, seconds: float = 10, 
 
 
 FIGURES = {
-    "import": import_, "cli": cli, "trivial": trivial, "latency": latency, "burst": burst, "tasks": tasks,
-    "memory": memory, "lists": lists, "writers": writers,
+    "import": import_,
+    "cli": cli,
+    "trivial": trivial,
+    "latency": latency,
+    "burst": burst,
+    "tasks": tasks,
+    "memory": memory,
+    "lists": lists,
+    "writers": writers,
 }
 
 
@@ -197,7 +217,9 @@ def _deploy(server: testing.TestServer, folder: str) -> UUID:
         flow = client.send(flows.create_flow(FlowCreate(name="probe")))
         return client.send(
             deployments.create_deployment(
-                DeploymentCreate(name="bench", flow_id=flow.id, path=folder, entrypoint="probe.py:probe", work_queue_name="default")
+                DeploymentCreate(
+                    name="bench", flow_id=flow.id, path=folder, entrypoint="probe.py:probe", work_queue_name="default"
+                )
             )
         ).id
 
@@ -239,11 +261,17 @@ def _peer_latency(peer: peers.Peer, samples: int = 3) -> float:
         prefect = peer.program("prefect")
         subprocess.run(
             [prefect, "deployment", "build", "probe.py:probe", "-n", "bench", "-q", "default", "--apply"],
-            cwd=folder, env=environment(env), check=True, capture_output=True,
+            cwd=folder,
+            env=environment(env),
+            check=True,
+            capture_output=True,
         )
         agent = subprocess.Popen(
-            [prefect, "agent", "start", "-q", "default"], cwd=folder, env=environment(env),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [prefect, "agent", "start", "-q", "default"],
+            cwd=folder,
+            env=environment(env),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         stack.callback(agent.wait)
         stack.callback(agent.terminate)
@@ -252,7 +280,9 @@ def _peer_latency(peer: peers.Peer, samples: int = 3) -> float:
             start = time.time()
             subprocess.run(
                 [prefect, "deployment", "run", "probe/bench", "--params", json.dumps({"path": str(path)})],
-                env=environment(env), check=True, capture_output=True,
+                env=environment(env),
+                check=True,
+                capture_output=True,
             )
             deadline = time.monotonic() + 120
             while not path.exists() or not path.read_text():

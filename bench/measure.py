@@ -35,10 +35,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**clean, **(extra or {})}
 
 
-def cpu_and_wall(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | None = None) -> tuple[float, float]:
+def cpu_and_wall(
+    command: Sequence[str], env: Mapping[str, str] | None = None, cwd: str | None = None
+) -> tuple[float, float]:
     """Seconds of CPU (user and system, children included) and of wall time of one run of `command`."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, env=environment(env), cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, env=environment(env), cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 

@@ -30,7 +30,11 @@ class Peer:
 
 def install(requirement: str) -> Peer:
     """Install it once into the cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "penstock-bench" / requirement.replace("=", "-")
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+        / "penstock-bench"
+        / requirement.replace("=", "-")
+    )
     python = cache / "bin" / "python"
     if not (cache / "ready").exists():
         print(f"installing {requirement} ...", file=sys.stderr)
@@ -52,12 +56,18 @@ def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
         }
         process = subprocess.Popen(
             [peer.program("prefect"), "server", "start", "--port", str(port)],
-            env=environment(env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            env=environment(env),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             deadline = time.monotonic() + 90
             while True:
-                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2):
+                with (
+                    contextlib.suppress(OSError),
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2),
+                ):
                     break
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{peer.name}: its server did not start within 90 s")

@@ -19,7 +19,11 @@ def report() -> None:
         print("\nimports of python trivial_flow.py, cumulative, from 5 ms:")
         path = _program(folder, "trivial.py", programs.TRIVIAL, "penstock")
         result = subprocess.run(
-            [sys.executable, "-X", "importtime", path], env=environment(server.env), capture_output=True, text=True, check=True
+            [sys.executable, "-X", "importtime", path],
+            env=environment(server.env),
+            capture_output=True,
+            text=True,
+            check=True,
         )
         for line in result.stderr.splitlines():
             found = re.match(r"import time:\s+(\d+) \|\s+(\d+) \|(\s+)(\S+)", line)
@@ -30,7 +34,9 @@ def report() -> None:
         out = f"{folder}/profile"
         subprocess.run(
             [sys.executable, "-m", cProfile.__name__, "-o", out, path, "sequence", "2000"],
-            env=environment(server.env), capture_output=True, check=True,
+            env=environment(server.env),
+            capture_output=True,
+            check=True,
         )
         text = io.StringIO()
         pstats.Stats(out, stream=text).sort_stats("tottime").print_stats(15)

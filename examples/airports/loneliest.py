@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import airportsdata
+
 from penstock import flow, task
 
 #: Mean radius of the Earth in kilometres (IUGG).

@@ -6,10 +6,11 @@ nothing. Times are inclusive.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from penstock.model.base import Request
 from penstock.model.deployments import DeploymentSort
@@ -180,6 +181,11 @@ class LogFilter(Filter):
     task_run_id: AnyId | None = None
 
 
+def _or_default(default: Any) -> Any:
+    """Clients send null for an order that they do not care about."""
+    return BeforeValidator(lambda given: default if given is None else given)
+
+
 class Page(Request):
     """`limit` objects after the first `offset`; or, which costs the same however far, those after `cursor`.
 
@@ -187,7 +193,7 @@ class Page(Request):
     """
 
     limit: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
-    offset: int = Field(default=0, ge=0)
+    offset: Annotated[int, Field(ge=0), _or_default(0)] = 0
     cursor: str | None = None
 
     @model_validator(mode="before")
@@ -200,15 +206,19 @@ class Page(Request):
 
 
 class FlowCount(Request):
+    """`work_queues` is what some clients call `work_pool_queues`; both may be given."""
+
     flows: FlowFilter | None = None
     flow_runs: FlowRunFilter | None = None
     task_runs: TaskRunFilter | None = None
     deployments: DeploymentFilter | None = None
     work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
+    work_queues: WorkQueueFilter | None = None
 
 
 class FlowQuery(Page, FlowCount):
-    sort: FlowSort = FlowSort.NAME_ASC
+    sort: Annotated[FlowSort, _or_default(FlowSort.NAME_ASC)] = FlowSort.NAME_ASC
 
 
 class FlowRunCount(Request):
@@ -218,10 +228,11 @@ class FlowRunCount(Request):
     deployments: DeploymentFilter | None = None
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
+    work_queues: WorkQueueFilter | None = None
 
 
 class FlowRunQuery(Page, FlowRunCount):
-    sort: FlowRunSort = FlowRunSort.ID_DESC
+    sort: Annotated[FlowRunSort, _or_default(FlowRunSort.ID_DESC)] = FlowRunSort.ID_DESC
 
 
 class TaskRunCount(Request):
@@ -232,7 +243,7 @@ class TaskRunCount(Request):
 
 
 class TaskRunQuery(Page, TaskRunCount):
-    sort: TaskRunSort = TaskRunSort.ID_DESC
+    sort: Annotated[TaskRunSort, _or_default(TaskRunSort.ID_DESC)] = TaskRunSort.ID_DESC
 
 
 class DeploymentCount(Request):
@@ -242,15 +253,16 @@ class DeploymentCount(Request):
     deployments: DeploymentFilter | None = None
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
+    work_queues: WorkQueueFilter | None = None
 
 
 class DeploymentQuery(Page, DeploymentCount):
-    sort: DeploymentSort = DeploymentSort.NAME_ASC
+    sort: Annotated[DeploymentSort, _or_default(DeploymentSort.NAME_ASC)] = DeploymentSort.NAME_ASC
 
 
 class LogQuery(Page):
     logs: LogFilter | None = None
-    sort: LogSort = LogSort.TIMESTAMP_ASC
+    sort: Annotated[LogSort, _or_default(LogSort.TIMESTAMP_ASC)] = LogSort.TIMESTAMP_ASC
 
 
 class HistorySpan(Request):
@@ -262,7 +274,7 @@ class HistorySpan(Request):
 
 
 class FlowRunHistoryQuery(HistorySpan, FlowRunCount):
-    work_queues: WorkQueueFilter | None = None
+    pass
 
 
 class TaskRunHistoryQuery(HistorySpan, TaskRunCount):

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
-from penstock import __version__, settings
+from penstock import settings
 from penstock.errors import Invalid
 from penstock.server.api.answers import answer, no_content
 from penstock.server.api.dependencies import TheDatabase
 from penstock.server.operations.change_counter import read_counters
 from penstock.server.operations.clear_database import clear_database, create_tables, drop_tables
+from penstock.version import __version__
 
 router = APIRouter(tags=["Admin"])
 Confirmed = Annotated[bool, Body(embed=True, alias="confirm")]
