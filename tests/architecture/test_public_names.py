@@ -1,7 +1,8 @@
 """The public face is what is listed, and all of it resolves."""
 
-import penstock
 import pytest
+
+import penstock
 
 
 @pytest.mark.parametrize("name", [name for name in penstock.__all__ if name != "__version__"])

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgresql import Cluster, cluster, find_binaries
+from wire import Api
 
 from penstock.server.database import migrate
 from penstock.server.database.connection import Database
 from penstock.testing import server
-from wire import Api
-from postgresql import Cluster, cluster, find_binaries
 
 DIALECTS = ("sqlite", "postgresql")
 

@@ -7,7 +7,6 @@ nothing. Times are inclusive.
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
-from typing import Any
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, model_validator
