@@ -103,7 +103,7 @@ def test_as_much_is_planned_as_an_hour_holds_within_bounds(interval: float, coun
             RRuleSchedule, rrule=st.sampled_from(["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,FR", "FREQ=HOURLY;INTERVAL=5"])
         ),
     ),
-    st.datetimes(datetime(2021, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - as hypothesis wants them
+    st.datetimes(datetime(2021, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
 )
 def test_times_lie_ahead_and_rise(schedule: Schedule, after: datetime) -> None:
     found = list(islice(upcoming(schedule, after), 6))
