@@ -18,11 +18,8 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ from penstock.infrastructure.process.address import Address
 from penstock.infrastructure.process.folder import JobFolder
 from penstock.infrastructure.process.main_process import Start
 from penstock.infrastructure.process.records import RequestRecord
+from penstock.infrastructure.process.switchboard import Client, Switchboard
 from penstock.model.reasons import Reason
 from penstock.version import __version__
 
@@ -41,14 +39,6 @@ _LOOK_AROUND = 5.0
 _STAMP_HOLDS = 1.0
 #: How long a launcher that takes no more orders may take to be gone, in seconds, and between two looks at that.
 _LEAVING, _PAUSE = 10.0, 0.02
-_LONGEST_REQUEST = 16 * 2**20
-
-
-@dataclass(eq=False)
-class _Client:
-    socket: socket.socket
-    unread: bytearray = field(default_factory=bytearray)
-    unsent: bytearray = field(default_factory=bytearray)
 
 
 @dataclass(eq=False)
@@ -58,7 +48,7 @@ class _Starting:
     folder: JobFolder
     answer: int
     said: bytes = b""
-    waiters: list[tuple[_Client, Any]] = field(default_factory=list)
+    waiters: list[tuple[Client, Any]] = field(default_factory=list)
 
 
 def run(home: Path, engine: str) -> int:
@@ -99,12 +89,11 @@ class Launcher:
     """The state of the loop. `mark` is the stamp of the code that was loaded; `cold_reason` why nothing was."""
 
     def __init__(self, address: Address, listener: socket.socket, mark: str, cold_reason: str | None) -> None:
-        self._address, self._listener = address, listener
+        self._address = address
         self._mark, self._cold_reason = mark, cold_reason
         self._stamp_checked = clock.monotonic()
         self._idle_seconds = float(settings.get("PENSTOCK_LAUNCHER_IDLE_SECONDS"))
         self._needed_at = clock.monotonic()
-        self._clients: set[_Client] = set()
         self._starting: dict[str, _Starting] = {}
         self._keepers: dict[int, JobFolder] = {}
         self._settlers: set[int] = set()
@@ -112,7 +101,7 @@ class Launcher:
         self._told_to_leave = False
         self._inode = os.stat(address.socket).st_ino
         self._selector = selectors.DefaultSelector()
-        self._register(listener, selectors.EVENT_READ, self._accept)
+        self._switchboard = Switchboard(self._selector, listener, self._obey)
         self._watch_children()
 
     def serve(self) -> None:
@@ -125,12 +114,12 @@ class Launcher:
 
     def _may_leave(self) -> bool:
         now = clock.monotonic()
-        if self._clients or self._starting or self._keepers or self._settlers:
+        if self._switchboard.clients or self._starting or self._keepers or self._settlers:
             self._needed_at = now
         if self._told_to_leave or not self._is_findable():
             self._retire()
         if self._retired:
-            return not self._starting and not any(client.unsent for client in self._clients)
+            return not self._starting and self._switchboard.is_flushed()
         return now - self._needed_at >= self._idle_seconds
 
     def _is_findable(self) -> bool:
@@ -144,60 +133,19 @@ class Launcher:
         if self._retired:
             return
         self._retired = True
-        self._selector.unregister(self._listener)
         if self._is_findable():
             self._address.socket.unlink()
-        self._listener.close()
+        self._switchboard.hide()
 
-    # what comes in
-
-    def _register(self, source: Any, events: int, act: Callable[[], None]) -> None:
-        self._selector.register(source, events, act)
-
-    def _accept(self) -> None:
-        if self._retired:
-            return
-        connection, _ = self._listener.accept()
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] != os.getuid():
-            connection.close()
-            return
-        connection.setblocking(False)
-        client = _Client(connection)
-        self._clients.add(client)
-        self._register(connection, selectors.EVENT_READ, lambda: self._read(client))
-
-    def _read(self, client: _Client) -> None:
-        try:
-            data = client.socket.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(client)
-            return
-        client.unread += data
-        *lines, rest = bytes(client.unread).split(b"\n")
-        client.unread = bytearray(rest)
-        if len(rest) > _LONGEST_REQUEST:
-            self._drop(client)
-        for line in lines:
-            try:
-                self._obey(client, json.loads(line))
-            except Exception:  # one bad request must not end what serves all others
-                traceback.print_exc()
-                self._drop(client)
-
-    def _obey(self, client: _Client, message: dict[str, Any]) -> None:
+    def _obey(self, client: Client, message: dict[str, Any]) -> None:
         number, operation = message.get("id"), message.get("op")
         if operation == "hello":
-            self._send(client, {"id": number, **self._introduction()})
+            self._switchboard.send(client, {"id": number, **self._introduction()})
         elif operation == "start":
             self._start(client, number, message["job"])
         elif operation == "retire":
             self._retire()
-            self._send(client, {"id": number})
+            self._switchboard.send(client, {"id": number})
         else:
             self._refuse(client, number, "rejected", Reason.UNKNOWN, f"The launcher does not know {operation!r}.")
 
@@ -211,45 +159,12 @@ class Launcher:
             "pid": os.getpid(),
         }
 
-    # what goes out
-
-    def _send(self, client: _Client, answer: dict[str, Any]) -> None:
-        if client in self._clients:
-            client.unsent += json.dumps(answer).encode() + b"\n"
-            self._flush(client)
-
-    def _flush(self, client: _Client) -> None:
-        try:
-            sent = client.socket.send(client.unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._drop(client)
-            return
-        del client.unsent[:sent]
-        if client.unsent:
-            events = selectors.EVENT_READ | selectors.EVENT_WRITE
-            self._selector.modify(client.socket, events, lambda: self._exchange(client))
-        else:
-            self._selector.modify(client.socket, selectors.EVENT_READ, lambda: self._read(client))
-
-    def _exchange(self, client: _Client) -> None:
-        self._flush(client)
-        if client in self._clients:
-            self._read(client)
-
-    def _refuse(self, client: _Client, number: Any, kind: str, reason: str | None = None, message: str = "") -> None:
-        self._send(client, {"id": number, "error": {"kind": kind, "reason": reason, "message": message}})
-
-    def _drop(self, client: _Client) -> None:
-        if client in self._clients:
-            self._clients.discard(client)
-            self._selector.unregister(client.socket)
-            client.socket.close()
+    def _refuse(self, client: Client, number: Any, kind: str, reason: str | None = None, message: str = "") -> None:
+        self._switchboard.send(client, {"id": number, "error": {"kind": kind, "reason": reason, "message": message}})
 
     # starting
 
-    def _start(self, client: _Client, number: Any, job: dict[str, Any]) -> None:
+    def _start(self, client: Client, number: Any, job: dict[str, Any]) -> None:
         if self._retired or self._is_outdated():
             self._retire()
             self._refuse(client, number, "retired")
@@ -274,14 +189,14 @@ class Launcher:
         if folder.keeper() is not None:
             if lock is not None:
                 os.close(lock)
-            self._send(client, {"id": number})
+            self._switchboard.send(client, {"id": number})
         elif lock is None:
             self._refuse(client, number, "busy")
         else:
             self._fork_keeper(folder, request, job, lock, (client, number))
 
     def _fork_keeper(
-        self, folder: JobFolder, request: RequestRecord, job: dict[str, Any], lock: int, waiter: tuple[_Client, Any]
+        self, folder: JobFolder, request: RequestRecord, job: dict[str, Any], lock: int, waiter: tuple[Client, Any]
     ) -> None:
         cold_reason = request.cold_reason or self._cold_reason or warmth.differs(job["env"])
         request = RequestRecord.from_json({**request.to_json(), "cold_reason": cold_reason})
@@ -310,7 +225,7 @@ class Launcher:
         starting = _Starting(folder, read, waiters=[waiter])
         self._starting[folder.name] = starting
         self._keepers[pid] = folder
-        self._register(read, selectors.EVENT_READ, lambda: self._hear(starting))
+        self._selector.register(read, selectors.EVENT_READ, lambda: self._hear(starting))
 
     def _hear(self, starting: _Starting) -> None:
         """A keeper says how its start went. Its silence means that it was killed in the middle of it."""
@@ -329,7 +244,7 @@ class Launcher:
             if "error" in said:
                 self._refuse(client, number, "rejected", said["error"]["reason"], said["error"]["message"])
             else:
-                self._send(client, {"id": number})
+                self._switchboard.send(client, {"id": number})
 
     def _is_outdated(self) -> bool:
         now = clock.monotonic()
@@ -345,7 +260,7 @@ class Launcher:
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.signal(signal.SIGTERM, lambda _number, _frame: setattr(self, "_told_to_leave", True))
-        self._register(read, selectors.EVENT_READ, lambda: self._reap(read))
+        self._selector.register(read, selectors.EVENT_READ, lambda: self._reap(read))
 
     def _reap(self, wake: int) -> None:
         with contextlib.suppress(BlockingIOError):
