@@ -43,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.acted[self.path] += 1
         if self.path == "/api/stream":
             self._stream()
+        elif self.path == "/api/upgrade":
+            self._echo_backwards()
         else:
             self._answer(b"got")
 
@@ -75,6 +77,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _echo_backwards(self) -> None:
+        self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        while data := self.connection.recv(1000):
+            self.wfile.write(data[::-1])
+        self.close_connection = True
 
     def _stream(self) -> None:
         self.send_response(200)
@@ -197,6 +205,18 @@ def test_a_stream_passes_as_it_comes_and_can_be_cut_at_any_time(target: Target, 
     target.end_stream.set()
     with connected(proxy) as connection:
         assert ask(connection, path="/api/stream") == b"200 firstlast"
+
+
+def test_after_an_upgrade_the_connection_is_a_pipe(proxy: FaultProxy) -> None:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+        client.sendall(b"GET /api/upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        for word in (b"abc", b"\x00\xff"):
+            client.sendall(word)
+            assert client.recv(10) == word[::-1]
 
 
 def test_behind_a_partition_nothing_is_heard_and_afterwards_all_goes_on(target: Target, proxy: FaultProxy) -> None:
