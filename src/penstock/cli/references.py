@@ -115,9 +115,26 @@ def _newest(connection: Connection, reference: str, kind: str) -> dict[str, Any]
     else:
         found = _latest(connection, kind)
     if not found:
-        what = "failed" if reference == LAST_FAILED else "any"
-        raise NotFound(f"There is no {what} {kind} run yet." if what == "failed" else f"There are no {kind} runs yet.")
+        raise NotFound(
+            f"No {kind} run has failed yet." if reference == LAST_FAILED else f"There are no {kind} runs yet."
+        )
     return found[0]
+
+
+def _latest(connection: Connection, kind: str) -> list[dict[str, Any]]:
+    """The run that was asked for or planned last, without those that a schedule plans for the future."""
+    if kind == "task":
+        return _find(connection, kind, None, limit=1)
+    now = clock.now().isoformat()
+    due = _find(connection, kind, {"expected_start_time": {"before_": now}}, limit=1)
+    later = _find(connection, kind, {"expected_start_time": {"after_": now}})
+    found = due + [row for row in later if not row.get("auto_scheduled")]
+    newest = max(found, key=_asked_for, default=None)
+    return [newest] if newest is not None else []
+
+
+def _asked_for(row: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(str(row["expected_start_time" if row.get("auto_scheduled") else "created"]))
 
 
 def _find(

@@ -169,7 +169,7 @@ def test_a_reader_that_has_seen_enough_makes_no_noise(furnished: Terminal) -> No
         ("flow-run inspect 0b7c63cc-9167-4f6e-98f3-4bae718392bf", 3, "There is no flow run"),
         ("flow-run inspect no-such-run", 3, "@latest"),
         ("flow-run inspect @last-faild", 2, "@last-failed"),
-        ("flow-run inspect @last-failed", 3, "no failed flow run"),
+        ("flow-run inspect @last-failed", 3, "No flow run has failed"),
         ("flow-run watch no-such-run", 3, "There is no flow run"),
         ("flow-run cancel @latest no-such-run", 3, "There is no flow run"),
         ("task-run inspect no-such-run", 3, "There is no task run"),
