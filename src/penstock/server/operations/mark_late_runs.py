@@ -18,8 +18,9 @@ def late_runs(seconds: float, tx: Transaction) -> sa.Select[tuple[object, ...]]:
     """The runs that are plainly Scheduled and `seconds` past their time, the longest overdue first."""
     return (
         sa.select(flow_run)
-        .where(flow_run.c.state_type == StateType.SCHEDULED.value, flow_run.c.state_name == "Scheduled")
-        .where(flow_run.c.next_scheduled_start_time <= tx.now - timedelta(seconds=seconds), ~has_open_attempt())
+        # only scheduled runs have such a time; a condition on the type would lead past the index that holds it
+        .where(flow_run.c.next_scheduled_start_time <= tx.now - timedelta(seconds=seconds))
+        .where(flow_run.c.state_name == "Scheduled", ~has_open_attempt())
         .order_by(flow_run.c.next_scheduled_start_time)
         .limit(BATCH)
     )
