@@ -21,12 +21,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from penstock import clock
+from penstock.errors import APIError
 
 _log = logging.getLogger("penstock.server.database")
 T = TypeVar("T")
 
 #: Operations that one SQLite commit takes along at most: bounds how long the first of them waits.
 GROUP_SIZE = 64
+#: Operations that may wait for their turn to write. More are refused: their clients wait, and no memory fills up.
+MOST_WAITING = 2000
 #: How often PostgreSQL is asked again when a transaction lost a race (serialization failure, deadlock).
 RACE_RETRIES = 8
 #: SQLSTATEs of a lost race: serialization_failure, deadlock_detected (PostgreSQL manual, appendix A).
@@ -196,8 +199,23 @@ class Database:
         return await asyncio.wrap_future(self._threads.submit(self._read, function, args, kwargs))
 
     async def write(self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any) -> T:
-        """Run `function(tx, *args, **kwargs)` in one transaction; returns after the commit. It may run more than once."""
+        """Run `function(tx, *args, **kwargs)` in one transaction; returns after the commit. It may run more than once.
+
+        Raises APIError ``busy`` (503) when too many operations wait already.
+        """
+        if self.waiting_writes >= MOST_WAITING:
+            raise APIError(
+                f"{MOST_WAITING} requests wait for the database already",
+                code="busy",
+                hint="Ask again a little later; clients of Penstock do so by themselves.",
+                status=503,
+            )
         return await asyncio.wrap_future(self.submit_write(function, *args, **kwargs))
+
+    @property
+    def waiting_writes(self) -> int:
+        """How many operations wait for their turn to write."""
+        return self._writer.waiting if self._writer is not None else self._threads._work_queue.qsize()
 
     def submit_write(
         self, function: Callable[Concatenate[Transaction, ...], T], *args: Any, **kwargs: Any
@@ -261,6 +279,10 @@ class _Writer:
         future: Future[T] = Future()
         self._queue.put(_Waiting(function, args, kwargs, future))
         return future
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
 
     def close(self) -> None:
         self._queue.put(None)

@@ -116,7 +116,7 @@ class Conditions:
     # the same across nouns: runs of such flows, flows with such runs …
 
     def flows(self, query: f.FlowCount) -> list[Condition]:
-        runs = self._runs_of_others(query.task_runs, query.work_pools, None) + self.flow_run(query.flow_runs)
+        runs = self._runs_of_others(query.task_runs, query.work_pools, _queues(query)) + self.flow_run(query.flow_runs)
         found = self.flow(query.flows)
         if runs:
             found.append(flow.c.id.in_(sa.select(flow_run.c.flow_id).where(*runs)))
@@ -127,7 +127,7 @@ class Conditions:
             *self.flow_run(query.flow_runs),
             *_where_in(flow_run.c.flow_id, flow.c.id, self.flow(query.flows)),
             *_where_in(flow_run.c.deployment_id, deployment.c.id, self.deployment(query.deployments)),
-            *self._runs_of_others(query.task_runs, query.work_pools, query.work_pool_queues),
+            *self._runs_of_others(query.task_runs, query.work_pools, _queues(query)),
         ]
 
     def task_runs(self, query: f.TaskRunCount) -> list[Condition]:
@@ -139,16 +139,16 @@ class Conditions:
         return self.task_run(query.task_runs) + _where_in(task_run.c.flow_run_id, flow_run.c.id, runs)
 
     def deployments(self, query: f.DeploymentCount) -> list[Condition]:
-        runs = self.flow_run(query.flow_runs) + self._runs_of_others(query.task_runs, None, None)
+        runs = self.flow_run(query.flow_runs) + self._runs_of_others(query.task_runs, None, [])
         return [
             *self.deployment(query.deployments),
             *_where_in(deployment.c.flow_id, flow.c.id, self.flow(query.flows)),
             *_where_in(deployment.c.id, flow_run.c.deployment_id, runs),
-            *self._in_queues(deployment.c.work_queue_id, query.work_pools, query.work_pool_queues),
+            *self._in_queues(deployment.c.work_queue_id, query.work_pools, _queues(query)),
         ]
 
     def _runs_of_others(
-        self, tasks: f.TaskRunFilter | None, pools: f.WorkPoolFilter | None, queues: f.WorkQueueFilter | None
+        self, tasks: f.TaskRunFilter | None, pools: f.WorkPoolFilter | None, queues: list[f.WorkQueueFilter]
     ) -> list[Condition]:
         found = self._in_queues(flow_run.c.work_queue_id, pools, queues)
         of_tasks = self.task_run(tasks)
@@ -157,9 +157,10 @@ class Conditions:
         return found
 
     def _in_queues(
-        self, column: Column, pools: f.WorkPoolFilter | None, queues: f.WorkQueueFilter | None
+        self, column: Column, pools: f.WorkPoolFilter | None, queues: list[f.WorkQueueFilter]
     ) -> list[Condition]:
-        wanted = self.work_queue(queues) + _where_in(work_queue.c.work_pool_id, work_pool.c.id, self.work_pool(pools))
+        wanted = [condition for queue in queues for condition in self.work_queue(queue)]
+        wanted += _where_in(work_queue.c.work_pool_id, work_pool.c.id, self.work_pool(pools))
         return _where_in(column, work_queue.c.id, wanted)
 
     def _tags(self, column: Column, given: f.Tags | None) -> list[Condition]:
@@ -178,6 +179,10 @@ class Conditions:
             return sa.cast(column, JSONB).op("@>", is_comparison=True)(sa.cast(sa.literal(json.dumps([tag])), JSONB))
         each = sa.func.json_each(column).table_valued("value")
         return sa.exists(sa.select(sa.literal(1)).select_from(each).where(each.c.value == tag))
+
+
+def _queues(query: f.FlowCount | f.FlowRunCount | f.DeploymentCount) -> list[f.WorkQueueFilter]:
+    return [given for given in (query.work_pool_queues, query.work_queues) if given is not None]
 
 
 def _joined(operator: f.Operator, found: Sequence[Condition]) -> list[Condition]:
