@@ -1,5 +1,4 @@
-"""Runs inside every job and every `python flow.py`: loads the code, runs the flow and its tasks, reports every state
-home.
+"""Runs inside every job and every `python flow.py`: loads the code, runs flow and tasks, reports every state home.
 
 Layers inside, each file importing only what stands above it: annotations, interruption, moments → wire, outcomes →
 outbox, reporter, session → context → run_logs, futures, inputs → steps, loop, task_runners → task_runs, task_calls,

@@ -125,6 +125,7 @@ class FlowRunContext:
     def begin_try(self) -> None:
         """Forget what an earlier try has counted."""
         self.tally = Tally()
+        self.stopping = None
         self._calls.clear()
 
     def stop_children(self, why: str, exception: type[BaseException]) -> None:
@@ -188,8 +189,9 @@ def entered(variable: ContextVar[Any], value: Any) -> Iterator[None]:
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[set[str]]:
-    """Tag every flow run and task run that is called in the body, besides the tags of an outer `tags`. Yields all of
-    them.
+    """Tag every flow run and task run that is called in the body, besides the tags of an outer `tags`.
+
+    Yields all of them.
     """
     together = TAGS.get().union(new_tags)
     with entered(TAGS, together):

@@ -26,8 +26,9 @@ from penstock.model.states import State, StateCreate, StateType
 def call_flow(
     flow: FlowLike, args: tuple[Any, ...], kwargs: dict[str, Any], *, return_state: bool, wait_for: Iterable[Any] | None
 ) -> Any:
-    """Run the flow: its result, or its final state. To be awaited if it is asynchronous and was not called from a
-    synchronous flow.
+    """Run the flow: its result, or its final state.
+
+    To be awaited if it is asynchronous and was not called from a synchronous flow.
 
     Raises ParameterError before any run is made if the arguments do not fit.
     """

@@ -30,8 +30,7 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
-    """Run the flow with the arguments `call` until the server has its final state. Returns it, with the result if it
-    has one.
+    """Run the flow with the arguments `call` until the server has its final state. Returns that, with the result.
 
     What the user's code raises ends up in the state. What stops the whole run (Interruption, KeyboardInterrupt,
     SystemExit, a cancelled coroutine) is told to the server as well as there is time for, and raised.
@@ -210,9 +209,7 @@ def _log_end(run: FlowRunContext, state: State) -> None:
 
 
 def _tell_end(run: FlowRunContext, error: BaseException) -> None:
-    """The run is stopped from outside or by itself: tell the server, if that is for us to tell, in the little time
-    there is.
-    """
+    """The run is stopped, by itself or from outside: tell the server, if that is for us, in the little time there is."""
     state = stopped_state(run.session, error)
     if state is not None:
         _log_end(run, state)

@@ -26,8 +26,7 @@ class UpstreamFailed(Exception):
 
 
 def walk(value: Any, visit: Visit) -> Any:
-    """`value` with every future and state in it replaced by what `visit` makes of it; the very same object if there is
-    none.
+    """`value` with every future and state in it replaced by what `visit` makes of it; the same object if there is none.
 
     Looks into lists, tuples, sets, dictionaries, dataclasses and annotations, not into `quote`, which is unwrapped.
     """

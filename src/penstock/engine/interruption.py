@@ -28,8 +28,9 @@ class CancelRequested(Interruption):
 
 
 class Superseded(Interruption):
-    """The attempt's token is worth nothing any more: another attempt runs, or this one was declared over. Stop, report
-    nothing.
+    """The attempt's token is worth nothing any more: another attempt runs, or this one was declared over.
+
+    Stop, report nothing.
     """
 
 
@@ -38,9 +39,7 @@ class DeadlineReached(Interruption):
 
 
 def interrupt(thread: int, exception: type[BaseException] | None) -> None:
-    """Have `exception` raised in the thread of that ident at its next bytecode; None takes one back that was not raised
-    yet.
-    """
+    """Have `exception` raised in the thread of that ident at its next bytecode; None takes a waiting one back."""
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -182,8 +182,9 @@ def _with_hint(error: PenstockError) -> str:
 
 
 class _Bell:
-    """SIGTERM becomes an exception in the main thread, or, in an event loop, a cancellation. Once: what follows is
-    cleaning up.
+    """SIGTERM becomes an exception in the main thread, or, in an event loop, a cancellation.
+
+    Once: what follows is cleaning up.
     """
 
     def __init__(self) -> None:

@@ -45,9 +45,7 @@ def _running_loop() -> "asyncio.AbstractEventLoop":
 
 
 def _run_aside(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """The caller is synchronous code that blocks the shared loop: run the coroutine on a loop that lives as long as it
-    does.
-    """
+    """The caller is synchronous code that blocks the shared loop: run the coroutine on a loop of its own."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 

@@ -9,8 +9,9 @@ IN_MEMORY = 4_000_000
 
 
 class Outbox:
-    """A queue of byte strings. Once one lies on disk, all that follow go there too until it has been emptied, so order
-    holds.
+    """A queue of byte strings.
+
+    Once one lies on disk, all that follow go there too until it has been emptied, so order holds.
 
     `folder` is made, readable by its owner only, when it is first needed, and removed when it is empty again. Not
     thread-safe.
@@ -57,8 +58,9 @@ class Outbox:
             self._remove_folder()
 
     def keep(self) -> Path | None:
-        """Write everything to disk, because the process ends before it arrived. Returns the folder, or None if nothing
-        is left.
+        """Write everything to disk, because the process ends before it arrived.
+
+        Returns the folder, or None if nothing is left.
         """
         if not len(self):
             return None

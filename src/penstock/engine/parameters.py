@@ -37,8 +37,9 @@ def with_defaults(signature: inspect.Signature, arguments: Mapping[str, Any]) ->
 
 
 def from_names(signature: inspect.Signature, given: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Parameters given by name, as a deployment does, by parameter name. Raises ParameterError for an unknown or
-    missing one.
+    """Parameters given by name, as a deployment does, by parameter name.
+
+    Raises ParameterError for an unknown or missing one.
 
     A ``**kwargs`` parameter takes those that have no place of their own, and may itself be given as an object.
     """

@@ -23,8 +23,9 @@ class TaskRunner(Protocol):
         """Called once, when all submitted work is done or the run was interrupted. Waits for nothing."""
 
     def interrupt(self, exception: type[BaseException]) -> None:
-        """Have `exception` raised in what runs now. What waits still runs: it finds out by itself that it may not
-        begin.
+        """Have `exception` raised in what runs now.
+
+        What waits still runs: it finds out by itself that it may not begin.
         """
 
     def duplicate(self) -> "TaskRunner":

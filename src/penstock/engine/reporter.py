@@ -137,8 +137,9 @@ class Reporter:
             print(f"penstock: reports that did not reach the server were left in {left}", file=sys.stderr)
 
     def forked(self) -> None:
-        """This is a fork of the process that the reports belong to: keep out of them. The thread and its lock stayed
-        there.
+        """This is a fork of the process that the reports belong to: keep out of them.
+
+        The thread and its lock stayed there.
         """
         self._changed = threading.Condition(threading.Lock())
         self.over = True
@@ -296,16 +297,12 @@ class Reporter:
 
 
 def _is_passing(error: APIError) -> bool:
-    """Whether the error says nothing about the batch: nobody answered, or somebody who is not the server, or a wrong
-    key.
-    """
+    """Whether the error says nothing about the batch: no answer, one that is not the server's, or a wrong key."""
     return isinstance(error, Unreachable | NotAuthorized) or error.code == "answer"
 
 
 def batches(task_runs: dict[str, wire.JSON], logs: list[wire.JSON], largest: int) -> list[bytes]:
-    """Bodies of batches, each at most `largest` bytes unless one report alone is more: everything but the head, as
-    JSON.
-    """
+    """Bodies of batches, all but the head, as JSON: each at most `largest` bytes unless one report alone is more."""
     from pydantic_core import to_json
 
     reports = [to_json({"task_run_id": key, **part}) for key, part in task_runs.items()]

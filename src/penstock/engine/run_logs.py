@@ -128,8 +128,9 @@ def configure() -> None:
 
 @contextmanager
 def printing_as_logs(active: bool) -> Iterator[None]:
-    """While the body runs, `print` in runs that want it is a log line. Elsewhere, and with ``file=``, it stays what it
-    was.
+    """While the body runs, `print` in runs that want it is a log line.
+
+    Elsewhere, and with ``file=``, it stays what it was.
     """
     global _prints
     if not active:

@@ -33,8 +33,6 @@ T = TypeVar("T")
 LONGEST_WAIT = 5.0
 #: Seconds that a run which was told to end has for telling so: platforms kill 10 s (Docker) or 30 s after they asked.
 LAST_WORDS = 8.0
-#: Seconds that a deployed run whose cancellation is known waits for the agent's signal before it ends by itself.
-CANCEL_PATIENCE = 60.0
 
 
 def _receipt() -> type[ReportReceipt]:
@@ -73,10 +71,10 @@ if hasattr(os, "register_at_fork"):
 
 
 class Session:
-    """`attempt` is (id, token) when an agent started this process; then the agent ends it when it is cancelled.
+    """`attempt` is (id, token) when an agent started this process; then the agent ends it when the run is cancelled.
 
-    A run without an attempt (``python flow.py``) has nobody to do that: `CancelRequested` is raised in `thread`, or, in
-    asynchronous code, where the next task would start.
+    A run without an attempt (``python flow.py``) has nobody to do that: `CancelRequested` is raised in `thread`. In
+    any run it is raised where the next task or subflow would start.
     """
 
     def __init__(self, client: SyncClient, flow_run: FlowRun, *, attempt: tuple[UUID, str] | None = None) -> None:
@@ -94,7 +92,6 @@ class Session:
         self.logs_to_api = bool(settings.get("PENSTOCK_LOGGING_TO_API"))
         self._cancelling: bool | None = None
         self._asking = threading.Lock()
-        self._stop = threading.Event()
         self._messenger = get_sync_client(client.api_url, None, attempt, max_retries=0)
         self.reporter = Reporter(
             flow_run.id,
@@ -135,15 +132,10 @@ class Session:
         if self.superseded is not None:
             raise Superseded(self.superseded)
         if self.cancel_requested:
-            if self.deployed:
-                # The agent stops the job; until its signal comes, nothing new starts.
-                self._stop.wait(CANCEL_PATIENCE)
             raise CancelRequested("somebody asked for the run to be cancelled")
 
     def is_being_cancelled(self) -> bool:
-        """Whether the server has the run as Cancelling or Cancelled. Asked once, and not for long; unknown counts as
-        no.
-        """
+        """Whether the server has the run as Cancelling or Cancelled. Asked once, for some seconds; unknown is no."""
         with self._asking:
             if self._cancelling is None:
                 self._cancelling = self.cancel_requested or self._ask_whether_cancelled()

@@ -81,8 +81,9 @@ class WaitFor:
 
 
 class Until:
-    """Until somebody calls back, at most `timeout` seconds: `register` is given the function to call. False: nobody
-    did.
+    """Until somebody calls back, at most `timeout` seconds: `register` is given the function to call.
+
+    False: nobody did.
     """
 
     __slots__ = ("register", "timeout")

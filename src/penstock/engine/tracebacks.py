@@ -9,8 +9,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def users_part(error: BaseException) -> ExcInfo:
-    """`error` as exc_info, its traceback starting at the first frame that is not the engine's. The whole, if there is
-    none.
+    """`error` as exc_info, its traceback starting at the first frame that is not the engine's.
+
+    The whole, if there is none.
     """
     found = error.__traceback__
     while found is not None and found.tb_frame.f_code.co_filename.startswith(_ENGINE):

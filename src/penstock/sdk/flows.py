@@ -123,8 +123,9 @@ class Flow(Generic[P, R]):
         return given() if isinstance(given, type) else given.duplicate()
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """`parameters`, by name, checked and converted as a run would do it. Raises ParameterError that names what is
-        wrong.
+        """`parameters`, by name, checked and converted as a run would do it.
+
+        Raises ParameterError that names what is wrong.
         """
         from penstock.engine.parameters import from_names, validated, with_defaults
 
@@ -152,8 +153,9 @@ class Flow(Generic[P, R]):
     def __call__(self, *args: Any, wait_for: Iterable[Any], **kwargs: Any) -> R: ...
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the flow: its return value. If it fails, its exception is raised; with `return_state` you get the final
-        state instead.
+        """Run the flow: its return value.
+
+        If it fails, its exception is raised; with `return_state` you get the final state instead.
 
         In another flow this is a subflow. `wait_for`: futures that have to complete before. Raises ParameterError,
         before there is any run, if the arguments do not fit.

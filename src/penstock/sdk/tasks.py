@@ -1,6 +1,4 @@
-"""`task`: turns a function into a task, whose calls within a flow are runs with states, retries and futures of their
-own.
-"""
+"""`task`: turns a function into a task, whose calls in a flow are runs with states, retries and futures."""
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import update_wrapper
@@ -189,9 +187,7 @@ def _checked_delays(delay: "Delays | None") -> "Delays":
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """For `retry_delay_seconds`: `backoff_factor` seconds before the first retry, and twice as long before each further
-    one.
-    """
+    """For `retry_delay_seconds`: `backoff_factor` seconds before the first retry, twice as long before each further one."""
 
     def delays(retries: int) -> list[float]:
         return [backoff_factor * 2.0**n for n in range(retries)]

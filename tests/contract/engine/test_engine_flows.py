@@ -516,3 +516,17 @@ def test_the_sequential_runner_runs_async_tasks_one_by_one(accounts):
 
     asyncio.run(one_by_one())
     assert order == [0, 1, 2]
+
+
+def test_a_try_after_a_timeout_can_submit_again(accounts):
+    tries = []
+
+    @flow(timeout_seconds=0.5, retries=1)
+    def slow_at_first():
+        tries.append(1)
+        if len(tries) == 1:
+            time.sleep(60)
+        return add.submit(1, 2).result()
+
+    assert slow_at_first() == 3
+    assert accounts.states(accounts.flow_run(slow_at_first))[-3:] == ["AwaitingRetry", "Retrying", "Completed"]

@@ -165,3 +165,36 @@ def test_flows_in_several_threads_are_runs_of_their_own(accounts):
     for run in runs:
         steps = {m for m in accounts.messages(run) if m.startswith("step ")}
         assert steps == {f"step {run.parameters['n']}"}
+
+
+def test_on_a_bad_network_every_run_is_still_there_once(accounts, proxy, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_CLIENT_RETRY_SECONDS", "0.05")
+    monkeypatch.setenv("PENSTOCK_CLIENT_MAX_RETRIES", "20")
+    for kind in ("drop_answer", "cut", "cut_answer"):
+        proxy.add(Fault(kind, probability=0.08))
+    proxy.add(Fault("status", status=503, probability=0.05))
+    tries = []
+
+    @flow
+    def part(n):
+        return step(n)
+
+    @flow(retries=1)
+    def battered(n):
+        tries.append(n)
+        if tries.count(n) == 1:
+            raise ValueError("first try")
+        return part(n) + step.submit(n).result()
+
+    for n in range(8):
+        assert battered(n) == 2 * n
+    proxy.clear()
+    assert proxy.injected.total() > 10
+    runs, parts = accounts.flow_runs(battered), accounts.flow_runs(part)
+    assert sorted(run.parameters["n"] for run in runs) == sorted(run.parameters["n"] for run in parts) == list(range(8))
+    for run in runs:
+        assert accounts.states(run) == ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]
+        assert sorted(accounts.task_runs(run)) == ["part-0", "step-0"]
+    for run in parts:
+        assert accounts.states(run) == ["Pending", "Running", "Completed"]
+        assert accounts.messages(run).count(f"step {run.parameters['n']}") == 1
