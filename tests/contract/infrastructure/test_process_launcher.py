@@ -1,6 +1,7 @@
 """The launcher: one per home and interpreter, needed by nobody for long, and without leaks."""
 
 import asyncio
+import functools
 import os
 import signal
 from pathlib import Path
@@ -87,9 +88,13 @@ def test_a_job_holds_nothing_of_the_launchers(home: Path) -> None:
                 assert open_descriptors(handle.data["pid"]) == allowed
                 keeper = keeper_of(home, handle).keeper_pid
                 own = {"/dev/null", str(folder.path / "lock"), *home.glob("*.log")}
-                wait_until(lambda pid=keeper, own=own: open_descriptors(pid) <= {str(name) for name in own})
+                wait_until(functools.partial(_holds_only, keeper, {str(name) for name in own}))
 
     asyncio.run(story())
+
+
+def _holds_only(pid: int, allowed: set[str]) -> bool:
+    return open_descriptors(pid) <= allowed
 
 
 def test_a_home_with_a_long_name_serves_too(home: Path) -> None:

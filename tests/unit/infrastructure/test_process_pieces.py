@@ -1,5 +1,6 @@
 """The small parts of local processes: output, the kernel's log, records, and the words for an end."""
 
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from penstock.infrastructure.process.observation import ended
 from penstock.infrastructure.process.records import ExitRecord, StopRecord
 from penstock.model.reasons import Reason
 
+A_KEEPER = {
+    "boot_id": "a-boot",
+    "keeper_pid": 1,
+    "keeper_start_time": 2,
+    "main_pid": 3,
+    "main_start_time": 4,
+    "host": "a-host",
+    "started_at": "2026-01-02T03:04:05+00:00",
+    "warm": False,
+}
 NOW = "2026-01-02T03:04:05+00:00"
 
 
@@ -115,6 +126,19 @@ def test_a_lock_is_held_until_its_descriptor_is_closed(tmp_path: Path) -> None:
     assert folder.is_kept()
     os.close(lock)
     assert not folder.is_kept()
+
+
+def test_a_sweep_removes_what_an_interrupted_start_left_and_no_job(tmp_path: Path) -> None:
+    for name in ("interrupted", "about-to-start", "job", ".removed-job-1"):
+        JobFolder(tmp_path, name).make()
+    (tmp_path / "jobs" / "job" / "keeper.json").write_text(json.dumps(A_KEEPER))
+    lock = JobFolder(tmp_path, "about-to-start").lock()
+    assert lock is not None
+    JobFolder.sweep(tmp_path, older_than=60)
+    assert len(os.listdir(tmp_path / "jobs")) == 4
+    JobFolder.sweep(tmp_path, older_than=0)
+    assert sorted(os.listdir(tmp_path / "jobs")) == ["about-to-start", "job"]
+    os.close(lock)
 
 
 def test_a_process_is_known_by_its_start_too() -> None:

@@ -19,9 +19,10 @@ class Process(Infrastructure):
     """Runs the flow run in a local process, which goes on without the agent that started it.
 
     The process inherits the agent's environment, without Penstock's own settings but for those that jobs are meant to
-    have. It and every process below it end together: when its main process has ended, what it left behind is stopped
-    too. Processes survive a restart of the agent, also by a service manager that only stops the agent's own process
-    (for systemd: ``KillMode=process``).
+    have, and without its profiles, which hold its key. It and every process below it end together: when its main
+    process has ended, what it left behind is stopped too. A stop is SIGTERM to the process and its group, and SIGKILL
+    to all of it after the grace. Processes survive a restart of the agent, also by a service manager that only stops
+    the agent's own process (for systemd: ``KillMode=process``).
     """
 
     _block_type_name: ClassVar[str | None] = "Process"

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -66,11 +67,15 @@ class Connection:
             if self._writer is None:
                 connection = await self._reach_launcher()
                 connection.setblocking(False)
-                reader, self._writer = await asyncio.open_unix_connection(sock=connection, limit=_LONGEST_ANSWER)
+                try:
+                    reader, self._writer = await asyncio.open_unix_connection(sock=connection, limit=_LONGEST_ANSWER)
+                except BaseException:
+                    connection.close()
+                    raise
                 self._listening = asyncio.create_task(self._listen(reader, self._writer))
             return self._writer
 
-    async def _reach_launcher(self) -> Any:
+    async def _reach_launcher(self) -> socket.socket:
         deadline = clock.monotonic() + _PATIENCE
         start_at = clock.monotonic()
         pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))

@@ -12,6 +12,7 @@
 Records are replaced whole, so that a reader never sees half of one.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from penstock import clock
 from penstock.infrastructure.process.records import ExitRecord, KeeperRecord, Record, RequestRecord, StopRecord
 
 _R = TypeVar("_R", bound=Record)
@@ -46,6 +48,20 @@ class JobFolder:
         for name in sorted(names):
             if not name.startswith("."):
                 yield cls(home, name)
+
+    @classmethod
+    def sweep(cls, home: Path, older_than: float) -> None:
+        """Remove what interrupted starts and removals have left that is older than so many seconds. No job is touched."""
+        for path in (home / "jobs").glob("*"):
+            with contextlib.suppress(OSError):
+                if clock.now().timestamp() - path.stat().st_mtime < older_than:
+                    continue
+                folder = cls(home, path.name)
+                if path.name.startswith(_REMOVED):
+                    shutil.rmtree(path, ignore_errors=True)
+                elif folder.keeper() is None and (lock := folder.lock()) is not None:
+                    folder.remove()
+                    os.close(lock)
 
     def exists(self) -> bool:
         return self.path.is_dir()

@@ -39,6 +39,8 @@ _LOOK_AROUND = 5.0
 _STAMP_HOLDS = 1.0
 #: How long a launcher that takes no more orders may take to be gone, in seconds, and between two looks at that.
 _LEAVING, _PAUSE = 10.0, 0.02
+#: What an interrupted start left is removed when it is so old, in seconds.
+_LEFT_OVER = 600.0
 
 
 @dataclass(eq=False)
@@ -65,6 +67,7 @@ def run(home: Path, engine: str) -> int:
     procfs.become_subreaper()
     procfs.set_name("penstock-launch")
     with address.listen() as listener:  # who asks from now on waits until we are warm
+        JobFolder.sweep(home, older_than=_LEFT_OVER)
         mark = warmth.stamp()
         cold_reason = warmth.load(engine) if settings.get("PENSTOCK_LAUNCHER_WARM") else "PENSTOCK_LAUNCHER_WARM is off"
         Launcher(address, listener, mark, cold_reason).serve()
