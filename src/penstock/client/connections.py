@@ -25,7 +25,7 @@ class Connections:
     def __init__(self, api_url: str) -> None:
         try:
             parts = urlsplit(api_url)
-            self._port = parts.port
+            port = parts.port
         except ValueError as error:
             raise ConfigurationError(f"The API's URL {api_url!r} cannot be used: {error}") from None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -34,6 +34,8 @@ class Connections:
                 hint="Set PENSTOCK_API_URL.",
             )
         self._host, self._secure = parts.hostname, parts.scheme == "https"
+        # Never left to http.client, which takes the last group of an IPv6 address for a port.
+        self._port = port or (443 if self._secure else 80)
         self.prefix = parts.path.rstrip("/")
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()

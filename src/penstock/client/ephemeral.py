@@ -134,11 +134,13 @@ def _start(home: Path) -> Address:
     _collect_remains()
     reading, writing = os.pipe()
     log = os.open(log_path(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    # For this machine only, whatever is set for servers that somebody starts on purpose.
+    options = ["--host", "127.0.0.1", "--port", "0", "--ephemeral", "--ready-fd", str(writing)]
     try:
         os.set_inheritable(writing, True)
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "penstock.server", "--port", "0", "--ephemeral", "--ready-fd", str(writing)],
+            [sys.executable, "-m", "penstock.server", *options],
             _environment(home),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

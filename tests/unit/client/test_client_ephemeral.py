@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.client import ephemeral, get_sync_client
+from penstock.client import ephemeral, flow_runs, get_sync_client
 from penstock.errors import Unreachable
 from penstock.testing import wait_until
 from penstock.testing.servers import isolated_environment
@@ -111,6 +111,16 @@ def test_one_that_does_not_come_up_shows_the_end_of_its_log(home: Path, monkeypa
         client.read_health()
     assert f"{home}/file" in str(caught.value)
     assert caught.value.hint is not None
+
+
+def test_it_listens_to_this_machine_only_whatever_servers_are_told_to(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_SERVER_API_HOST", "0.0.0.0")
+    with get_sync_client() as client:
+        assert client.send(flow_runs.count_flow_runs()) == 0
+        assert client.api_url.startswith("http://127.0.0.1:")
+    assert not (home / "api.key").exists()
 
 
 def test_it_leaves_when_nobody_uses_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

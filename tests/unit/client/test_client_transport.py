@@ -11,6 +11,7 @@ from client_scripted_server import Act, ScriptedServer
 
 from penstock import __version__, clock
 from penstock.client.call import Call, any_json, json_object
+from penstock.client.connections import Connections
 from penstock.client.sync import SyncClient
 from penstock.client.transport import Interrupted, Refusal, Ticket, Transport
 from penstock.errors import (
@@ -294,6 +295,11 @@ def test_what_is_no_http_is_unreachable(scripted: ScriptedServer) -> None:
 def test_an_address_that_cannot_work_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used"):
         Transport(url)
+
+
+def test_an_ipv6_address_needs_no_port() -> None:
+    connection, _ = Connections("https://[::1]/api").take()
+    assert (connection.host, connection.port) == ("::1", 443)
 
 
 def test_a_waiting_request_can_be_given_up_from_outside(scripted: ScriptedServer) -> None:
