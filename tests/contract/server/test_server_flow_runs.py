@@ -325,3 +325,17 @@ def test_counting_by_state_type_agrees_with_counting_rows(api: Api) -> None:
     ).body
     assert by_counter == by_rows
     assert api.get("/counters").body["flow_runs.state.RUNNING"] == by_rows
+
+
+def test_the_task_run_that_stands_for_a_subflow_run_follows_it_unless_the_client_reports_it(api: Api) -> None:
+    parent = api.run("RUNNING")["id"]
+    for agent, expected in (("prefect/2.20.25 (API 0.8.4)", "COMPLETED"), ("penstock/1", "PENDING")):
+        task = _task(api, parent, "PENDING")
+        child = api.run("PENDING", parent_task_run_id=task)["id"]
+        for kind in ("RUNNING", "COMPLETED"):
+            state = {"state": {"type": kind}}
+            assert api.post(f"/flow_runs/{child}/set_state", state, User_Agent=agent).status == 201
+        place = api.get(f"/task_runs/{task}").body
+        assert place["state_type"] == expected
+        if expected == "COMPLETED":
+            assert place["state"]["state_details"]["child_flow_run_id"] == child

@@ -1,7 +1,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 
 from penstock.model.filters import FlowRunCount, FlowRunQuery
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunUpdate
@@ -55,9 +55,14 @@ async def delete(run_id: RunId, database: TheDatabase) -> Response:
 
 
 @router.post("/{id}/set_state", response_model=OrchestrationResult, responses={201: {"model": OrchestrationResult}})
-async def set_state(run_id: RunId, body: SetState, database: TheDatabase, attempt: TheAttempt) -> Response:
+async def set_state(
+    run_id: RunId, body: SetState, database: TheDatabase, attempt: TheAttempt, request: Request
+) -> Response:
     """201 if a state was written, be it another than the proposed one; 200 if nothing was."""
-    result, wrote = await database.write(set_flow_run_state, run_id, body.state, force=body.force, attempt=attempt)
+    mirror = not request.headers.get("user-agent", "").startswith("penstock/")
+    result, wrote = await database.write(
+        set_flow_run_state, run_id, body.state, force=body.force, attempt=attempt, mirror=mirror
+    )
     return answer(result, 201 if wrote else 200)
 
 

@@ -13,6 +13,7 @@ from penstock.server.database.tables import attempt as attempt_table
 from penstock.server.database.tables import flow_run_state
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
 from penstock.server.operations.lock_flow_run import lock_flow_run, lock_open_attempt
+from penstock.server.operations.mirror_subflow_state import mirror_subflow_state
 from penstock.server.operations.proposed_state import state_of, was_written
 from penstock.server.operations.read_state import current_state
 from penstock.server.operations.request_cancel import request_cancel
@@ -29,8 +30,9 @@ def set_flow_run_state(
     *,
     force: bool = False,
     attempt: tuple[UUID, str] | None = None,
+    mirror: bool = False,
 ) -> tuple[OrchestrationResult, bool]:
-    """The answer to the proposal, and whether a state was written.
+    """The answer to the proposal, and whether a state was written. `mirror`: the task run that stands for it follows.
 
     `attempt`: id and token of the attempt whose engine proposes it. Raises NotFound, and Refused ``attempt_superseded`` if that
     attempt is over.
@@ -45,6 +47,8 @@ def set_flow_run_state(
     verdict = decide(current, proposed, _facts(tx, run, job, current, proposed, own, force), force=force)
     for state in verdict.write:
         current = _write(tx, run, state, verdict, current, attempt[0] if own and attempt else None)
+    if mirror and verdict.write and current is not None and run.parent_task_run_id is not None:
+        mirror_subflow_state(tx, run.parent_task_run_id, current)
     if verdict.write and current is not None and current.type in TERMINAL and job is not None:
         _tell_attempt(tx, run, job, current, own)
     return _result(verdict, current), bool(verdict.write)
