@@ -23,6 +23,8 @@ def refuse_if_used(tx: Transaction, document_ids: Collection[UUID]) -> None:
 
     A deployment that lost its infrastructure would run somewhere else without a word.
     """
+    # locked, so that nothing new can refer to them until they are gone
+    tx.execute(sa.select(t.block_document.c.id).where(t.block_document.c.id.in_(document_ids)).with_for_update())
     users = _documents_that_use(tx, document_ids) + _deployments_that_use(tx, document_ids)
     if users:
         more = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""

@@ -27,6 +27,8 @@ def delete_work_queue(tx: Transaction, queue_id: UUID) -> None:
 def refuse_if_needed(tx: Transaction, queue_ids: Sequence[UUID], what: str) -> None:
     """Raise Conflict if something would be stranded without these queues: nobody would ever take its runs."""
     deployment, run = t.deployment.c, t.flow_run.c
+    # locked, so that nothing new can refer to them until they are gone
+    tx.execute(sa.select(t.work_queue.c.id).where(t.work_queue.c.id.in_(queue_ids)).with_for_update())
     users = tx.execute(
         sa.select(t.flow.c.name + "/" + deployment.name)
         .join(t.flow, t.flow.c.id == deployment.flow_id)
