@@ -27,9 +27,9 @@ def settings() -> str:
 
 
 def pages() -> dict[str, Callable[[], str]]:
-    from penstock.server.rules import document
+    from penstock.server.rules import document, reasons
 
-    return {"settings.md": settings, "states.md": document.states, "reasons.md": document.reasons}
+    return {"settings.md": settings, "states.md": document.document, "reasons.md": reasons.document}
 
 
 if __name__ == "__main__":

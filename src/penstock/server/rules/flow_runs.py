@@ -99,8 +99,8 @@ def _cancel(proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
 
 def _cancelled(current: State | None, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
     """A run whose job may be alive is Cancelled when that job is gone, whoever says so before."""
-    if facts.has_job and not facts.speaks_for_job and not facts.nothing_runs:
-        if current is not None and current.type is S.CANCELLING:
+    if current is not None and facts.has_job and not facts.speaks_for_job and not facts.nothing_runs:
+        if current.type is S.CANCELLING:
             return reject("The run's job is not confirmed gone yet")
         following = instead(proposed, S.CANCELLING, "Cancelling", proposed.message)
         return reject("The run has a job that has to be stopped first", following)
