@@ -407,3 +407,37 @@ def test_a_program_that_runs_a_flow_and_is_told_to_end_cleans_up_and_says_so(sha
     assert shared_world.marked(f"long-cleaned-{name}")
     (run,) = shared_world.client.read_flow_runs(flow_filter={"name": {"any_": [f"program-{name}"]}})
     assert (run.state_name, run.state.state_details.reason) == ("Crashed", reason)
+
+
+def test_a_job_that_is_told_to_end_while_it_imports_says_so(make_job):
+    name = uuid4().hex
+    job_ = make_job(f"mark('importing-{name}')\ntime.sleep(600)\n@flow\ndef main(): ...\n").start()
+    job_.world.wait_for_mark(f"importing-{name}")
+    job_.process.send_signal(signal.SIGTERM)
+    assert job_.end() == job.TERMINATED, job_.output
+    run = job_.read()
+    assert (run.state_name, run.state.state_details.reason) == ("Crashed", Reason.SIGNALLED)
+
+
+def test_a_job_waits_for_a_server_that_is_away_when_it_starts(make_job):
+    from penstock.testing import FaultProxy
+
+    job_ = make_job("@flow\ndef main(): ...\n")
+    with FaultProxy(job_.world.server.api_url) as proxy:
+        proxy.refuse()
+        job_.start(PENSTOCK_API_URL=proxy.url, PENSTOCK_CLIENT_MAX_RETRIES="0")
+        told = job_.process.stdout.readline()
+        assert told.startswith("penstock: "), told
+        proxy.refuse(False)
+        assert job_.end() == job.COMPLETED, job_.output
+
+
+def test_a_job_gives_up_when_the_server_stays_away(make_job):
+    from penstock.testing import FaultProxy
+
+    job_ = make_job("@flow\ndef main(): ...\n")
+    with FaultProxy(job_.world.server.api_url) as proxy:
+        proxy.refuse()
+        settings = {"PENSTOCK_CLIENT_MAX_RETRIES": "0", "PENSTOCK_API_LOSS_SECONDS": "0.2"}
+        job_.start(PENSTOCK_API_URL=proxy.url, **settings)
+        assert job_.end() == job.UNREACHABLE, job_.output

@@ -79,7 +79,7 @@ def _from_file(path: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         sys.modules.pop(name, None)
         raise _import_failed(path, error) from error
     return module
@@ -96,14 +96,12 @@ def _from_name(name: str) -> ModuleType:
                 hint=f"Looked in: {', '.join(p or '.' for p in sys.path[:4])} … Is the package installed here?",
             ) from error
         raise _import_failed(name, error) from error
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
 
-def _import_failed(path: str, error: BaseException) -> BaseException:
-    """The import of user code raised `error`; what is meant to stop the process stays what it is."""
-    if not isinstance(error, Exception | SystemExit):
-        return error
+def _import_failed(path: str, error: BaseException) -> CodeError:
+    """The import of user code raised `error`."""
     hint = None
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"Install {error.name.partition('.')[0]!r} where the flow runs, or ship the file with the flow's code."
