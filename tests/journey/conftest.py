@@ -3,8 +3,8 @@
 import os
 import signal
 import textwrap
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,8 +22,6 @@ from penstock.model.states import StateCreate, StateType
 from penstock.testing import agent, server, wait_until
 from penstock.testing.agents import TestAgent
 from penstock.testing.servers import TestServer
-
-SOAK = bool(os.environ.get("PENSTOCK_TEST_SOAK"))
 
 #: In front of every flow: marks prove that user code ran, and let a test hold a flow at a point.
 HEADER = """\
@@ -189,7 +187,7 @@ def of_home(home: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def make_world(folder: Path, **options: Any) -> Iterator[World]:
+def world_in(folder: Path, **options: Any) -> Iterator[World]:
     folder.mkdir(parents=True, exist_ok=True)
     env = {"PENSTOCK_LAUNCHER_IDLE_SECONDS": "5", **options.pop("env", {})}
     with server(env=env, **options) as running:
@@ -205,16 +203,22 @@ def make_world(folder: Path, **options: Any) -> Iterator[World]:
                     continue
 
 
+@pytest.fixture(scope="session")
+def make_world() -> Callable[..., AbstractContextManager[World]]:
+    """Makes worlds of other kinds: ``make_world(folder, env={…}, database_url=…)``."""
+    return world_in
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A world for this test alone."""
-    with make_world(tmp_path / "world") as made:
+    with world_in(tmp_path / "world") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world with one agent on "queue", for the tests of a module that leave it as it is."""
-    with make_world(tmp_path_factory.mktemp("shared") / "world") as made:
+    with world_in(tmp_path_factory.mktemp("shared") / "world") as made:
         made.agent("-q", "queue", "--name", "shared")
         yield made

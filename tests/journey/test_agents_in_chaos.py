@@ -5,13 +5,17 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+import psutil
+import pytest
+
 from penstock.model.states import StateType
 from penstock.testing import Fault, FaultProxy
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
 
-RUNS = 300 if os.environ.get("PENSTOCK_TEST_SOAK") else 60
+SOAK = bool(os.environ.get("PENSTOCK_TEST_SOAK"))
+RUNS = 300 if SOAK else 60
 
 #: Notes its begin and its end: one line each if it ran exactly once.
 ONCE = """
@@ -24,7 +28,31 @@ ONCE = """
 """
 
 
-def test_every_run_is_executed_exactly_once_whatever_happens_to_agents_and_answers(world: "World") -> None:
+def _kill_launcher(world: "World") -> None:
+    """The process that forks the jobs: another one takes its place, and the jobs notice nothing."""
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "penstock-launch" and process.environ().get("PENSTOCK_HOME") == str(world.server.home):
+                process.kill()
+        except psutil.Error:
+            continue
+
+
+@pytest.mark.parametrize(
+    "victims",
+    [
+        pytest.param(["agent"], id="agents"),
+        pytest.param(["agent", "launcher"], id="agents-and-launchers"),
+        pytest.param(
+            ["agent", "agent", "launcher", "server"],
+            id="agents-launchers-and-servers",
+            marks=pytest.mark.skipif(not SOAK, reason="takes many minutes"),
+        ),
+    ],
+)
+def test_every_run_is_executed_exactly_once_whatever_is_killed_and_whatever_answers_are_lost(
+    world: "World", victims: list[str]
+) -> None:
     chance = random.Random(7)
     with FaultProxy(world.server.api_url, seed=7) as proxy:
         lost = proxy.add(Fault("drop_answer", probability=0.05))
@@ -34,21 +62,28 @@ def test_every_run_is_executed_exactly_once_whatever_happens_to_agents_and_answe
         ]
         deployment = world.deploy(ONCE)
         runs = [world.run(deployment, name=f"r{n}") for n in range(RUNS)]
-        deadline = time.monotonic() + 60 + RUNS
+        deadline = time.monotonic() + 90 + RUNS
         kills = 0
         while len(world.marked("ended")) < RUNS:
             assert time.monotonic() < deadline, _left(world, runs)
             time.sleep(chance.uniform(0.2, 1.0))
-            victim = chance.choice(agents)
-            victim.kill()
             kills += 1
-            victim.restart()
+            match chance.choice(victims):
+                case "agent":
+                    victim = chance.choice(agents)
+                    victim.kill()
+                    victim.restart()
+                case "launcher":
+                    _kill_launcher(world)
+                case "server":
+                    world.server.kill()
+                    world.server.start()
         proxy.remove(lost)
         for run in runs:
             world.wait_for(run, StateType.COMPLETED)
             attempt = world.ended(run)
             assert (attempt.exit and attempt.exit.code) == 0
-        print(f"{RUNS} runs, {kills} agents killed, {lost.struck} of {proxy.requests} answers lost")
+        print(f"{RUNS} runs, {kills} kills, {lost.struck} of {proxy.requests} answers lost")
     assert lost.struck
     assert kills
     for n in range(RUNS):

@@ -20,6 +20,8 @@ _log = logging.getLogger("penstock.agent.reconcile")
 
 #: Seconds between two looks at the jobs of one driver that has no news.
 TICK_SECONDS = 1.0
+#: Seconds that news is gathered, so that a burst of it costs one look.
+GATHER_SECONDS = 0.01
 #: Seconds that one look at all jobs of a driver may take.
 OBSERVE_SECONDS = 60.0
 #: Seconds after which an observation is told again although nothing has changed.
@@ -70,10 +72,24 @@ class Reconciler:
     async def _watch(self, driver: Driver) -> None:
         while self._ledger.watched_by(driver):
             await self.tick(driver)
-            async with asyncio.timeout(TICK_SECONDS * 30):
-                await driver.wait_for_news(TICK_SECONDS)
+            await self._pause(driver)
         # `run` begins anew with the next job; there is no await in between
         self._watching.discard(driver)
+
+    async def _pause(self, driver: Driver) -> None:
+        """Until the driver has news, a job is new to it, or it is time for the next look."""
+        async with asyncio.timeout(TICK_SECONDS * 30):
+            news = asyncio.create_task(driver.wait_for_news(TICK_SECONDS))
+            try:
+                while not news.done() and not any(held.said is None for held in self._ledger.watched_by(driver)):
+                    change = asyncio.create_task(self._ledger.change())
+                    await asyncio.wait({news, change}, return_when=asyncio.FIRST_COMPLETED)
+                    change.cancel()
+                if news.done():
+                    news.result()
+            finally:
+                news.cancel()
+        await asyncio.sleep(GATHER_SECONDS)
 
     async def tick(self, driver: Driver) -> None:
         """Look at all jobs of `driver` once, and tell what is new."""

@@ -17,12 +17,18 @@ from penstock.model.attempts import Attempt, AttemptStatus
 
 _log = logging.getLogger("penstock.agent.sweep")
 
-FIRST_SWEEP_SECONDS = 60.0
-SWEEP_SECONDS = 600.0
+FIRST_SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = 60.0
+#: Seconds to the next sweep while a job runs whose safety age is not over.
+SOON_SECONDS = 5.0
+#: A sweep that takes long is made seldom: this many times its own length lies between two.
+SWEEP_SHARE = 50.0
 FIND_SECONDS = 120.0
 STOP_SECONDS = 180.0
-#: How long a job that nobody answers for is left alone: its attempt may be on its way to another agent.
-SAFETY_SECONDS = 300.0
+#: How long a running job is left alone whose attempt is over: whoever held it may be about to stop it politely.
+SAFETY_SECONDS = 15.0
+#: How long a job is left alone whose attempt the server does not know at all.
+UNKNOWN_SECONDS = 300.0
 #: How long what is left of a job stays for people to look at.
 KEEP_SECONDS = 24 * 3600.0
 
@@ -42,7 +48,8 @@ def judge(found: Found, attempt: Attempt | None, seconds_over: float) -> Fate:
     if attempt is not None and attempt.status is not AttemptStatus.ENDED:
         return Fate.LEAVE  # somebody answers for it, or it is about to be offered
     if not found.ended:
-        return Fate.STOP if seconds_over >= SAFETY_SECONDS else Fate.LEAVE
+        patience = UNKNOWN_SECONDS if attempt is None else SAFETY_SECONDS + attempt.limits.grace
+        return Fate.STOP if seconds_over >= patience else Fate.LEAVE
     ended_well = attempt is not None and attempt.exit is not None and attempt.exit.code == 0
     keep = SAFETY_SECONDS if ended_well else KEEP_SECONDS
     return Fate.REMOVE if seconds_over >= keep else Fate.LEAVE
@@ -55,15 +62,19 @@ class Sweep:
         self._platforms = platforms
         #: attempts that are over, with the server's last word and since when: asked for once only
         self._over: dict[UUID, tuple[Attempt | None, float]] = {}
+        #: running jobs of the last sweep whose attempt is over, left alone for now
+        self._suspects = 0
         self.orphans_stopped = 0
         self.removed = 0
 
     async def run(self) -> None:
         await asyncio.sleep(FIRST_SWEEP_SECONDS)
         while True:
+            began, self._suspects = clock.monotonic(), 0
             for driver in self._platforms.drivers():
                 await self.sweep(driver)
-            await asyncio.sleep(SWEEP_SECONDS)
+            pause = SOON_SECONDS if self._suspects else SWEEP_SECONDS
+            await asyncio.sleep(max(pause, SWEEP_SHARE * (clock.monotonic() - began)))
 
     async def sweep(self, driver: Driver) -> None:
         """Look at every job of ours on the driver's platform, once."""
@@ -86,8 +97,10 @@ class Sweep:
                     _log.warning("Job %s is left for the next sweep: %s", found.job_name, error or type(error).__name__)
 
     async def _visit(self, driver: Driver, found: Found, attempt_id: UUID) -> None:
-        fate = judge(found, *await self._word_on(attempt_id))
+        attempt, seconds_over = await self._word_on(attempt_id)
+        fate = judge(found, attempt, seconds_over)
         if fate is Fate.LEAVE or attempt_id in self._ledger:
+            self._suspects += not found.ended and attempt_id in self._over
             return
         async with asyncio.timeout(STOP_SECONDS):
             if fate is Fate.STOP:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.agent.sweep import KEEP_SECONDS, SAFETY_SECONDS, Fate, judge
+from penstock.agent.sweep import KEEP_SECONDS, SAFETY_SECONDS, UNKNOWN_SECONDS, Fate, judge
 from penstock.infrastructure.base import Found, Handle
-from penstock.model.attempts import Attempt, AttemptStatus, Exit
+from penstock.model.attempts import Attempt, AttemptStatus, Exit, Limits
 
 OPEN = [status for status in AttemptStatus if status is not AttemptStatus.ENDED]
 
@@ -26,10 +26,15 @@ def test_a_job_whose_attempt_is_open_is_never_touched(status: AttemptStatus, end
     assert judge(_found(ended), _attempt(status), age) is Fate.LEAVE
 
 
-@pytest.mark.parametrize("attempt", [None, _attempt(AttemptStatus.ENDED)])
-def test_a_running_job_that_nobody_answers_for_is_stopped_after_the_safety_age(attempt: Attempt | None) -> None:
-    assert judge(_found(False), attempt, SAFETY_SECONDS - 1) is Fate.LEAVE
-    assert judge(_found(False), attempt, SAFETY_SECONDS) is Fate.STOP
+@pytest.mark.parametrize(
+    ("attempt", "age"),
+    [(None, UNKNOWN_SECONDS), (_attempt(AttemptStatus.ENDED), SAFETY_SECONDS + Limits().grace)],
+)
+def test_a_running_job_that_nobody_answers_for_is_stopped_after_its_safety_age(
+    attempt: Attempt | None, age: float
+) -> None:
+    assert judge(_found(False), attempt, age - 1) is Fate.LEAVE
+    assert judge(_found(False), attempt, age) is Fate.STOP
 
 
 def test_what_is_left_of_a_success_goes_early_and_of_a_failure_late() -> None:
