@@ -51,6 +51,7 @@ def command() -> None:
 @click.option("--run-once/--no-run-once", default=False, help="Take what is due now, wait for its end, leave.")
 @click.option("--prefetch-seconds", type=click.FloatRange(min=0), help="How long before its time a run may be taken.")
 @click.option("--api", "api_url", metavar="URL", help="The server's API, instead of PENSTOCK_API_URL.")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Refused: agents serve queues, not tags.")
 @click.option("--name", metavar="NAME", help="The agent's name; by default this host's.")
 @click.option(
     "--health-port", type=click.IntRange(1, 65535), help="Serve /live, /ready and /metrics on this local port."
@@ -67,6 +68,7 @@ def start(
     run_once: bool,
     prefetch_seconds: float | None,
     api_url: str | None,
+    tags: tuple[str, ...],
     name: str | None,
     health_port: int | None,
 ) -> None:
@@ -78,6 +80,8 @@ def start(
     if work_queue is not None:
         session.warn(f"The queue as an argument is deprecated; write: penstock agent start -q {work_queue}")
         queues = (*queues, work_queue)
+    if tags:
+        raise UsageProblem("Agents do not choose runs by tags.", hint="Give the runs a queue, and the agent -q QUEUE.")
     if not queues and not prefixes and not pool:
         raise UsageProblem(
             "An agent needs to know where to take runs from.",

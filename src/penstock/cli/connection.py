@@ -16,12 +16,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Connection:
-    """A client for the length of one command."""
+#: Tries of the first request beyond the first: a wrong address is to be told soon.
+_FIRST_RETRIES = 1
 
-    def __init__(self, client: "SyncClient", session: Session) -> None:
-        self.client = client
+
+class Connection:
+    """A client for the length of one command.
+
+    Until the server has answered once it is asked with little patience; from then on with that of the settings, because a
+    command that is under way shall not fail when the server is restarted.
+    """
+
+    def __init__(self, session: Session) -> None:
+        from penstock.client import get_sync_client
+
+        self.client: SyncClient = get_sync_client(max_retries=_FIRST_RETRIES)
+        self._patient = False
         self._session = session
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _answered(self) -> None:
+        if not self._patient:
+            from penstock.client import get_sync_client
+
+            self._patient = True
+            impatient, self.client = self.client, get_sync_client()
+            impatient.close()
 
     @property
     def api_url(self) -> str:
@@ -44,6 +66,7 @@ class Connection:
         try:
             yield
             outcome = "ok"
+            self._answered()
         finally:
             if self._session.verbose:
                 took = (time.monotonic() - began) * 1000
@@ -69,7 +92,8 @@ def _dict() -> type[dict[str, Any]]:
 @contextmanager
 def connect(session: Session | None = None) -> Iterator[Connection]:
     """A connection to the server of the settings; with none set, to the local server, which is started when needed."""
-    from penstock.client import get_sync_client
-
-    with get_sync_client() as client:
-        yield Connection(client, session or current())
+    connection = Connection(session or current())
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -24,6 +24,7 @@ _COLUMNS = [Column("NAME", "full_name"), Column("QUEUE", "work_queue_name"), Col
 @click.option("-l", "--limit", type=click.IntRange(min=0), help="Concurrency limit of the deployment's work queue.")
 def apply(paths: tuple[str, ...], upload: bool, limit: int | None) -> None:
     """Create or change deployments as their files say; nothing is sent unless all files are right."""
+    from penstock.client.admin import read_health
     from penstock.sdk.deployments import Deployment
 
     files = [path for pattern in paths for path in sorted(glob.glob(pattern)) or [pattern]]
@@ -31,6 +32,7 @@ def apply(paths: tuple[str, ...], upload: bool, limit: int | None) -> None:
     for deployment in found:
         deployment.check()
     with connect() as connection:
+        connection.send(read_health())
         for deployment in found:
             send(connection, deployment, upload=upload, limit=limit)
 

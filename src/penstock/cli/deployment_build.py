@@ -179,16 +179,17 @@ def _saved(reference: str, flag: str) -> Any:
 
 
 def _built(session: Session, flow: Any, fields: dict[str, Any], name: str) -> Any:
+    from penstock.client.admin import read_health
     from penstock.sdk.deployments import Deployment
 
-    def attempt(load_existing: bool) -> Deployment:
-        return Deployment.build_from_flow(flow, name, skip_upload=True, load_existing=load_existing, **fields)
-
+    known = True
     try:
-        return attempt(load_existing=True)
+        with connect() as connection:
+            connection.send(read_health())
     except Unreachable as error:
         session.warn(f"{error.message}. The deployment is built without what the server may know of it.")
-        return attempt(load_existing=False)
+        known = False
+    return Deployment.build_from_flow(flow, name, skip_upload=True, load_existing=known, **fields)
 
 
 def _portable(entrypoint: str) -> str:

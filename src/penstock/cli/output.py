@@ -28,6 +28,10 @@ _STATE_COLOURS = {
 }
 
 
+#: Characters of an id in a narrow terminal: two of its groups.
+_SHORT_ID = 13
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its title and the field it shows, a path with dots. `wide`: shown with `-o wide` only.
@@ -139,19 +143,39 @@ def _table(session: Session, rows: Sequence[Row], columns: Sequence[Column]) -> 
     if not sys.stdout.isatty():
         _write_lines("\t".join(line) for line in [titles, *cells])
         return
-    widths = [max(len(line[index]) for line in [titles, *cells]) for index in range(len(columns))]
+    widths = _widths(titles, cells)
     if session.format != "wide":
-        widths = _fitted(widths, shutil.get_terminal_size().columns)
+        room = shutil.get_terminal_size().columns
+        if _excess(widths, room) > 0:
+            cells = _with_short_ids(titles, cells)
+            widths = _widths(titles, cells)
+        widths = _fitted(widths, room)
     bold, off = ("\x1b[1m", "\x1b[0m") if session.coloured(sys.stdout) else ("", "")
     lines = [bold + _aligned(titles, widths) + off]
     lines += [_aligned(line, widths, _painter(session, row, columns)) for line, row in zip(cells, rows, strict=True)]
     _write_lines(lines)
 
 
+def _widths(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(line[index]) for line in [titles, *cells]) for index in range(len(titles))]
+
+
+def _excess(widths: Sequence[int], room: int) -> int:
+    return sum(widths) + 2 * (len(widths) - 1) - room
+
+
+def _with_short_ids(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Ids cut to their first characters, which name the same thing to every command."""
+    return [
+        [cell[:_SHORT_ID] if title == "ID" else cell for title, cell in zip(titles, line, strict=True)]
+        for line in cells
+    ]
+
+
 def _fitted(widths: list[int], room: int) -> list[int]:
     """Widths that fit into `room` by cutting the widest column, as long as it stays readable."""
     widths = list(widths)
-    excess = sum(widths) + 2 * (len(widths) - 1) - room
+    excess = _excess(widths, room)
     if excess > 0:
         widest = widths.index(max(widths))
         widths[widest] = max(16, widths[widest] - excess)

@@ -23,6 +23,9 @@ def command() -> None:
 @click.option("--log-level", metavar="LEVEL", help="Level of the server's own log.  [PENSTOCK_LOGGING_SERVER_LEVEL]")
 @click.option("--scheduler/--no-scheduler", default=None, help="Whether this server plans scheduled runs.")
 @click.option("--late-runs/--no-late-runs", default=None, help="Whether this server marks late runs.")
+@click.option(
+    "--analytics-on/--analytics-off", expose_value=False, help="Accepted for old scripts; nothing is ever sent home."
+)
 def start(
     host: str | None, port: int | None, log_level: str | None, scheduler: bool | None, late_runs: bool | None
 ) -> None:

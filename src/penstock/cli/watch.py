@@ -12,10 +12,12 @@ from penstock.cli.connection import Connection
 from penstock.cli.errors import TimedOut
 from penstock.cli.flow_run_attempts import attempt_lines, attempt_rows
 from penstock.cli.session import Session
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, Unreachable
 
 #: Seconds between two looks, and how long a run may wait before it is told why.
 _INTERVAL, _PATIENCE = 0.4, 3.0
+#: Seconds that a watched run's server may be away.
+_ABSENCE = 300.0
 
 
 class Watch:
@@ -120,7 +122,7 @@ def watch_run(
     watch = Watch(connection, session, run)
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        while not watch.look():
+        while not _look(watch, session):
             if watch.run["state_type"] not in states.FINAL:
                 if alive is not None:
                     alive()
@@ -140,6 +142,21 @@ def watch_run(
         )
         return exit_codes.INTERRUPTED
     return watch.conclude()
+
+
+def _look(watch: Watch, session: Session) -> bool:
+    """`watch.look()`, however long the server is away, up to _ABSENCE seconds."""
+    absent_since: float | None = None
+    while True:
+        try:
+            return watch.look()
+        except Unreachable as error:
+            if absent_since is None:
+                absent_since = time.monotonic()
+                session.warn(f"{error.message}. The run goes on; watching for the server to come back.")
+            if time.monotonic() - absent_since > _ABSENCE:
+                raise
+            time.sleep(1)
 
 
 def _moment(text: object) -> datetime:
