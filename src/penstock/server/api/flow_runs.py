@@ -3,8 +3,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Request, Response
 
-from penstock.model.filters import FlowRunCount, FlowRunQuery
+from penstock.model.filters import FlowRunCount, FlowRunHistoryQuery, FlowRunQuery
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunUpdate
+from penstock.model.history import HistoryInterval
 from penstock.model.states import OrchestrationResult, SetState
 from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheAttempt, TheDatabase
@@ -12,6 +13,7 @@ from penstock.server.operations.create_flow_run import create_flow_run
 from penstock.server.operations.delete_flow_run import delete_flow_run
 from penstock.server.operations.read_flow_run import read_flow_run
 from penstock.server.operations.read_flow_runs import count_flow_runs, read_flow_runs
+from penstock.server.operations.read_history import read_average_lateness, read_flow_run_history
 from penstock.server.operations.resume_flow_run import resume_flow_run
 from penstock.server.operations.set_flow_run_state import set_flow_run_state
 from penstock.server.operations.update_flow_run import update_flow_run
@@ -35,6 +37,18 @@ async def read_many(database: TheDatabase, body: FlowRunQuery | None = None) -> 
 @router.post("/count", response_model=int)
 async def count(database: TheDatabase, body: FlowRunCount | None = None) -> Response:
     return answer(await database.read(count_flow_runs, body or FlowRunCount()))
+
+
+@router.post("/history", response_model=list[HistoryInterval])
+async def read_history(body: FlowRunHistoryQuery, database: TheDatabase) -> Response:
+    """Runs by interval and state."""
+    return answer(await database.read(read_flow_run_history, body))
+
+
+@router.post("/lateness", response_model=float | None)
+async def read_lateness(database: TheDatabase, body: FlowRunCount | None = None) -> Response:
+    """Average seconds behind the expected start."""
+    return answer(await database.read(read_average_lateness, body or FlowRunCount()))
 
 
 @router.get("/{id}", response_model=FlowRun)

@@ -3,12 +3,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
-from penstock.model.filters import TaskRunCount, TaskRunQuery
+from penstock.model.filters import TaskRunCount, TaskRunHistoryQuery, TaskRunQuery
+from penstock.model.history import HistoryInterval
 from penstock.model.states import OrchestrationResult, SetState
 from penstock.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
 from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheAttempt, TheDatabase
 from penstock.server.operations.create_task_run import create_task_run
+from penstock.server.operations.read_history import read_task_run_history
 from penstock.server.operations.read_task_run import read_task_run
 from penstock.server.operations.read_task_runs import count_task_runs, read_task_runs
 from penstock.server.operations.set_task_run_state import set_task_run_state
@@ -33,6 +35,12 @@ async def read_many(database: TheDatabase, body: TaskRunQuery | None = None) -> 
 @router.post("/count", response_model=int)
 async def count(database: TheDatabase, body: TaskRunCount | None = None) -> Response:
     return answer(await database.read(count_task_runs, body or TaskRunCount()))
+
+
+@router.post("/history", response_model=list[HistoryInterval])
+async def read_history(body: TaskRunHistoryQuery, database: TheDatabase) -> Response:
+    """Runs by interval and state."""
+    return answer(await database.read(read_task_run_history, body))
 
 
 @router.get("/{id}", response_model=TaskRun)
