@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from penstock.cli import output, references, times
+from penstock.cli.block_register import register
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
@@ -44,6 +45,9 @@ def _with_reference(row: dict[str, Any]) -> dict[str, Any]:
 @group("block")
 def command() -> None:
     """List and inspect blocks and their types."""
+
+
+command.add_command(register)
 
 
 @command.command("ls")
@@ -125,19 +129,35 @@ def type_ls() -> None:
     output.emit(current(), sorted(rows, key=_slug), _TYPE_COLUMNS, _slug)
 
 
+@type_.command("delete")
+@click.argument("slug")
+def type_delete(slug: str) -> None:
+    """Delete a type of blocks with all blocks of that type."""
+    from penstock.client import block_types
+
+    with connect() as connection:
+        row = _find_type(connection, slug)
+        connection.send(block_types.delete_block_type(row["id"]))
+    output.done(current(), f"Deleted the type of blocks {slug!r}.", row, _TYPE_COLUMNS, _slug)
+
+
 @type_.command("inspect")
 @click.argument("slug")
 def type_inspect(slug: str) -> None:
     """Show a type of blocks."""
-    from penstock.client import block_types
-
     with connect() as connection:
-        try:
-            row = connection.row(block_types.read_block_type_by_slug(slug))
-        except NotFound:
-            known = [found["slug"] for found in connection.rows(block_types.read_block_types(limit=200))]
-            raise NotFound(
-                f"There is no type of blocks {slug!r}.{did_you_mean(slug, known)}", hint="See `penstock block type ls`."
-            ) from None
+        row = _find_type(connection, slug)
     columns = [Column(column.title, column.field) for column in _TYPE_COLUMNS]
     output.emit_one(current(), row, [*columns, Column("EXAMPLE", "code_example")], _slug)
+
+
+def _find_type(connection: Connection, slug: str) -> dict[str, Any]:
+    from penstock.client import block_types
+
+    try:
+        return connection.row(block_types.read_block_type_by_slug(slug))
+    except NotFound:
+        known = [found["slug"] for found in connection.rows(block_types.read_block_types(limit=200))]
+        raise NotFound(
+            f"There is no type of blocks {slug!r}.{did_you_mean(slug, known)}", hint="See `penstock block type ls`."
+        ) from None

@@ -24,13 +24,13 @@ _COLUMNS = [
     Column("TASK RUN", "task_run_id", wide=True),
 ]
 #: Lines of --head and --tail when -n says nothing else.
-_SOME = 20
+SOME = 20
 
 
 @command("logs")
 @click.argument("id_", metavar="ID")
-@click.option("-h", "--head", is_flag=True, help=f"Only the first lines: {_SOME}, or as many as -n says.")
-@click.option("-t", "--tail", is_flag=True, help=f"Only the last lines: {_SOME}, or as many as -n says.")
+@click.option("-h", "--head", is_flag=True, help=f"Only the first lines: {SOME}, or as many as -n says.")
+@click.option("-t", "--tail", is_flag=True, help=f"Only the last lines: {SOME}, or as many as -n says.")
 @click.option("-n", "--num-logs", type=click.IntRange(min=1), help="How many lines at most.")
 @click.option("-r", "--reverse", is_flag=True, help="The newest line first.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines until the run is over.")
@@ -56,20 +56,26 @@ def logs(
     session = current()
     with connect() as connection:
         run = references.flow_run(connection, id_)
-        limit = num_logs or (_SOME if head or tail else None)
-        # The last lines are the first ones of the reverse order.
-        backwards = tail or reverse
         wanted = log_lines.log_filter(run["id"], level=threshold, after=after)
-        rows = list(log_lines.pages(connection, wanted, newest_first=backwards, limit=limit))
-        if backwards and not reverse:
-            rows.reverse()
-        _print(session, rows)
+        limit = num_logs or (SOME if head or tail else None)
+        rows = selected(connection, wanted, limit=limit, tail=tail, reverse=reverse)
+        print_lines(session, rows)
         if follow:
             tailing = log_lines.Tail(connection, run["id"], level=threshold, after=after)
             tailing.skip(rows)
             if limit is not None:
                 tailing.new()  # what was left out on purpose does not come afterwards
             _follow(session, connection, run, tailing)
+
+
+def selected(
+    connection: Connection, wanted: dict[str, Any], *, limit: int | None, tail: bool, reverse: bool
+) -> list[dict[str, Any]]:
+    """The lines that fit `wanted`: at most `limit`, of their end with `tail`, the newest first with `reverse`."""
+    # The last lines are the first ones of the reverse order.
+    backwards = tail or reverse
+    rows = list(log_lines.pages(connection, wanted, newest_first=backwards, limit=limit))
+    return rows[::-1] if backwards and not reverse else rows
 
 
 def _level(text: str | None) -> int | None:
@@ -86,7 +92,8 @@ def _level(text: str | None) -> int | None:
     return found
 
 
-def _print(session: Session, rows: list[dict[str, Any]]) -> None:
+def print_lines(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Print log entries as lines, or in the form that was asked for."""
     if session.output is None and not session.fields:
         for row in rows:
             output.write(log_lines.line(session, row) + "\n")

@@ -20,10 +20,16 @@ _COLOURS = {30: "33", 40: "31", 50: "31;1"}
 
 
 def log_filter(
-    flow_run_id: str, *, level: int | None = None, after: datetime | None = None, task_run_id: str | None = None
+    flow_run_id: str | None = None,
+    *,
+    task_run_id: str | None = None,
+    level: int | None = None,
+    after: datetime | None = None,
 ) -> dict[str, Any]:
     """The filter of the API for the lines of one run."""
-    found: dict[str, Any] = {"flow_run_id": {"any_": [str(flow_run_id)]}}
+    found: dict[str, Any] = {}
+    if flow_run_id is not None:
+        found["flow_run_id"] = {"any_": [str(flow_run_id)]}
     if level is not None:
         found["level"] = {"ge_": level}
     if after is not None:

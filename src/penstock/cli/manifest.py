@@ -15,7 +15,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "deployment": ("deployment", "Build, apply, run and manage deployments."),
         "flow": ("flow", "List flows."),
         "flow-run": ("flow_run", "List, inspect, follow, cancel and delete flow runs."),
-        "task-run": ("task_run", "List and inspect task runs."),
+        "task-run": ("task_run", "List and inspect task runs, and print their logs."),
         "work-queue": ("work_queue", "Manage work queues."),
         "work-pool": ("work_pool", "Manage work pools."),
         "block": ("block", "List and inspect blocks and their types."),

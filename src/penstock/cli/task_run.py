@@ -2,8 +2,10 @@
 
 import click
 
-from penstock.cli import output, references, states, times
+from penstock.cli import log_lines, output, references, states, times
 from penstock.cli.connection import connect
+from penstock.cli.errors import UsageProblem
+from penstock.cli.flow_run_logs import SOME, print_lines, selected
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
@@ -41,7 +43,7 @@ def _name(row: output.Row) -> str:
 
 @group("task-run")
 def command() -> None:
-    """List and inspect task runs."""
+    """List and inspect task runs, and print their logs."""
 
 
 @command.command("ls")
@@ -90,3 +92,21 @@ def inspect(id_: str) -> None:
         row = references.task_run(connection, id_)
     columns = [column for column in _INSPECT if session.output == "wide" or output.field(row, column.field) is not None]
     output.emit_one(session, row, columns, _name)
+
+
+@command.command("logs")
+@click.argument("id_", metavar="ID")
+@click.option("-h", "--head", is_flag=True, help=f"Only the first lines: {SOME}, or as many as -n says.")
+@click.option("-t", "--tail", is_flag=True, help=f"Only the last lines: {SOME}, or as many as -n says.")
+@click.option("-n", "--num-logs", type=click.IntRange(min=1), help="How many lines at most.")
+@click.option("-r", "--reverse", is_flag=True, help="The newest line first.")
+def logs(id_: str, head: bool, tail: bool, num_logs: int | None, reverse: bool) -> None:
+    """Print the log of a task run."""
+    if head and tail:
+        raise UsageProblem("--head and --tail exclude each other.")
+    limit = num_logs or (SOME if head or tail else None)
+    with connect() as connection:
+        row = references.task_run(connection, id_)
+        wanted = log_lines.log_filter(task_run_id=row["id"])
+        rows = selected(connection, wanted, limit=limit, tail=tail, reverse=reverse)
+    print_lines(current(), rows)

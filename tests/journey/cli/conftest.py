@@ -14,6 +14,7 @@ from penstock import flow, get_run_logger, task
 
 @task
 def add(a: int, b: int) -> int:
+    get_run_logger().info("adding")
     return a + b
 
 

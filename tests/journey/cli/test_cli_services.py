@@ -9,7 +9,7 @@ import pytest
 from cli_process import Terminal
 from conftest import FLOWS
 
-from penstock.testing import TestServer
+from penstock.testing import TestServer, agent, server
 from penstock.testing.servers import isolated_environment
 
 
@@ -27,10 +27,10 @@ def _url(text: str) -> str:
 
 
 def test_server_start_says_where_it_is_and_how_to_point_at_it(bare: Terminal) -> None:
-    server = bare.start("server", "start", "--port", "0")
+    started = bare.start("server", "start", "--port", "0")
     try:
-        server.wait_for("penstock agent start")
-        url = _url(server.err)
+        started.wait_for("penstock agent start")
+        url = _url(started.err)
         bare.ok("config", "set", f"PENSTOCK_API_URL={url}")
         assert bare.ok("flow", "ls", "-o", "json").json == []
         assert bare("doctor").code == 7  # no agent
@@ -38,10 +38,10 @@ def test_server_start_says_where_it_is_and_how_to_point_at_it(bare: Terminal) ->
         second = bare("server", "start", "--port", port)
         assert second.code == 6
         assert f"Port {port}" in second.err
-        server.interrupt()
-        assert server.wait() in {0, 130}
+        started.interrupt()
+        assert started.wait() in {0, 130}
     finally:
-        server.close()
+        started.close()
 
 
 def test_up_runs_a_server_and_an_agent_until_ctrl_c(bare: Terminal) -> None:
@@ -87,3 +87,19 @@ def test_the_database_is_looked_after(bare: Terminal) -> None:
     bare.ok("server", "database", "upgrade", "-y")
     bare.ok("server", "database", "reset", "-y")
     assert (bare.folder / "home" / "penstock.db").exists()
+
+
+def test_watching_outlives_a_restart_of_the_server(terminal: Terminal, tmp_path: Path) -> None:
+    door = tmp_path / "door"
+    with server() as own, agent(own, "-q", "default"):
+        pointed = Terminal({**own.env, "PENSTOCK_CLIENT_MAX_RETRIES": "0"}, terminal.folder)
+        watching = pointed.start("run", "flows.py:waits", "-p", f"path={door}")
+        try:
+            watching.wait_for("waiting")
+            own.stop()
+            watching.wait_for("come back")
+            own.start()
+            door.touch()
+            assert watching.wait() == 0
+        finally:
+            watching.close()
