@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_a_start_whose_launcher_is_killed_in_the_middle_happens_once(home: Path,
             await driver.prepare()
             [launcher] = launchers(home)
             os.kill(launcher, signal.SIGSTOP)
-            request = shell(f"echo ran >> {tmp_path}/ran; sleep 600")
+            request = shell(f"echo ran >> {tmp_path}/ran; echo ready; sleep 600")
             starting = asyncio.create_task(driver.start(request))
             done, _ = await asyncio.wait([starting], timeout=0.3)
             assert not done  # the request is on its way, and nobody reads it
@@ -99,6 +100,7 @@ def test_a_start_whose_launcher_is_killed_in_the_middle_happens_once(home: Path,
             assert await driver.start(request) == handle
             assert (await driver.observe([handle]))[0].status == "RUNNING"
             assert len(await driver.find("tests")) == 1
+            await until_written(driver, handle)
             await driver.stop(handle, 0)
             assert (tmp_path / "ran").read_text() == "ran\n"
 
@@ -185,6 +187,38 @@ async def _a_job_as_if(home: Path, driver: ProcessDriver, **changes: object) -> 
     record = folder.path / "keeper.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
     return handle
+
+
+def test_a_job_whose_folder_is_gone_is_stopped_because_nobody_can_find_it_any_more(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle = await driver.start(python(HIDING + "time.sleep(600)"))
+            pids = [int(line) for line in await until_written(driver, handle, lines=3)]
+            pids.append(keeper_of(home, handle).keeper_pid)
+            shutil.rmtree(home / "jobs")
+            assert (await driver.observe([handle]))[0].status == "MISSING"
+            await until_gone(pids)
+
+    asyncio.run(story())
+
+
+def test_a_disk_that_cannot_be_read_for_a_while_costs_no_job(home: Path) -> None:
+    async def story() -> None:
+        async with a_driver(home) as driver:
+            handle = await driver.start(shell("sleep 0.3; exit 3"))
+            keeper = keeper_of(home, handle).keeper_pid
+            (home / "jobs").rename(home / "aside")
+            (home / "jobs").symlink_to("jobs")  # a link to itself
+            os.kill(keeper, signal.SIGUSR1)  # look for orders
+            await until_gone([handle.data["pid"]])
+            assert is_alive(keeper)
+            (home / "jobs").unlink()
+            (home / "aside").rename(home / "jobs")
+            seen = await until_ended(driver, handle)
+            assert seen.exit is not None
+            assert seen.exit.code == 3
+
+    asyncio.run(story())
 
 
 def test_a_job_of_another_machine_is_neither_judged_nor_stopped(home: Path) -> None:

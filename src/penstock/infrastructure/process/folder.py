@@ -66,6 +66,16 @@ class JobFolder:
     def exists(self) -> bool:
         return self.path.is_dir()
 
+    def is_gone(self) -> bool:
+        """Whether the folder is surely not there. One that cannot be looked at is not gone."""
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return False
+
     def request(self) -> RequestRecord | None:
         return self._read("request.json", RequestRecord)
 

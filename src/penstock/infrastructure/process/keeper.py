@@ -21,7 +21,7 @@ from penstock import clock
 from penstock.infrastructure.process import main_process, oom, procfs, tree
 from penstock.infrastructure.process.folder import JobFolder
 from penstock.infrastructure.process.main_process import Start
-from penstock.infrastructure.process.records import ExitRecord, KeeperRecord, RequestRecord
+from penstock.infrastructure.process.records import ExitRecord, KeeperRecord, RequestRecord, StopRecord
 from penstock.model.reasons import Reason
 
 _WAKING = {signal.SIGCHLD, signal.SIGUSR1}
@@ -29,10 +29,14 @@ _IGNORED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal
 
 #: What the job's main process leaves behind has this long to end by itself after a SIGTERM, in seconds.
 LEFTOVER_GRACE = 2.0
+#: A job whose folder was removed has this long after a SIGTERM, in seconds.
+FORGOTTEN_GRACE = 5.0
 #: A wish to stop is noticed without a signal too, should its writer not see us (another PID namespace); seconds.
 _LOOK_AGAIN = 2.0
 #: Seconds between two rounds of SIGKILL for what is still there.
 _KILL_AGAIN = 0.1
+#: How long it is tried to write the exit down, in seconds.
+_DISK_PATIENCE = 60.0
 
 
 def keep(folder: JobFolder, request: RequestRecord, start: Start, lock: int, answer: int) -> NoReturn:
@@ -45,8 +49,7 @@ def keep(folder: JobFolder, request: RequestRecord, start: Start, lock: int, ans
         _detach({0, 1, 2, lock, answer})
         main = _start(folder, start, answer)
         if main is not None:
-            exit_record = _Watch(folder, main).until_gone()
-            folder.write_exit(exit_record)
+            _write_exit(folder, _Watch(folder, main).until_gone())
     except BaseException:
         print(f"The keeper of {request.name} broke:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -109,6 +112,19 @@ def _write_down(folder: JobFolder, pid: int, warm: bool) -> "_Main":
     return _Main(pid, time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
+def _write_exit(folder: JobFolder, record: ExitRecord) -> None:
+    """Write the exit down. A full disk gets some time to become free; without an exit, the job will be called lost."""
+    deadline = clock.monotonic() + _DISK_PATIENCE
+    while not folder.is_gone():
+        try:
+            folder.write_exit(record)
+            return
+        except OSError:
+            if clock.monotonic() > deadline:
+                raise
+        time.sleep(_KILL_AGAIN)
+
+
 def _read_all(descriptor: int) -> bytes:
     pieces = []
     while piece := os.read(descriptor, 4096):
@@ -168,7 +184,7 @@ class _Watch:
                 self._main.status = status
 
     def _look_for_stop_order(self, now: float) -> None:
-        order = self._folder.stop_order()
+        order = self._order()
         if order is None or (self._grace is not None and order.grace >= self._grace):
             return
         first = self._grace is None
@@ -180,6 +196,13 @@ class _Watch:
             for number in (signal.SIGTERM, signal.SIGCONT):  # a stopped process hears nothing until it goes on
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._main.pid, number)
+
+    def _order(self) -> StopRecord | None:
+        """The wish to stop, if there is one. That the folder was removed is one: nobody can find this job any more."""
+        try:
+            return self._folder.stop_order() or (StopRecord(grace=FORGOTTEN_GRACE) if self._folder.is_gone() else None)
+        except OSError:
+            return None  # it will be looked for again
 
     def _sweep_politely(self, now: float) -> None:
         """The main process has ended and something of it goes on: ask it to end."""
