@@ -16,6 +16,9 @@ from penstock.model.work_queues import WorkQueueUpdate
 from penstock.testing import TestAgent, agent, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from tests.journey.conftest import World
 
 #: Leaves a file while it runs, and notes how many there are: the most that ever ran at once.
@@ -144,6 +147,20 @@ def test_an_agent_without_a_server_to_ask_says_so_and_leaves(world: "World") -> 
     assert status == 78
     assert "PENSTOCK_API_URL" in output
     assert "Traceback" not in output
+
+
+def test_an_agent_whose_key_is_refused_says_so_and_leaves(
+    tmp_path: Path, make_world: "Callable[..., AbstractContextManager[World]]"
+) -> None:
+    with make_world(tmp_path / "world", env={"PENSTOCK_SERVER_API_KEY": "right"}) as guarded:
+        status, output = _status_of(guarded, "-q", "queue", PENSTOCK_API_KEY="wrong")
+        assert status == 78
+        assert "refuses this agent" in output
+        assert "wrong" not in output
+        assert "Traceback" not in output
+        run = guarded.run(guarded.deploy('@flow\ndef main():\n    mark("ran")'))
+        guarded.agent("-q", "queue", env={"PENSTOCK_API_KEY": "right"})
+        guarded.wait_for(run, StateType.COMPLETED)
 
 
 def test_two_agents_of_one_name_and_home_are_two(world: "World") -> None:
