@@ -9,8 +9,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from cli_process import Ended, SameProcess, Terminal
-from conftest import FLOWS
+from cli_process import FLOWS, Ended, SameProcess, Terminal
 
 from penstock.testing import TestServer, agent
 

@@ -6,8 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cli_process import Terminal
-from conftest import FLOWS
+from cli_process import FLOWS, Terminal
 
 from penstock.testing import TestServer, agent, server
 from penstock.testing.servers import isolated_environment

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from conftest import FLOWS
+from cli_process import FLOWS
 
 from penstock.client import block_documents, deployments, flow_runs, work_queues
 from penstock.deployments import Deployment, run_deployment
