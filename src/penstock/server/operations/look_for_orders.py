@@ -79,13 +79,18 @@ def _must_register(tx: Transaction, poll: AgentPoll, terms: Terms) -> bool:
     ).one_or_none()
     if row is None or row.draining != poll.draining:
         return True
+    return _is_worn(tx, row, terms)
+
+
+def _is_worn(tx: Transaction, row: sa.Row[Any], terms: Terms) -> bool:
+    """Whether a third of this lease is used up, so that it is time to renew it."""
     return bool((row.lease_expires_at - tx.now).total_seconds() <= terms.lease * 2 / 3)
 
 
 def _has_attempt_news(tx: Transaction, poll: AgentPoll, terms: Terms) -> bool:
     mine = {row.id: row for row in open_attempts_of(tx, poll.agent_id)}
     held, cancelling = set(poll.attempts), set(poll.cancelling)
-    if held != set(mine):
+    if held != set(mine) or any(_is_worn(tx, row, terms) for row in mine.values()):
         return True
     if any(row.cancel_requested_at is not None and row.id not in cancelling for row in mine.values()):
         return True

@@ -1,5 +1,6 @@
 """What the server does by its own clock: limits, leases, lost attempts, fencing, adoption."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from penstock.server import keys
 from penstock.server.database import tables as t
 from penstock.server.operations.enforce_limits import Patience
 from penstock.server.operations.insert_flow_run import insert_flow_run
-from penstock.server.operations.look_for_orders import Terms
+from penstock.server.operations.look_for_orders import Terms, look_for_orders
 
 
 @pytest.fixture
@@ -76,6 +77,20 @@ def test_an_agent_that_comes_back_gets_its_attempts_again(world: Any, run_id: An
     (claim,) = world.poll(agent_id).claims
     assert claim.attempt.id == attempt_id
     assert world.attempt(attempt_id).unobserved_since is None
+
+
+def test_an_agent_that_polls_every_third_of_its_lease_keeps_all_its_attempts(world: Any, agent_id: Any) -> None:
+    held: list[Any] = []
+    for _ in range(12):
+        world.run()
+        held += [claim.attempt.id for claim in world.poll(agent_id, attempts=held).claims]
+        world.time.forward(4.9)
+        ask = world.ask(agent_id, attempts=held, capacity=0)
+        if world.write(look_for_orders, ask, world.terms).act:
+            world.write_claims(ask)
+        world.judge()
+        assert all(world.attempt(i).lease_expires_at > world.time.now + timedelta(seconds=4.9) for i in held)
+    assert len(held) == 12
 
 
 def test_a_server_that_has_just_started_judges_no_lease(world: Any, run_id: Any, agent_id: Any) -> None:

@@ -1,0 +1,44 @@
+"""Looking for work costs the same whether there are ten runs or ten million."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from penstock.server.database import tables as t
+from penstock.server.database.attempts import due_runs, next_due, next_due_after, open_attempts_of, slots_taken
+from penstock.server.operations.mark_late_runs import has_late_runs
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+QUESTIONS = {
+    "next due": lambda tx: next_due(tx, [uuid4()]),
+    "next due after": lambda tx: next_due_after(tx, [uuid4()], tx.now),
+    "due runs": lambda tx: due_runs(tx, uuid4(), tx.now, 5, lock=True),
+    "slots of queues": lambda tx: slots_taken(tx, t.attempt.c.work_queue_id, [uuid4()]),
+    "slots of pools": lambda tx: slots_taken(tx, t.attempt.c.work_pool_id, [uuid4()]),
+    "attempts of an agent": lambda tx: open_attempts_of(tx, uuid4()),
+    "late runs": lambda tx: has_late_runs(tx, 15),
+}
+
+
+@pytest.mark.parametrize("question", list(QUESTIONS))
+def test_no_question_of_a_poll_or_service_walks_through_all_runs(world: Any, question: str) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    def plans(tx: Any) -> list[str]:
+        sa.event.listen(tx.connection, "before_cursor_execute", remember)
+        QUESTIONS[question](tx)
+        sa.event.remove(tx.connection, "before_cursor_execute", remember)
+        cursor = tx.connection.connection.cursor()
+        return [row[3] for text, values in asked for row in cursor.execute(f"EXPLAIN QUERY PLAN {text}", values)]
+
+    steps = world.write(plans)
+    assert steps
+    assert not [
+        step for step in steps if step.startswith("SCAN") or ("TEMP B-TREE" in step and "attempt" not in question)
+    ]
