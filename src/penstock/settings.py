@@ -139,8 +139,16 @@ _TABLE = [
     Setting(
         "PENSTOCK_ATTEMPT_LOST_SECONDS",
         float,
-        120.0,
-        "Seconds after which a running attempt that neither an agent nor its engine has spoken for is called lost.",
+        1200.0,
+        "Seconds after which a running attempt that neither an agent nor its engine has spoken for is called lost. "
+        "A network that is down for less costs no run.",
+    ),
+    Setting(
+        "PENSTOCK_RUN_LOST_SECONDS",
+        float,
+        3900.0,
+        "Seconds of silence after which a run that a program of its own executes is called lost. Keep it above "
+        "PENSTOCK_API_LOSS_SECONDS, for which such a program goes on without the server.",
     ),
     Setting("PENSTOCK_ATTEMPT_START_LIMIT", float, 600.0, "Default start limit of attempts, in seconds."),
     Setting(

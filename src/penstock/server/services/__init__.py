@@ -11,9 +11,15 @@ def all_services(database: Database) -> list[Service]:
     from penstock.server.services.foreman import ForemanService
     from penstock.server.services.late_runs import LateRunsService
     from penstock.server.services.limits import LimitsService
+    from penstock.server.services.lost_runs import LostRunsService
     from penstock.server.services.scheduler import SchedulerService
 
-    services: list[Service] = [LimitsService(database), ForemanService(database), CleanupService(database)]
+    services: list[Service] = [
+        LimitsService(database),
+        LostRunsService(database),
+        ForemanService(database),
+        CleanupService(database),
+    ]
     if settings.get("PENSTOCK_API_SERVICES_SCHEDULER_ENABLED"):
         services.append(SchedulerService(database))
     if settings.get("PENSTOCK_API_SERVICES_LATE_RUNS_ENABLED"):
