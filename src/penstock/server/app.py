@@ -59,7 +59,7 @@ def create_app(
     api_errors.install(app)
     # the last one added is the first that a request meets
     app.add_middleware(Protocol)
-    app.add_middleware(Access, key=key)
+    app.add_middleware(Access, key=key, database=database)
     if activity is not None:
         app.add_middleware(ActivityMeter, activity=activity)
     return app

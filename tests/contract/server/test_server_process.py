@@ -10,9 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import pytest
 from wire import Api
 
+from penstock.client import attempts, deployments, flow_runs, flows, get_sync_client
+from penstock.model.attempts import AgentPoll
+from penstock.model.deployments import DeploymentCreate
+from penstock.model.flow_runs import DeploymentFlowRunCreate
+from penstock.model.flows import FlowCreate
 from penstock.testing import server, wait_until
 
 
@@ -97,20 +101,28 @@ def test_beyond_loopback_a_key_is_made_kept_and_demanded(tmp_path: Path) -> None
         assert key_file.read_text().strip() == key
 
 
-def test_an_attempts_token_opens_what_its_engine_needs_and_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from penstock.server import keys
-
-    with server(env={"PENSTOCK_SERVER_API_KEY": "secret"}, home=tmp_path) as running:
-        monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
-        attempt = uuid4()
-        shown = {"X_Penstock_Attempt": f"{attempt}:{keys.attempt_token(attempt)}"}
-        with Api(running.api_url) as engine:
-            assert engine.get(f"/flow_runs/{uuid4()}", **shown).status == 404
-            assert engine.get("/admin/settings", **shown).status == 401
-            assert engine.get(f"/flow_runs/{uuid4()}", X_Penstock_Attempt=f"{attempt}:made-up").status == 401
-            assert engine.get(f"/flow_runs/{uuid4()}", X_Penstock_Attempt="nonsense").status == 401
+def test_an_attempts_token_opens_what_its_engine_needs_and_no_more_and_nothing_when_it_is_over(tmp_path: Path) -> None:
+    key = {"Authorization": "Bearer secret"}
+    with (
+        server(env={"PENSTOCK_SERVER_API_KEY": "secret"}, home=tmp_path) as running,
+        Api(running.api_url) as api,
+        get_sync_client(running.api_url, key="secret") as owner,
+    ):
+        flow = owner.send(flows.create_flow(FlowCreate(name="guarded")))
+        asked = DeploymentCreate(name="d", flow_id=flow.id, work_queue_name="default")
+        deployment = owner.send(deployments.create_deployment(asked))
+        run = owner.send(flow_runs.create_flow_run_from_deployment(deployment.id, DeploymentFlowRunCreate()))
+        poll = AgentPoll(agent_id=uuid4(), request_id=uuid4(), name="test", work_queues=["default"])
+        (claim,) = owner.send(attempts.poll(poll)).claims
+        shown = {"X_Penstock_Attempt": f"{claim.attempt.id}:{claim.token}"}
+        assert api.get(f"/flow_runs/{run.id}", **shown).status == 200
+        assert api.get("/admin/settings", **shown).status == 401
+        assert api.get(f"/flow_runs/{run.id}", X_Penstock_Attempt=f"{claim.attempt.id}:made-up").status == 401
+        assert api.get(f"/flow_runs/{run.id}", X_Penstock_Attempt="nonsense").status == 422
+        cancelling = {"state": {"type": "CANCELLING"}}
+        assert api.post(f"/flow_runs/{run.id}/set_state", cancelling, **key).body["state"]["type"] == "CANCELLED"
+        over = api.get(f"/flow_runs/{run.id}", **shown)
+        assert (over.status, over.body["code"]) == (409, "attempt_superseded")
 
 
 def test_a_client_of_another_version_of_the_api_is_told(api: Api) -> None:

@@ -95,11 +95,16 @@ async def _does_not_fit(request: Request, error: Exception) -> Response:
         hint,
         exception_message="Invalid request received.",
         exception_detail=jsonable_encoder(found, custom_encoder={Exception: str, ValueError: str}),
-        request_body=jsonable_encoder(error.body)
-        if not isinstance(error.body, bytes)
-        else error.body.decode(errors="replace"),
+        request_body=_echo(request, error.body),
     )
     return answer(body, 422)
+
+
+def _echo(request: Request, body: Any) -> Any:
+    """What was sent, for clients that look for it; never the body of a block, which may hold secrets in clear."""
+    if "/block_documents" in request.url.path:
+        return None
+    return body.decode(errors="replace") if isinstance(body, bytes) else jsonable_encoder(body)
 
 
 def explain(problem: dict[str, Any], body: type[BaseModel] | None) -> tuple[str, str | None]:
