@@ -10,7 +10,8 @@ from penstock.testing import FaultProxy, wait_until
 if TYPE_CHECKING:
     from tests.journey.conftest import World
 
-AWAY_SECONDS = 60 if os.environ.get("PENSTOCK_TEST_SOAK") else 10
+#: Seconds that the API is cut off: give 900 to see that a quarter of an hour costs nothing (and pytest `-o timeout=1500`).
+AWAY_SECONDS = int(os.environ.get("PENSTOCK_TEST_AWAY_SECONDS") or (60 if os.environ.get("PENSTOCK_TEST_SOAK") else 10))
 
 COUNTS = """
     @task
