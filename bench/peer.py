@@ -22,24 +22,24 @@ class Peer:
 
     @property
     def name(self) -> str:
-        return self.requirement.replace("==", " ")
+        return self.requirement.split()[0].replace("==", " ")
 
     def program(self, name: str) -> str:
         return str(Path(self.python).parent / name)
 
 
 def install(requirement: str) -> Peer:
-    """Install it once into the cache folder."""
+    """Install it once into the cache folder. `requirement`: what to install, the peer itself first."""
     cache = (
         Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
         / "penstock-bench"
-        / requirement.replace("=", "-")
+        / requirement.replace("=", "-").replace(" ", "-")
     )
     python = cache / "bin" / "python"
     if not (cache / "ready").exists():
         print(f"installing {requirement} ...", file=sys.stderr)
         venv.create(cache, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", requirement], check=True, env=environment())
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *requirement.split()], check=True, env=environment())
         (cache / "ready").touch()
     return Peer(requirement, str(python))
 
