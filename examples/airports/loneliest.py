@@ -94,7 +94,11 @@ def loneliest_airports(top: int = 10, countries: list[str] | None = None, report
     """Find the loneliest airport of each country and write the table to `report`; the `top` ones are printed."""
     wanted = countries or read_countries()
     print(f"{len(airports()):,} airports in {len(wanted)} countries")
-    found = [future.result() for future in loneliest_of.map(wanted)]
+    found = []
+    for done, future in enumerate(loneliest_of.map(wanted), start=1):
+        found.append(future.result())
+        if done % 50 == 0:
+            print(f"{done} countries done")
     rows = sorted(found, reverse=True)
     for km, neighbour, code in rows[:top]:
         airport, near = airports()[code], airports()[neighbour]

@@ -135,7 +135,9 @@ class Claims:
 
     async def _poll(self, request_id: UUID) -> None:
         room = self.room()
-        wait = 0.0 if self._options.run_once and room else min(WAIT_SECONDS, self._lease_seconds / 3)
+        # the first answer says that the agent works: nobody should have to wait for it
+        at_once = not self.answered.is_set() or (self._options.run_once and room)
+        wait = 0.0 if at_once else min(WAIT_SECONDS, self._lease_seconds / 3)
         asked_at = clock.monotonic()
         asked = asyncio.create_task(self._ask(self._question(request_id, room, wait)))
         try:

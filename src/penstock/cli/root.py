@@ -55,6 +55,17 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 @click.pass_context
 def root(ctx: click.Context) -> None:
     """Penstock runs Python flows on infrastructure."""
+    if ctx.invoked_subcommand != "config":  # which shows them itself
+        _warn_of_typing_errors(ctx.ensure_object(Session))
+
+
+def _warn_of_typing_errors(session: Session) -> None:
+    """A variable that looks like a setting and is none would otherwise be ignored in silence."""
+    if any(name.startswith("PENSTOCK_") for name in os.environ):
+        from penstock import settings
+
+        for name, close in settings.unknown_variables().items():
+            session.warn(f"{name} is no setting." + (f" Did you mean {close}?" if close else ""))
 
 
 root.params.extend(talk_options(set()))
