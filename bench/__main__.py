@@ -13,7 +13,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "figures", nargs="*", metavar="FIGURE", help=f"what to measure: {', '.join(FIGURES)}; default all"
     )
     parser.add_argument(
-        "--peer", default="prefect==2.20.25 anyio==4.4.0", help="what to measure beside it, from PyPI; 'none' for nothing"
+        "--peer",
+        default="prefect==2.20.25 anyio==4.4.0",
+        help="what to measure beside it, from PyPI; 'none' for nothing",
     )
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs in the database of `lists`")
     parser.add_argument("--profile", action="store_true", help="add where the time goes")

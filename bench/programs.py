@@ -50,3 +50,15 @@ from {package} import flow
 def probe(path: str):
     Path(path).write_text(repr(time.time()))
 """
+
+#: Begins, and stays until a file of that name is there.
+STAYING = """
+import time
+from pathlib import Path
+from {package} import flow
+
+@flow
+def staying(go: str):
+    while not Path(go).exists():
+        time.sleep(0.5)
+"""
