@@ -12,6 +12,7 @@ from wire import Api
 from penstock.errors import APIError
 from penstock.server.database import connection
 from penstock.server.database.connection import Database, Transaction
+from penstock.server.operations.change_counter import change_counters, read_counters
 from penstock.testing import server
 
 CLIENTS = 50
@@ -92,3 +93,30 @@ def test_when_too_many_writes_wait_the_next_is_refused(database: Database, monke
         return "taken"
 
     assert asyncio.run(flood()) == "busy 503"
+
+
+def test_one_that_fails_takes_nobody_along_who_was_to_be_committed_with_it(database: Database) -> None:
+    gate = threading.Event()
+
+    def hold(_tx: Transaction) -> None:
+        assert gate.wait(timeout=30)
+
+    def count(tx: Transaction, name: str) -> str:
+        change_counters(tx, {name: 1, "all": 1})
+        if "bad" in name:
+            raise APIError(f"{name} cannot be counted", code="bad")
+        return name
+
+    first = database.submit_write(hold)
+    futures = {name: database.submit_write(count, name) for name in ("one", "bad", "two", "as bad", "three")}
+    gate.set()
+    assert first.result(30) is None
+    for name, future in futures.items():
+        if "bad" in name:
+            with pytest.raises(APIError, match=f"{name} cannot be counted"):
+                future.result(30)
+        else:
+            assert future.result(30) == name
+    with pytest.raises(APIError, match="bad alone"):
+        database.submit_write(count, "bad alone").result(30)
+    assert database.submit_write(read_counters).result(30) == {"all": 3, "one": 1, "two": 1, "three": 1}
