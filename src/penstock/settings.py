@@ -292,13 +292,18 @@ def profiles() -> dict[str, Any]:
 
 def active_profile() -> str:
     """Name of the active profile: PENSTOCK_PROFILE, else the file's ``active``, else "default"."""
-    return os.environ.get("PENSTOCK_PROFILE") or profiles().get("active") or "default"
+    return _active(profiles())
+
+
+def _active(found: dict[str, Any]) -> str:
+    return os.environ.get("PENSTOCK_PROFILE") or found.get("active") or "default"
 
 
 def profile_values(name: str | None = None) -> Mapping[str, str]:
     """What the profile sets, as text. Raises ConfigurationError if PENSTOCK_PROFILE names a profile that does not exist."""
-    wanted = name or active_profile()
-    known: dict[str, Any] = profiles().get("profiles", {})
+    found = profiles()
+    wanted = name or _active(found)
+    known: dict[str, Any] = found.get("profiles", {})
     if wanted not in known:
         if os.environ.get("PENSTOCK_PROFILE") == wanted and wanted != "default":
             raise ConfigurationError(

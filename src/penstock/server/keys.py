@@ -54,9 +54,11 @@ def write_private(path: Path, text: str) -> bool:
 def load() -> Keys:
     """The keys, made if there are none yet. Raises ConfigurationError if the file cannot be used."""
     path = key_file()
-    if not path.exists():
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
         write_private(path, _fresh())
-    stat = path.stat()
+        stat = os.stat(path)
     return _parse(str(path), stat.st_mtime_ns)
 
 

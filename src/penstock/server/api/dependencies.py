@@ -21,12 +21,13 @@ def parse_attempt(text: str) -> tuple[UUID, str]:
         raise Invalid(f"The header X-Penstock-Attempt must be ATTEMPT_ID:TOKEN, not {text[:8]!r}…") from None
 
 
-def _database(request: Request) -> Database:
+# Neither waits for anything; "async" keeps FastAPI from asking a thread of its pool for each.
+async def _database(request: Request) -> Database:
     database: Database = request.app.state.database
     return database
 
 
-def _attempt(request: Request) -> tuple[UUID, str] | None:
+async def _attempt(request: Request) -> tuple[UUID, str] | None:
     text = request.headers.get(ATTEMPT_HEADER)
     return parse_attempt(text) if text else None
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from penstock.model.states import TERMINAL, StateType
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import lock_row
 from penstock.server.database.tables import agent, attempt, flow_run, work_pool, work_queue
 
 _TERMINAL = [state.value for state in TERMINAL]
@@ -16,70 +17,107 @@ _TERMINAL = [state.value for state in TERMINAL]
 OPEN = attempt.c.ended_at.is_(None)
 
 
-def lock_run_and_attempt(tx: Transaction, attempt_id: UUID) -> tuple[sa.Row[Any], sa.Row[Any]] | None:
-    """The rows of an attempt and its run, locked: the run first, as everywhere. None if there is no such attempt."""
-    run_id = tx.execute(sa.select(attempt.c.flow_run_id).where(attempt.c.id == attempt_id)).scalar_one_or_none()
-    if run_id is None:
-        return None
-    run = tx.execute(sa.select(flow_run).where(flow_run.c.id == run_id).with_for_update()).one_or_none()
-    row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id).with_for_update()).one_or_none()
-    return (run, row) if run is not None and row is not None else None
-
-
 def has_open_attempt() -> sa.ColumnElement[bool]:
     """For a query on `flow_run`: whether the run has an attempt that is not over."""
     return sa.exists().where(attempt.c.flow_run_id == flow_run.c.id, OPEN)
 
 
+# What a poll asks, it asks very often: these are built once, so that SQLAlchemy recognizes them at a glance.
+_LOCK_RUN = (
+    sa.select(flow_run)
+    .where(
+        flow_run.c.id
+        == sa.select(attempt.c.flow_run_id).where(attempt.c.id == sa.bindparam("attempt_id")).scalar_subquery()
+    )
+    .with_for_update(of=flow_run)
+)
+_QUEUES = (
+    sa.select(
+        work_queue.c.id,
+        work_queue.c.name,
+        work_queue.c.priority,
+        work_queue.c.concurrency_limit,
+        work_queue.c.is_paused,
+        work_queue.c.last_polled,
+        work_queue.c.work_pool_id,
+        work_pool.c.concurrency_limit.label("pool_limit"),
+        work_pool.c.is_paused.label("pool_is_paused"),
+    )
+    .join(work_pool, work_pool.c.id == work_queue.c.work_pool_id)
+    .where(work_pool.c.name == sa.bindparam("pool"))
+    .order_by(work_queue.c.priority, work_queue.c.name)
+)
+_NAMED_QUEUES = _QUEUES.where(work_queue.c.name.in_(sa.bindparam("names", expanding=True)))
+_EARLIEST = (
+    sa.select(flow_run.c.next_scheduled_start_time)
+    .where(flow_run.c.work_queue_id == work_queue.c.id, flow_run.c.state_type == StateType.SCHEDULED.value)
+    .where(flow_run.c.next_scheduled_start_time.is_not(None))
+    .order_by(flow_run.c.next_scheduled_start_time)
+    .limit(1)
+    .scalar_subquery()
+)
+_NEXT_DUE = sa.select(work_queue.c.id, _EARLIEST.label("due")).where(
+    work_queue.c.id.in_(sa.bindparam("queue_ids", expanding=True))
+)
+_NEXT_DUE_AFTER = (
+    sa.select(flow_run.c.next_scheduled_start_time)
+    .where(flow_run.c.work_queue_id == sa.bindparam("queue_id"), flow_run.c.state_type == StateType.SCHEDULED.value)
+    .where(flow_run.c.next_scheduled_start_time > sa.bindparam("after"))
+    .order_by(flow_run.c.next_scheduled_start_time)
+    .limit(1)
+)
+
+
+def _due(*columns: Any) -> sa.Select[Any]:
+    return (
+        sa.select(*columns)
+        .where(flow_run.c.work_queue_id == sa.bindparam("queue_id"), flow_run.c.state_type == StateType.SCHEDULED.value)
+        .where(flow_run.c.next_scheduled_start_time <= sa.bindparam("until"), ~has_open_attempt())
+        .order_by(flow_run.c.next_scheduled_start_time, flow_run.c.id)
+        .limit(sa.bindparam("limit"))
+    )
+
+
+_DUE_RUNS = _due(flow_run.c.id, flow_run.c.next_scheduled_start_time, flow_run.c.work_queue_id)
+_DUE_RUNS_LOCKED = _due(flow_run).with_for_update(skip_locked=True, of=flow_run)
+_OPEN_ATTEMPTS_OF = (
+    sa.select(
+        attempt.c.id, attempt.c.status, attempt.c.limits, attempt.c.cancel_requested_at, attempt.c.lease_expires_at
+    )
+    .where(attempt.c.agent_id == sa.bindparam("agent_id"), OPEN)
+    .order_by(attempt.c.claimed_at, attempt.c.id)
+)
+
+
+def lock_run_and_attempt(tx: Transaction, attempt_id: UUID) -> tuple[sa.Row[Any], sa.Row[Any]] | None:
+    """The rows of an attempt and its run, locked: the run first, as everywhere. None if there is no such attempt."""
+    run = tx.execute(_LOCK_RUN, {"attempt_id": attempt_id}).one_or_none()
+    row = lock_row(tx, attempt, attempt_id) if run is not None else None
+    return (run, row) if run is not None and row is not None else None
+
+
 def queues_for(tx: Transaction, pool: str, names: Collection[str], prefixes: Collection[str]) -> Sequence[sa.Row[Any]]:
     """The queues of `pool` with one of `names` or `prefixes` (both empty: all), with what the pool says, by
     priority."""
-    query = (
-        sa.select(
-            work_queue.c.id,
-            work_queue.c.name,
-            work_queue.c.priority,
-            work_queue.c.concurrency_limit,
-            work_queue.c.is_paused,
-            work_queue.c.last_polled,
-            work_queue.c.work_pool_id,
-            work_pool.c.concurrency_limit.label("pool_limit"),
-            work_pool.c.is_paused.label("pool_is_paused"),
-        )
-        .join(work_pool, work_pool.c.id == work_queue.c.work_pool_id)
-        .where(work_pool.c.name == pool)
-        .order_by(work_queue.c.priority, work_queue.c.name)
-    )
+    if not names and not prefixes:
+        return tx.execute(_QUEUES, {"pool": pool}).all()
+    if not prefixes:
+        return tx.execute(_NAMED_QUEUES, {"pool": pool, "names": list(names)}).all()
     wanted = [work_queue.c.name.startswith(prefix, autoescape=True) for prefix in prefixes]
-    if names:
-        wanted.append(work_queue.c.name.in_(list(names)))
-    return tx.execute(query.where(sa.or_(*wanted)) if wanted else query).all()
+    query = _QUEUES.where(sa.or_(work_queue.c.name.in_(list(names)), *wanted))
+    return tx.execute(query, {"pool": pool}).all()
 
 
 def next_due(tx: Transaction, queue_ids: Collection[UUID]) -> dict[UUID, datetime]:
     """When the earliest scheduled run of each queue is due: one look into an index per queue."""
-    earliest = (
-        sa.select(flow_run.c.next_scheduled_start_time)
-        .where(flow_run.c.work_queue_id == work_queue.c.id, flow_run.c.state_type == StateType.SCHEDULED.value)
-        .where(flow_run.c.next_scheduled_start_time.is_not(None))
-        .order_by(flow_run.c.next_scheduled_start_time)
-        .limit(1)
-        .scalar_subquery()
-    )
-    rows = tx.execute(sa.select(work_queue.c.id, earliest.label("due")).where(work_queue.c.id.in_(list(queue_ids))))
+    rows = tx.execute(_NEXT_DUE, {"queue_ids": list(queue_ids)})
     return {row.id: row.due for row in rows if row.due is not None}
 
 
 def next_due_after(tx: Transaction, queue_ids: Collection[UUID], after: datetime) -> datetime | None:
     """When the first run of these queues that is due later than `after` is due."""
     times = [
-        tx.execute(
-            sa.select(flow_run.c.next_scheduled_start_time)
-            .where(flow_run.c.work_queue_id == queue_id, flow_run.c.state_type == StateType.SCHEDULED.value)
-            .where(flow_run.c.next_scheduled_start_time > after)
-            .order_by(flow_run.c.next_scheduled_start_time)
-            .limit(1)
-        ).scalar_one_or_none()
+        tx.execute(_NEXT_DUE_AFTER, {"queue_id": queue_id, "after": after}).scalar_one_or_none()
         for queue_id in queue_ids
     ]
     return min((time for time in times if time is not None), default=None)
@@ -88,17 +126,8 @@ def next_due_after(tx: Transaction, queue_ids: Collection[UUID], after: datetime
 def due_runs(tx: Transaction, queue_id: UUID, until: datetime, limit: int, *, lock: bool) -> Sequence[sa.Row[Any]]:
     """The first `limit` runs of a queue that are due and not somebody's already, those due first. `lock`: skip what
     others hold."""
-    columns: list[Any] = (
-        [flow_run] if lock else [flow_run.c.id, flow_run.c.next_scheduled_start_time, flow_run.c.work_queue_id]
-    )
-    query = (
-        sa.select(*columns)
-        .where(flow_run.c.work_queue_id == queue_id, flow_run.c.state_type == StateType.SCHEDULED.value)
-        .where(flow_run.c.next_scheduled_start_time <= until, ~has_open_attempt())
-        .order_by(flow_run.c.next_scheduled_start_time, flow_run.c.id)
-        .limit(limit)
-    )
-    return tx.execute(query.with_for_update(skip_locked=True, of=flow_run) if lock else query).all()
+    parameters = {"queue_id": queue_id, "until": until, "limit": limit}
+    return tx.execute(_DUE_RUNS_LOCKED if lock else _DUE_RUNS, parameters).all()
 
 
 def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID]) -> dict[UUID, int]:
@@ -124,13 +153,7 @@ def lock_limited(tx: Transaction, pools: Collection[UUID], queues: Collection[UU
 
 def open_attempts_of(tx: Transaction, agent_id: UUID) -> Sequence[sa.Row[Any]]:
     """What a poll must know of the attempts that an agent has, by age."""
-    return tx.execute(
-        sa.select(
-            attempt.c.id, attempt.c.status, attempt.c.limits, attempt.c.cancel_requested_at, attempt.c.lease_expires_at
-        )
-        .where(attempt.c.agent_id == agent_id, OPEN)
-        .order_by(attempt.c.claimed_at, attempt.c.id)
-    ).all()
+    return tx.execute(_OPEN_ATTEMPTS_OF, {"agent_id": agent_id}).all()
 
 
 def orphans(tx: Transaction, reaches: Collection[str], agent_id: UUID, *, limit: int, lock: bool) -> list[UUID]:

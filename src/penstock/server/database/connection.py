@@ -1,8 +1,9 @@
 """How the server reaches its database: `read` and `write`, on SQLite and on PostgreSQL alike.
 
 An operation is a plain function ``f(tx, …)`` that runs in one transaction. SQLite has one writer thread that takes waiting
-operations in groups: each in its own savepoint, all in one commit, so that a burst of writers costs one fsync and nobody ever
-meets a lock. PostgreSQL runs operations side by side, each in its own transaction, again if it lost a race.
+operations in groups, all in one commit, so that a burst of writers costs one fsync and nobody ever meets a lock; if one of a
+group fails, the group runs again with a savepoint around each. PostgreSQL runs operations side by side, each in its own
+transaction, again if it lost a race.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, TypeVar
@@ -266,11 +268,16 @@ class _Waiting:
     topics: set[str] = field(default_factory=set)
 
 
+class _Spoiled(Exception):
+    """An operation failed in a transaction that it shares with others."""
+
+
 class _Writer:
     """The one thread that writes to SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._engine = database.engine.execution_options(penstock_write=True)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
@@ -313,28 +320,41 @@ class _Writer:
         alive = [waiting for waiting in group if waiting.future.set_running_or_notify_cancel()]
         if not alive:
             return
-        done: list[_Waiting] = []
         try:
-            engine = self._database.engine.execution_options(penstock_write=True)
-            with engine.connect() as connection, connection.begin():
-                for waiting in alive:
-                    try:
-                        with connection.begin_nested():
-                            tx = Transaction(connection, clock.now())
-                            waiting.result = waiting.function(tx, *waiting.args, **waiting.kwargs)
-                            waiting.topics = tx.topics
-                        done.append(waiting)
-                    except BaseException as error:
-                        waiting.future.set_exception(error)
-        except OperationalError as error:
-            _log.exception("The database refused a commit of %d operations", len(done))
-            for waiting in done:
-                waiting.future.set_exception(error)
-            return
+            try:
+                done = self._run_all(alive, guarded=False)
+            except _Spoiled:
+                done = self._run_all(alive, guarded=True)
         except BaseException as error:
-            for waiting in done:
-                waiting.future.set_exception(error)
+            if isinstance(error, OperationalError):
+                _log.exception("The database refused a commit of %d operations", len(alive))
+            for waiting in alive:
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
             return
         for waiting in done:
             self._database.hub.publish(waiting.topics)
             waiting.future.set_result(waiting.result)
+
+    def _run_all(self, group: list[_Waiting], *, guarded: bool) -> list[_Waiting]:
+        """Run and commit; returns those that did not fail. The others are told here.
+
+        Failures are rare and savepoints are not free, so a group first runs without. Raises `_Spoiled`, with nothing written
+        and nobody told, if one failed and took others along: then it runs again, `guarded` by a savepoint for each.
+        """
+        done: list[_Waiting] = []
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            for waiting in group:
+                try:
+                    with connection.begin_nested() if guarded else nullcontext():
+                        tx = Transaction(connection, clock.now())
+                        waiting.result = waiting.function(tx, *waiting.args, **waiting.kwargs)
+                        waiting.topics = tx.topics
+                    done.append(waiting)
+                except BaseException as error:
+                    if not guarded and len(group) > 1:
+                        raise _Spoiled from error
+                    if not guarded:
+                        transaction.rollback()
+                    waiting.future.set_exception(error)
+        return done

@@ -12,6 +12,7 @@ from penstock.model.states import StateType
 from penstock.server.database.attempts import lock_run_and_attempt
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
+from penstock.server.database.statements import update_and_read, update_row
 from penstock.server.database.tables import attempt, flow_run
 from penstock.server.operations.end_attempt import end_attempt
 from penstock.server.rules.attempts import STOPPED, Ending, ending_of_exit, phase_of, with_words
@@ -52,8 +53,7 @@ def apply_attempt_report(tx: Transaction, report: AttemptReport) -> AttemptRepor
     else:
         values |= _handle(tx, run, row, report) | _observed(row, report)
     if values:
-        tx.execute(sa.update(attempt).where(attempt.c.id == row.id).values(values | {"updated": tx.now}))
-        row = tx.execute(sa.select(attempt).where(attempt.c.id == row.id)).one()
+        row = update_and_read(tx, attempt, row.id, values | {"updated": tx.now})
     if row.status != AttemptStatus.ENDED:
         ending = _ending(run, row, report)
         if ending is not None:
@@ -75,7 +75,7 @@ def _late_exit(row: sa.Row[Any], report: AttemptReport) -> dict[str, Any]:
 def _handle(tx: Transaction, run: sa.Row[Any], row: sa.Row[Any], report: AttemptReport) -> dict[str, Any]:
     if report.infrastructure_pid is not None and report.infrastructure_pid != run.infrastructure_pid:
         pid = {"infrastructure_pid": report.infrastructure_pid, "updated": tx.now}
-        tx.execute(sa.update(flow_run).where(flow_run.c.id == run.id).values(pid))
+        update_row(tx, flow_run, run.id, pid)
     if report.handle is None:
         return {}
     values: dict[str, Any] = {"handle": report.handle}

@@ -14,6 +14,7 @@ from penstock.model.reports import ReportBatch, ReportReceipt, TaskRunReport
 from penstock.model.states import StateType
 from penstock.server.database.bulk import insert_many, update_many
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import insert_row, update_row
 from penstock.server.database.tables import attempt as attempt_table
 from penstock.server.database.tables import flow_run, report_stream, task_run, task_run_state
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
@@ -37,6 +38,12 @@ _CHANGING = (
     "total_run_time",
 )
 
+_STATE_TYPE = sa.select(flow_run.c.state_type).where(flow_run.c.id == sa.bindparam("flow_run_id"))
+_TAKEN = (
+    sa.select(report_stream.c.sequence).where(report_stream.c.stream == sa.bindparam("stream_id")).with_for_update()
+)
+_NEXT = sa.update(report_stream).where(report_stream.c.stream == sa.bindparam("stream_id"))
+
 
 def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, str] | None = None) -> ReportReceipt:
     """Apply `batch` unless it was applied before.
@@ -44,7 +51,7 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
     Raises Conflict ``report_gap`` if a batch before it is missing, NotFound if the run is gone, and Refused ``attempt_superseded``.
     """
     speaker = check_attempt_credential(tx, *attempt) if attempt is not None else None
-    state_type = tx.execute(sa.select(flow_run.c.state_type).where(flow_run.c.id == batch.flow_run_id)).one_or_none()
+    state_type = tx.execute(_STATE_TYPE, {"flow_run_id": batch.flow_run_id}).one_or_none()
     if state_type is None:
         raise no_flow_run(batch.flow_run_id)
     known = _advance(tx, batch)
@@ -58,8 +65,7 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
         create_logs(tx, batch.logs)
         tx.notify(f"run:{batch.flow_run_id}")
     if speaker is not None:
-        mine = attempt_table.c.id == speaker.id
-        tx.execute(sa.update(attempt_table).where(mine).values(last_reported_at=tx.now))
+        update_row(tx, attempt_table, speaker.id, {"last_reported_at": tx.now})
     stop = state_type[0] in (StateType.CANCELLING, StateType.CANCELLED)
     ordered = speaker is not None and speaker.cancel_requested_at is not None
     return ReportReceipt(stream=batch.stream, sequence=known or batch.sequence, cancel=stop or ordered)
@@ -67,9 +73,7 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
 
 def _advance(tx: Transaction, batch: ReportBatch) -> int | None:
     """Take the batch's number: None if it is the next one, the highest known if it was taken before."""
-    stream = report_stream
-    taken = sa.select(stream.c.sequence).where(stream.c.stream == batch.stream).with_for_update()
-    last = tx.execute(taken).scalar_one_or_none() or 0
+    last = tx.execute(_TAKEN, {"stream_id": batch.stream}).scalar_one_or_none() or 0
     if batch.sequence <= last:
         return int(last)
     if batch.sequence != last + 1:
@@ -80,10 +84,9 @@ def _advance(tx: Transaction, batch: ReportBatch) -> int | None:
         )
     values = {"sequence": batch.sequence, "updated": tx.now}
     if last == 0:
-        insert = {"stream": batch.stream, "flow_run_id": batch.flow_run_id, **values}
-        tx.execute(sa.insert(stream).values(insert))
+        insert_row(tx, report_stream, {"stream": batch.stream, "flow_run_id": batch.flow_run_id, **values})
     else:
-        tx.execute(sa.update(stream).where(stream.c.stream == batch.stream).values(values))
+        tx.execute(_NEXT, {"stream_id": batch.stream, **values})
     return None
 
 

@@ -15,13 +15,27 @@ SUPERSEDED_HINT = (
     "Another launch of this run took over, or the run is over. This process must stop; nothing it says counts."
 )
 
+#: What those who ask want to know of the attempt.
+_CREDENTIAL = sa.select(attempt.c.id, attempt.c.flow_run_id, attempt.c.status, attempt.c.cancel_requested_at).where(
+    attempt.c.id == sa.bindparam("attempt_id")
+)
+
 
 def check_attempt_credential(tx: Transaction, attempt_id: UUID, token: str) -> sa.Row[Any]:
-    """The row of the attempt whose `token` this is, if it is still open.
+    """The id, run, status and time of the cancel order of the attempt whose `token` this is, if it is still open.
 
     Raises NotAuthorized if the token is not that attempt's, and Refused ``attempt_superseded`` (409) if the attempt is
     over.
     """
+    check_attempt_token(attempt_id, token)
+    row = tx.execute(_CREDENTIAL, {"attempt_id": attempt_id}).one_or_none()
+    if row is None or row.status == AttemptStatus.ENDED:
+        raise superseded(attempt_id)
+    return row
+
+
+def check_attempt_token(attempt_id: UUID, token: str) -> None:
+    """Raise NotAuthorized if `token` is not that attempt's, be it open or not."""
     if not keys.is_attempt_token(attempt_id, token):
         raise NotAuthorized(
             f"The token shown for attempt {attempt_id} is not its token.",
@@ -29,10 +43,6 @@ def check_attempt_credential(tx: Transaction, attempt_id: UUID, token: str) -> s
             hint="The token comes with the job, in PENSTOCK__ATTEMPT_TOKEN. It cannot be made up.",
             status=401,
         )
-    row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one_or_none()
-    if row is None or row.status == AttemptStatus.ENDED:
-        raise superseded(attempt_id)
-    return row
 
 
 def superseded(attempt_id: UUID) -> Refused:

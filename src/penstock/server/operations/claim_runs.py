@@ -10,15 +10,14 @@ import sqlalchemy as sa
 from penstock.errors import ConfigurationError
 from penstock.model.attempts import AgentOrders, AgentPoll, AttemptStatus, CancelOrder, Claim, Limits
 from penstock.model.reasons import Phase, Reason
-from penstock.model.work_pools import DEFAULT_POOL
 from penstock.server import keys
 from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt, work_queue
 from penstock.server.operations.choose_runs import choose_runs, is_paused
 from penstock.server.operations.end_attempt import end_attempt
-from penstock.server.operations.ensure_work_queue import find_pool_id, insert_work_queue
-from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, missing_queues
+from penstock.server.operations.ensure_work_queue import insert_work_queue
+from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, missing_queues, pool_of
 from penstock.server.operations.open_attempt import open_attempt
 from penstock.server.operations.read_attempts import attempt_from
 from penstock.server.operations.register_agent import register_agent
@@ -35,10 +34,10 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
 
     Raises NotFound if there is no such work pool.
     """
-    pool_id = find_pool_id(tx, poll.work_pool or DEFAULT_POOL)
+    queues = asked_queues(tx, poll)
+    pool_id = pool_of(tx, poll, queues)
     lease_end = tx.now + timedelta(seconds=terms.lease)
     register_agent(tx, poll, lease_end)
-    queues = asked_queues(tx, poll)
     missing = missing_queues(poll, queues)
     if missing:
         for name in missing:
@@ -54,7 +53,7 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
         adopted = _adopt(tx, poll, lease_end) if terms.judge_leases else []
         rows += adopted
         stopping += adopted
-        room = min(poll.capacity - len(rows), capacity(tx, poll))
+        room = min(poll.capacity - len(rows), capacity(poll, len(mine) + len(adopted)))
         until = tx.now + timedelta(seconds=poll.prefetch_seconds)
         limits = Limits(start=terms.start_limit)
         for run in choose_runs(tx, queues, until, room, lock=True):

@@ -13,6 +13,13 @@ from penstock.server.operations.insert_flow_run import insert_flow_run
 from penstock.server.operations.read_flow_run import read_flow_run
 from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
 
+_DEFAULTS = (
+    sa.select(t.deployment, t.work_pool.c.name.label("work_pool_name"))
+    .outerjoin(t.work_queue, t.work_queue.c.id == t.deployment.c.work_queue_id)
+    .outerjoin(t.work_pool, t.work_pool.c.id == t.work_queue.c.work_pool_id)
+    .where(t.deployment.c.id == sa.bindparam("deployment_id"))
+)
+
 
 def create_flow_run_from_deployment(
     tx: Transaction, deployment_id: UUID, asked: DeploymentFlowRunCreate
@@ -53,12 +60,7 @@ def create_flow_run_from_deployment(
 
 def _read_defaults(tx: Transaction, deployment_id: UUID) -> sa.Row[Any]:
     """The deployment's row and the name of its pool. Raises NotFound."""
-    row = tx.execute(
-        sa.select(t.deployment, t.work_pool.c.name.label("work_pool_name"))
-        .outerjoin(t.work_queue, t.work_queue.c.id == t.deployment.c.work_queue_id)
-        .outerjoin(t.work_pool, t.work_pool.c.id == t.work_queue.c.work_pool_id)
-        .where(t.deployment.c.id == deployment_id)
-    ).one_or_none()
+    row = tx.execute(_DEFAULTS, {"deployment_id": deployment_id}).one_or_none()
     if row is None:
         raise NotFound(f"Deployment not found: {deployment_id}")
     return row

@@ -12,9 +12,14 @@ from penstock.model.states import TERMINAL, State, StateDetails, StateType
 from penstock.model.transitions import RERUN_NAME
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
+from penstock.server.database.statements import update_row
 from penstock.server.database.tables import attempt, flow_run_state
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
 from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, verdict
+
+_LAST_STATE = sa.select(flow_run_state.c.message, flow_run_state.c.state_details).where(
+    flow_run_state.c.id == sa.bindparam("state_id")
+)
 
 
 def end_attempt(
@@ -38,7 +43,7 @@ def end_attempt(
     if exited is not None:
         values["exit"] = exited.model_dump(mode="json", exclude_none=True)
     values |= {"status": AttemptStatus.ENDED.value, "ended_at": tx.now, "updated": tx.now, "waiting_for": None}
-    tx.execute(sa.update(attempt).where(attempt.c.id == row.id).values(values))
+    update_row(tx, attempt, row.id, values)
     _write_verdict(tx, run, row, ending, outcome)
     for topic in (f"queue:{row.work_queue_id}", f"pool:{row.work_pool_id}", f"run:{run.id}"):
         tx.notify(topic)
@@ -52,10 +57,7 @@ def retry_budget() -> RetryBudget:
 
 
 def _last_state(tx: Transaction, run: sa.Row[Any]) -> sa.Row[Any] | None:
-    query = sa.select(flow_run_state.c.message, flow_run_state.c.state_details).where(
-        flow_run_state.c.id == run.state_id
-    )
-    return tx.execute(query).one_or_none()
+    return tx.execute(_LAST_STATE, {"state_id": run.state_id}).one_or_none()
 
 
 def _agent_losses(tx: Transaction, run: sa.Row[Any]) -> int:

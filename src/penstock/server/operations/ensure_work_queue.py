@@ -10,6 +10,8 @@ from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
 
+_POOL_ID = sa.select(t.work_pool.c.id).where(t.work_pool.c.name == sa.bindparam("name"))
+
 
 def ensure_work_queue(tx: Transaction, name: str | None, pool_name: str | None = None) -> UUID:
     """The id of that queue, which is made if it is missing; without a name, that of the pool's default queue.
@@ -29,7 +31,7 @@ def ensure_work_queue(tx: Transaction, name: str | None, pool_name: str | None =
 
 def find_pool_id(tx: Transaction, name: str) -> UUID:
     """Raises NotFound with the nearest name."""
-    found: UUID | None = tx.execute(sa.select(t.work_pool.c.id).where(t.work_pool.c.name == name)).scalar_one_or_none()
+    found: UUID | None = tx.execute(_POOL_ID, {"name": name}).scalar_one_or_none()
     if found is None:
         names = tx.execute(sa.select(t.work_pool.c.name)).scalars()
         raise NotFound(f'Work pool "{name}" not found.{did_you_mean(name, names)}')

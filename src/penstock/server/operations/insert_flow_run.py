@@ -4,12 +4,12 @@ import secrets
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from penstock.errors import Conflict
 from penstock.model.base import new_id
 from penstock.model.states import Answer, StateCreate
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import insert_unless
 from penstock.server.database.tables import flow_run
 from penstock.server.operations.proposed_state import state_of
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
@@ -39,25 +39,22 @@ def insert_flow_run(
     `values`: columns of flow_run. A name is made if there is none. Raises Conflict if the flow or another parent is gone, or if no
     run may start in `state`.
     """
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
     row = {"id": new_id(), **DEFAULTS, **values, "created": tx.now, "updated": tx.now}
     if not row.get("name"):
         row["name"] = two_words(secrets.randbits(40))
     if state is None:
         row["expected_start_time"] = tx.now
-    key = [flow_run.c.flow_id, flow_run.c.idempotency_key]
     try:
-        created = tx.execute(insert(flow_run).values(row).on_conflict_do_nothing(index_elements=key)).rowcount == 1
+        inserted = insert_unless(tx, flow_run, row, ("flow_id", "idempotency_key"))
     except sa.exc.IntegrityError as error:
         raise Conflict(
             "The run refers to a flow, deployment or queue that does not exist, or its id is taken",
             code="integrity",
             hint=f"flow_id is {row['flow_id']}, deployment_id is {row.get('deployment_id')}.",
         ) from error
-    if not created:
+    if inserted is None:
         known = sa.and_(flow_run.c.flow_id == row["flow_id"], flow_run.c.idempotency_key == row["idempotency_key"])
         return tx.execute(sa.select(flow_run).where(known)).one(), False
-    inserted = tx.execute(sa.select(flow_run).where(flow_run.c.id == row["id"])).one()
     if state is not None:
         verdict = decide(None, state, FlowRunFacts(now=tx.now))
         if verdict.answer is not Answer.ACCEPT:

@@ -10,6 +10,7 @@ from penstock.model.attempts import AgentPoll, AttemptStatus, Limits
 from penstock.model.base import new_id
 from penstock.model.states import State, StateDetails, StateType
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import insert_and_read
 from penstock.server.database.tables import attempt
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
 
@@ -37,10 +38,10 @@ def open_attempt(
         "claimed_at": tx.now,
         "lease_expires_at": lease_end,
     }
-    tx.execute(sa.insert(attempt).values(values))
+    row = insert_and_read(tx, attempt, values)
     # A run that was taken early still begins when it is due: whoever proposes Running is told to wait until then.
     due = run.next_scheduled_start_time
     details = StateDetails(flow_run_id=run.id, attempt_id=attempt_id, scheduled_time=due)
     state = State(type=StateType.PENDING, timestamp=tx.now, state_details=details)
     write_flow_run_state(tx, run, state, {"attempt_count": number})
-    return tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one()
+    return row

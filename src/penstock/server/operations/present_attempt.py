@@ -10,8 +10,9 @@ from penstock.model.attempts import AttemptStatus, Presentation, Presented
 from penstock.model.states import TERMINAL, StateType
 from penstock.server.database.attempts import lock_run_and_attempt
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import update_and_read
 from penstock.server.database.tables import attempt
-from penstock.server.operations.check_attempt_credential import check_attempt_credential, superseded
+from penstock.server.operations.check_attempt_credential import check_attempt_token, superseded
 from penstock.server.operations.read_attempts import attempt_from
 from penstock.server.operations.run_surroundings import Surroundings
 
@@ -24,7 +25,7 @@ def present_attempt(tx: Transaction, attempt_id: UUID, presentation: Presentatio
     is to be
     stopped or its run is, Refused ``attempt_taken`` if another process presented the token first.
     """
-    check_attempt_credential(tx, attempt_id, presentation.token)
+    check_attempt_token(attempt_id, presentation.token)
     found = lock_run_and_attempt(tx, attempt_id)
     if found is None or found[1].status == AttemptStatus.ENDED:
         raise superseded(attempt_id)
@@ -67,5 +68,4 @@ def _take(tx: Transaction, row: sa.Row[Any], presentation: Presentation) -> sa.R
     }
     if row.started_at is None:
         values["started_at"] = tx.now
-    tx.execute(sa.update(attempt).where(attempt.c.id == row.id).values(values))
-    return tx.execute(sa.select(attempt).where(attempt.c.id == row.id)).one()
+    return update_and_read(tx, attempt, row.id, values)

@@ -1,6 +1,7 @@
 """A proposed state becomes a state: with its id, its time, and nothing taken on trust."""
 
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,7 +32,12 @@ def was_written(tx: Transaction, table: sa.Table, owner: sa.Column[UUID], run_id
     """Whether a state with the id of `proposed` was written for this run before. Raises Conflict if it is another run's."""
     if proposed.id is None:
         return False
-    found = tx.execute(sa.select(owner).where(table.c.id == proposed.id)).scalar_one_or_none()
+    found = tx.execute(_owner_of(table, owner), {"state_id": proposed.id}).scalar_one_or_none()
     if found is not None and found != run_id:
         raise Conflict(f"The state id {proposed.id} belongs to another run", hint="Make a new id for every state.")
     return found is not None
+
+
+@cache
+def _owner_of(table: sa.Table, owner: sa.Column[UUID]) -> sa.Select[UUID]:
+    return sa.select(owner).where(table.c.id == sa.bindparam("state_id"))

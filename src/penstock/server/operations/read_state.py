@@ -8,6 +8,7 @@ from penstock.errors import NotFound
 from penstock.model.states import State
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_from
+from penstock.server.database.statements import read_row
 from penstock.server.database.tables import flow_run_state, task_run_state
 
 
@@ -15,7 +16,7 @@ def current_state(tx: Transaction, table: sa.Table, state_id: UUID | None) -> St
     """The state of that id in flow_run_state or task_run_state, None if there is none."""
     if state_id is None:
         return None
-    row = tx.execute(sa.select(table).where(table.c.id == state_id)).one_or_none()
+    row = read_row(tx, table, state_id)
     return state_from(row) if row is not None else None
 
 

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import sqlalchemy as sa
-
 from penstock.model.states import TERMINAL, State, StateType
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_values
+from penstock.server.database.statements import insert_row, update_row
 from penstock.server.database.tables import flow_run, flow_run_state
 from penstock.server.operations.change_counter import change_counters
 
@@ -53,9 +52,9 @@ def record_flow_run_state(tx: Transaction, run: Any, state: State, values: dict[
     """
     details = state.state_details.model_copy(update={"flow_run_id": run.id, "task_run_id": None})
     state = state.model_copy(update={"timestamp": state.timestamp or tx.now, "state_details": details})
-    tx.execute(sa.insert(flow_run_state).values(flow_run_id=run.id, **state_values(state)))
+    insert_row(tx, flow_run_state, {"flow_run_id": run.id, **state_values(state)})
     changed = {**times_after(run, state), "updated": tx.now, **(values or {})}
-    tx.execute(sa.update(flow_run).where(flow_run.c.id == run.id).values(changed))
+    update_row(tx, flow_run, run.id, changed)
     if run.state_type != state.type:
         changes = {COUNTER.format(state.type.value): 1}
         if run.state_type is not None:

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from penstock.model.attempts import AgentPoll
 from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
 from penstock.server.database.rows import clean
+from penstock.server.database.statements import update_row
 from penstock.server.database.tables import agent
 
 
@@ -28,5 +27,5 @@ def register_agent(tx: Transaction, poll: AgentPoll, lease_expires_at: datetime)
         "lease_expires_at": lease_expires_at,
         "updated": tx.now,
     }
-    if tx.execute(sa.update(agent).where(agent.c.id == poll.agent_id).values(values)).rowcount == 0:
+    if not update_row(tx, agent, poll.agent_id, values):
         insert_if_absent(tx, agent, {"id": poll.agent_id, "created": tx.now, **values})

@@ -12,15 +12,19 @@ from penstock.model.flow_runs import FlowRun
 from penstock.model.flows import Flow
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import SELECT_FLOW_RUN, flow_run_from
+from penstock.server.database.statements import read_row
 from penstock.server.database.tables import deployment, flow, flow_run, work_pool, work_queue
 from penstock.server.operations.read_infrastructure_document import resolve_document
 
-_DEPLOYMENT = sa.select(
-    deployment, deployment.c.infra_overrides.label("job_variables"), work_pool.c.name.label("work_pool_name")
-).select_from(
-    deployment.outerjoin(work_queue, work_queue.c.id == deployment.c.work_queue_id).outerjoin(
-        work_pool, work_pool.c.id == work_queue.c.work_pool_id
+_FLOW_RUNS = SELECT_FLOW_RUN.where(flow_run.c.id.in_(sa.bindparam("ids", expanding=True)))
+_DEPLOYMENT = (
+    sa.select(deployment, deployment.c.infra_overrides.label("job_variables"), work_pool.c.name.label("work_pool_name"))
+    .select_from(
+        deployment.outerjoin(work_queue, work_queue.c.id == deployment.c.work_queue_id).outerjoin(
+            work_pool, work_pool.c.id == work_queue.c.work_pool_id
+        )
     )
+    .where(deployment.c.id == sa.bindparam("deployment_id"))
 )
 
 
@@ -35,12 +39,13 @@ class Surroundings:
 
     def flow_runs(self, ids: Collection[UUID]) -> dict[UUID, FlowRun]:
         """The runs with their states, as they are now."""
-        rows = self._tx.execute(SELECT_FLOW_RUN.where(flow_run.c.id.in_(list(ids))))
+        rows = self._tx.execute(_FLOW_RUNS, {"ids": list(ids)})
         return {row.id: flow_run_from(row, self._tx.now) for row in rows}
 
     def flow(self, flow_id: UUID) -> Flow:
         if flow_id not in self._flows:
-            row = self._tx.execute(sa.select(flow).where(flow.c.id == flow_id)).one()
+            row = read_row(self._tx, flow, flow_id)
+            assert row is not None, "a flow takes its runs along"
             self._flows[flow_id] = Flow.model_validate(row._mapping)
         return self._flows[flow_id]
 
@@ -49,7 +54,7 @@ class Surroundings:
         if deployment_id is None:
             return None
         if deployment_id not in self._deployments:
-            row = self._tx.execute(_DEPLOYMENT.where(deployment.c.id == deployment_id)).one_or_none()
+            row = self._tx.execute(_DEPLOYMENT, {"deployment_id": deployment_id}).one_or_none()
             self._deployments[deployment_id] = Deployment.model_validate(row._mapping) if row is not None else None
         return self._deployments[deployment_id]
 

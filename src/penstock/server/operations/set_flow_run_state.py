@@ -9,9 +9,10 @@ from penstock.model.attempts import AttemptStatus
 from penstock.model.flow_runs import FlowRunPolicy
 from penstock.model.states import TERMINAL, Answer, OrchestrationResult, State, StateCreate, StateType
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import update_row
 from penstock.server.database.tables import attempt as attempt_table
 from penstock.server.database.tables import flow_run_state
-from penstock.server.operations.check_attempt_credential import check_attempt_credential
+from penstock.server.operations.check_attempt_credential import check_attempt_credential, check_attempt_token
 from penstock.server.operations.lock_flow_run import lock_flow_run, lock_open_attempt
 from penstock.server.operations.mirror_subflow_state import mirror_subflow_state
 from penstock.server.operations.proposed_state import state_of, was_written
@@ -39,7 +40,7 @@ def set_flow_run_state(
     """
     run = lock_flow_run(tx, flow_run_id)
     job = lock_open_attempt(tx, flow_run_id)
-    own = attempt is not None and check_attempt_credential(tx, *attempt).flow_run_id == run.id
+    own = attempt is not None and _speaks_for(tx, run, job, *attempt)
     current = current_state(tx, flow_run_state, run.state_id)
     if was_written(tx, flow_run_state, flow_run_state.c.flow_run_id, run.id, proposed):
         assert current is not None
@@ -52,6 +53,14 @@ def set_flow_run_state(
     if verdict.write and current is not None and current.type in TERMINAL and job is not None:
         _tell_attempt(tx, run, job, current, own)
     return _result(verdict, current), bool(verdict.write)
+
+
+def _speaks_for(tx: Transaction, run: sa.Row[Any], job: sa.Row[Any] | None, attempt_id: UUID, token: str) -> bool:
+    """Whether that open attempt is one of this run: the token of another run's is good, but not for this one."""
+    if job is not None and job.id == attempt_id:
+        check_attempt_token(attempt_id, token)
+        return True
+    return bool(check_attempt_credential(tx, attempt_id, token).flow_run_id == run.id)
 
 
 def _facts(
@@ -106,7 +115,7 @@ def _tell_attempt(tx: Transaction, run: sa.Row[Any], job: sa.Row[Any], state: St
     values: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
     if values:
         values["message"] = state.message
-        tx.execute(sa.update(attempt_table).where(attempt_table.c.id == job.id).values(updated=tx.now, **values))
+        update_row(tx, attempt_table, job.id, {"updated": tx.now, **values})
 
 
 def _result(verdict: Verdict, current: State | None) -> OrchestrationResult:

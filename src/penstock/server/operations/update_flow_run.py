@@ -1,10 +1,9 @@
 from typing import Any
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from penstock.model.flow_runs import FlowRunUpdate
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import update_row
 from penstock.server.database.tables import flow_run
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
 from penstock.server.operations.lock_flow_run import lock_flow_run
@@ -23,5 +22,5 @@ def update_flow_run(
             del values[required]
     if "empirical_policy" in values:
         values["empirical_policy"] = {**run.empirical_policy, **values["empirical_policy"]}
-    tx.execute(sa.update(flow_run).where(flow_run.c.id == run.id).values(**values, updated=tx.now))
+    update_row(tx, flow_run, run.id, {**values, "updated": tx.now})
     tx.notify(f"run:{run.id}")

@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from penstock.errors import Conflict, NotFound
 from penstock.model.attempts import Attempt, AttemptStatus, Intent
-from penstock.server.database.attempts import lock_run_and_attempt
 from penstock.server.database.connection import Transaction
+from penstock.server.database.statements import lock_row, update_and_read
 from penstock.server.database.tables import attempt
 from penstock.server.operations.read_attempts import attempt_from
 
@@ -21,10 +21,10 @@ def write_intent(tx: Transaction, attempt_id: UUID, intent: Intent) -> Attempt:
     Raises NotFound, or Conflict if the attempt is another agent's, is over, is to be stopped, or has another job's
     name.
     """
-    found = lock_run_and_attempt(tx, attempt_id)
-    if found is None:
+    # of the run nothing is asked: whoever wants it cancelled has to lock its open attempt as well
+    row = lock_row(tx, attempt, attempt_id)
+    if row is None:
         raise NotFound(f"There is no attempt {attempt_id}", hint=GIVE_UP)
-    row = found[1]
     _refuse(row, intent)
     if row.status == AttemptStatus.CLAIMED:
         values: dict[str, Any] = {
@@ -37,8 +37,7 @@ def write_intent(tx: Transaction, attempt_id: UUID, intent: Intent) -> Attempt:
             "launched_at": tx.now,
             "updated": tx.now,
         }
-        tx.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(values))
-        row = tx.execute(sa.select(attempt).where(attempt.c.id == attempt_id)).one()
+        row = update_and_read(tx, attempt, attempt_id, values)
     return attempt_from(row)
 
 
