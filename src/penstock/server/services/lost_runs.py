@@ -11,7 +11,7 @@ INTERVAL = 60.0
 
 
 class LostRunsService(Service):
-    name = "lost runs"
+    name = "lost-runs"
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, INTERVAL)
