@@ -1,19 +1,20 @@
 """HTTP: a route parses its request, calls one operation and serializes the answer. Nothing else happens here."""
 
-#: The modules whose `router` is part of the API, in the order in which their routes are matched.
+#: The modules whose `router` is part of the API, in the order in which their routes are matched:
+#: what every run asks for comes first.
 ROUTERS = (
+    "penstock.server.api.reports",
+    "penstock.server.api.attempts",
+    "penstock.server.api.flow_runs",
+    "penstock.server.api.agents",
+    "penstock.server.api.deployments",
     "penstock.server.api.root",
     "penstock.server.api.admin",
     "penstock.server.api.flows",
-    "penstock.server.api.flow_runs",
     "penstock.server.api.task_runs",
     "penstock.server.api.flow_run_states",
     "penstock.server.api.task_run_states",
     "penstock.server.api.logs",
-    "penstock.server.api.reports",
-    "penstock.server.api.agents",
-    "penstock.server.api.attempts",
-    "penstock.server.api.deployments",
     "penstock.server.api.work_queues",
     "penstock.server.api.work_pools",
     "penstock.server.api.block_types",
