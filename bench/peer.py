@@ -62,7 +62,7 @@ def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
             start_new_session=True,
         )
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 240
             while True:
                 with (
                     contextlib.suppress(OSError),
@@ -70,7 +70,7 @@ def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
                 ):
                     break
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"{peer.name}: its server did not start within 90 s")
+                    raise RuntimeError(f"{peer.name}: its server did not start within 240 s")
                 time.sleep(0.2)
             yield env
         finally:

@@ -5,7 +5,6 @@ or a flow that changes the environment is obeyed.
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -273,6 +272,8 @@ def profiles_path() -> Path:
 
 @lru_cache(maxsize=8)
 def _read_profiles(path: str, _stamp: tuple[int, int]) -> dict[str, Any]:
+    import tomllib  # only where there are profiles: it costs as much as the rest of this module
+
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)
