@@ -23,7 +23,6 @@ from penstock.model.flows import FlowCreate
 from penstock.model.states import StateCreate, StateType
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
-PEER_PORT = 4317
 
 
 def bare_cpu() -> float:
@@ -69,7 +68,7 @@ def trivial(peer: peers.Peer | None, **_: Any) -> Iterator[Figure]:
             ours = median(lambda: cpu_and_wall([sys.executable, path], server.env)[1])
         ratio = None
         if peer:
-            with peers.server(peer, PEER_PORT) as env:
+            with peers.server(peer) as env:
                 path = _program(folder, "theirs.py", programs.TRIVIAL, "prefect")
                 ratio = median(lambda: cpu_and_wall([peer.python, path], env)[1], 3) / ours
     yield Figure(
@@ -85,7 +84,7 @@ def tasks(peer: peers.Peer | None, *, count: int = 2000, **_: Any) -> Iterator[F
                 ours = max(count / _seconds([sys.executable, path, mode, str(count)], server.env) for _ in range(3))
             ratio = None
             if peer:
-                with peers.server(peer, PEER_PORT) as env:
+                with peers.server(peer) as env:
                     path = _program(folder, "theirs.py", programs.TASKS, "prefect")
                     ratio = ours / (100 / _seconds([peer.python, path, mode, "100"], env))
         yield Figure(f"{count} no-op tasks, {mode}", ours, "/s", f">= {budget}", ours >= budget, ratio, _faster(peer))
@@ -268,7 +267,7 @@ def _wait_all(client: Any, ids: list[UUID], state: str = "COMPLETED") -> None:
 def _peer_latency(peer: peers.Peer, samples: int = 3) -> float:
     """The same for the peer: deployment, agent, process. Median of a few, as each takes long."""
     took = []
-    with tempfile.TemporaryDirectory() as folder, peers.server(peer, PEER_PORT) as env, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder, peers.server(peer) as env, contextlib.ExitStack() as stack:
         _program(folder, "probe.py", programs.PROBE, "prefect")
         prefect = peer.program("prefect")
         subprocess.run(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,8 +46,11 @@ def install(requirement: str) -> Peer:
 
 
 @contextlib.contextmanager
-def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
-    """The peer's server on `port`; yields the environment of its clients."""
+def server(peer: Peer) -> Iterator[dict[str, str]]:
+    """The peer's server on a free port; yields the environment of its clients."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as home:
         env = {
             "PREFECT_HOME": home,
@@ -62,7 +66,7 @@ def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
             start_new_session=True,
         )
         try:
-            deadline = time.monotonic() + 240
+            deadline = time.monotonic() + 120
             while True:
                 with (
                     contextlib.suppress(OSError),
@@ -70,7 +74,7 @@ def server(peer: Peer, port: int) -> Iterator[dict[str, str]]:
                 ):
                     break
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"{peer.name}: its server did not start within 240 s")
+                    raise RuntimeError(f"{peer.name}: its server did not start within 120 s")
                 time.sleep(0.2)
             yield env
         finally:
