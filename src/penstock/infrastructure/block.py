@@ -12,8 +12,8 @@ from penstock import settings
 from penstock.blocks.base import Block
 from penstock.model.attempts import Limits
 from penstock.model.base import JSONObject
+from penstock.model.block_documents import MASK
 
-_MASK = "********"
 _SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|key|credentials?)(_|$)", re.IGNORECASE)
 _LIMITS = Limits()
 
@@ -86,4 +86,4 @@ class Infrastructure(Block):
 
 def mask_if_secret(name: str, value: str | None) -> str | None:
     """The value of an environment variable as it may be shown: masked if its name says that it is a secret."""
-    return _MASK if value and _SECRET_NAME.search(name) else value
+    return MASK if value and _SECRET_NAME.search(name) else value

@@ -10,6 +10,7 @@ from penstock.infrastructure.base import Job
 from penstock.infrastructure.job import with_block
 from penstock.infrastructure.process.config import DEFAULT_COMMAND, Process
 from penstock.infrastructure.variables import READ_AT_START
+from penstock.model.block_documents import MASK
 from penstock.model.reasons import Reason
 
 
@@ -35,7 +36,7 @@ class ProcessRequest:
 
     def to_text(self) -> str:
         """The request as a line of shell, with secrets masked."""
-        shown = {**self.env, **dict.fromkeys(self.secret_env, "********")}
+        shown = {**self.env, **dict.fromkeys(self.secret_env, MASK)}
         lines = [f"cd {shlex.quote(self.cwd)} &&"] if self.cwd else []
         lines += [f"unset {name};" for name in self.unset]
         lines += [f"{name}={shlex.quote(value)}" for name, value in shown.items()]

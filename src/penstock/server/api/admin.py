@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Response
 
 from penstock import settings
 from penstock.errors import Invalid
+from penstock.model.block_documents import MASK
 from penstock.server.api.answers import answer, no_content
 from penstock.server.api.dependencies import TheDatabase
 from penstock.server.operations.change_counter import read_counters
@@ -14,7 +15,6 @@ from penstock.version import __version__
 
 router = APIRouter(tags=["Admin"])
 Confirmed = Annotated[bool, Body(embed=True, alias="confirm")]
-MASK = "********"
 
 
 def _check(confirmed: bool) -> None:
