@@ -425,6 +425,96 @@ attempt = Table(
     Index(None, "request_id"),
 )
 
+artifact = Table(
+    "artifact",
+    metadata,
+    *_base(),
+    Column("key", String),
+    Column("type", String),
+    Column("description", Text),
+    #: what it shows: a text, or rows as JSON
+    Column("data", Json),
+    Column("metadata", Json),
+    Column("flow_run_id", Uuid(), ForeignKey("flow_run.id", ondelete="CASCADE")),
+    Column("task_run_id", Uuid()),
+    Index(None, "key", "created", "id"),
+    Index(None, "flow_run_id"),
+    Index(None, "task_run_id"),
+    Index(None, "created", "id"),
+)
+
+artifact_collection = Table(
+    "artifact_collection",
+    metadata,
+    #: one row for each key, which names the newest artifact that has it
+    *_base(),
+    Column("key", String, nullable=False, unique=True),
+    Column("latest_id", Uuid(), nullable=False),
+)
+
+variable = Table(
+    "variable",
+    metadata,
+    *_base(),
+    Column("name", String, nullable=False, unique=True),
+    Column("value", Text, nullable=False),
+    Column("tags", Json, nullable=False),
+)
+
+flow_run_input = Table(
+    "flow_run_input",
+    metadata,
+    *_base(),
+    Column("flow_run_id", Uuid(), ForeignKey("flow_run.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("sender", String),
+    UniqueConstraint("flow_run_id", "key"),
+)
+
+concurrency_limit = Table(
+    "concurrency_limit",
+    metadata,
+    *_base(),
+    #: how many task runs that have this tag may run at once
+    Column("tag", String, nullable=False, unique=True),
+    Column("concurrency_limit", Integer, nullable=False),
+)
+
+concurrency_limit_v2 = Table(
+    "concurrency_limit_v2",
+    metadata,
+    *_base(),
+    Column("name", String, nullable=False, unique=True),
+    Column("active", Boolean, nullable=False),
+    Column("limit", Integer, nullable=False),
+    #: taken by clients that hold no lease; they shrink by `slot_decay_per_second` from `slots_at` on
+    Column("slots", Float, nullable=False),
+    Column("slots_at", Timestamp, nullable=False),
+    Column("slot_decay_per_second", Float, nullable=False),
+    Column("denied_slots", Integer, nullable=False),
+    Column("avg_slot_occupancy_seconds", Float, nullable=False),
+)
+
+concurrency_slot = Table(
+    "concurrency_slot",
+    metadata,
+    *_base(),
+    #: the row of either of the two tables of limits
+    Column("limit_id", Uuid(), nullable=False),
+    #: who holds it: a task run, or a lease that its holder has named
+    Column("holder_id", Uuid(), nullable=False),
+    Column("slots", Integer, nullable=False),
+    #: it is given back when this run is over
+    Column("flow_run_id", Uuid()),
+    #: or when this has passed, unless it is renewed
+    Column("expires_at", Timestamp),
+    UniqueConstraint("limit_id", "holder_id"),
+    Index(None, "holder_id"),
+    Index(None, "flow_run_id"),
+    Index(None, "expires_at"),
+)
+
 counter = Table(
     "counter",
     metadata,
