@@ -3,8 +3,11 @@ import sys
 from collections.abc import Sequence
 
 from bench import peer as peers
-from bench.figures import FIGURES
+from bench import task_figures
+from bench.figures import FIGURES as OF_ONE_RUN
 from bench.measure import machine
+
+FIGURES = OF_ONE_RUN | task_figures.FIGURES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
