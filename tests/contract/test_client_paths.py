@@ -60,6 +60,9 @@ VALUES: dict[str, Any] = {
     "slug": "slug",
     "block_type_slug": "slug",
     "checksum": "sha256:0",
+    "key": "key",
+    "key_prefix": "key",
+    "value": "value",
 }
 
 

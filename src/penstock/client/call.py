@@ -49,6 +49,17 @@ def whole_number() -> type[int]:
     return int
 
 
+class Text(str):
+    """An answer that is plain text instead of JSON."""
+
+    __slots__ = ()
+
+
+def plain_text() -> type[Text]:
+    """The answer's type of calls that are answered in plain text."""
+    return Text
+
+
 def json_object() -> type[dict[str, Any]]:
     """The answer's type of calls whose answer has no fixed shape."""
     return dict
@@ -88,6 +99,8 @@ def decode(raw: bytes, kind: type[T]) -> T:
     value: Any = None
     if kind is object:
         value = json.loads(raw) if raw else None
+    elif kind is Text:
+        value = Text(raw.decode())
     elif kind in _PLAIN:
         value = json.loads(raw)
         if not isinstance(value, kind):

@@ -10,6 +10,7 @@ from penstock.client.call import Call
 #: Every module that builds calls.
 NOUNS = (
     "flow_runs",
+    "flow_run_inputs",
     "task_runs",
     "flows",
     "deployments",

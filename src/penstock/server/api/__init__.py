@@ -12,6 +12,7 @@ ROUTERS = (
     "penstock.server.api.admin",
     "penstock.server.api.flows",
     "penstock.server.api.task_runs",
+    "penstock.server.api.flow_run_inputs",
     "penstock.server.api.flow_run_states",
     "penstock.server.api.task_run_states",
     "penstock.server.api.logs",

@@ -19,13 +19,16 @@ from penstock.server.operations.check_attempt_credential import check_attempt_cr
 
 OPEN_PATHS = frozenset({"/api/health", "/api/ready"})
 
-#: What an engine needs, beside the key: its run, task runs and logs, subflows, runs of other deployments, saved blocks.
+#: What an engine needs, beside the key: its run, task runs and logs, subflows, runs of other deployments, saved blocks,
+#: variables, artifacts, inputs of runs.
 _ENGINE_PATHS = re.compile(
     r"GET /api/(hello|version|csrf-token|flows/.*|flow_runs/.*|task_runs/.*|flow_run_states/.*|task_run_states/.*"
-    r"|deployments/.*|attempts/.*|bundles/.*|block_(types|schemas|documents)/.*)"
-    r"|POST /api/(flows/|flow_runs/|flow_runs/(filter|count)|flow_runs/[^/]+/(set_state|resume)|task_runs/.*|logs/?|reports/?"
+    r"|deployments/.*|attempts/.*|bundles/.*|block_(types|schemas|documents)/.*|variables/.*|artifacts/.*)"
+    r"|POST /api/(flows/|flow_runs/|flow_runs/(filter|count)|flow_runs/[^/]+/(set_state|resume|input(/filter)?)|task_runs/.*|logs/?|reports/?"
     r"|attempts/[^/]+/present|deployments/[^/]+/create_flow_run|block_(types|schemas|documents)/.*)"
-    r"|PATCH /api/(flow_runs|task_runs)/[^/]+"
+    r"|POST /api/(variables|artifacts)/.*"
+    r"|PATCH /api/((flow_runs|task_runs|artifacts|variables)/[^/]+|variables/name/[^/]+)"
+    r"|DELETE /api/(flow_runs/[^/]+/input/[^/]+|variables/name/[^/]+)"
 )
 
 
