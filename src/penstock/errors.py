@@ -12,6 +12,8 @@ PenstockError
 ├── CodeError               your code could not be found, imported, or has no such flow
 ├── ParameterError          the arguments do not fit the flow's parameters
 ├── MissingContext          it was called outside of a flow or task run
+├── ResultError             a result could not be read from where it was written
+│   └── SerializationError  a value cannot be written down, or not be read back from what was written
 ├── InfrastructureError     the platform
 │   ├── Unsupported         it cannot do that; raised before anything starts; says why
 │   ├── JobRejected         start failed; what was made has been removed
@@ -120,6 +122,18 @@ class MissingContext(PenstockError):
     """Something that only has a meaning inside of a run was used outside of one."""
 
     code = "missing_context"
+
+
+class ResultError(PenstockError):
+    """A result could not be read from where it was written: it is gone, damaged, or out of reach from here."""
+
+    code = "result"
+
+
+class SerializationError(ResultError):
+    """A value cannot be written down by its serializer, or what was written cannot be read back."""
+
+    code = "serialization"
 
 
 class InfrastructureError(PenstockError):

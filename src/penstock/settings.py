@@ -219,6 +219,27 @@ _TABLE = [
         for_jobs=True,
     ),
     Setting(
+        "PENSTOCK_RESULTS_PERSIST_BY_DEFAULT",
+        _boolean,
+        False,
+        "Whether flows and tasks that do not say write their results to storage.",
+        for_jobs=True,
+    ),
+    Setting(
+        "PENSTOCK_RESULTS_DEFAULT_SERIALIZER",
+        str,
+        "pickle",
+        "Serializer of results: pickle, json, compressed/pickle, compressed/json, or the type of one of your own.",
+        for_jobs=True,
+    ),
+    Setting(
+        "PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK",
+        str,
+        None,
+        "Storage block for results, as TYPE-SLUG/NAME; by default a folder, see PENSTOCK_LOCAL_STORAGE_PATH.",
+        for_jobs=True,
+    ),
+    Setting(
         "PENSTOCK_TASKS_REFRESH_CACHE",
         _boolean,
         False,

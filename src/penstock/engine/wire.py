@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from penstock.model.results import Result
 from penstock.model.states import State, StateCreate, StateDetails, StateType
 
 JSON = dict[str, Any]
@@ -55,7 +56,7 @@ def state(
 
 
 def final_state(final: State, timestamp: datetime) -> JSON:
-    """`final`, which may hold a result or an exception, without them."""
+    """`final`, which may hold a result or an exception: only where that lies, if it was written down, goes along."""
     found = state(
         str(final.id),
         final.type,
@@ -64,14 +65,19 @@ def final_state(final: State, timestamp: datetime) -> JSON:
         message=final.message,
         details=final.state_details.model_dump(mode="json", exclude_defaults=True),
     )
-    if final.type is StateType.COMPLETED:
+    if isinstance(final.data, Result):
+        found["data"] = final.data.reference
+    elif final.type is StateType.COMPLETED:
         found["data"] = UNPERSISTED
     return found
 
 
 def proposal(proposed: State) -> StateCreate:
-    """`proposed` as it is put to the server: with its id, so that asking twice is asking once, and without its data."""
+    """`proposed` as it is put to the server: with its id, so that asking twice is asking once, and of its data only where that lies."""
     details = proposed.state_details.model_copy(update={"transition_id": proposed.id})
+    data = UNPERSISTED if proposed.type is StateType.COMPLETED else None
+    if isinstance(proposed.data, Result):
+        data = proposed.data.reference
     return StateCreate(
         id=proposed.id,
         type=proposed.type,
@@ -79,7 +85,7 @@ def proposal(proposed: State) -> StateCreate:
         message=None if proposed.message is None else shorten(plain(proposed.message), LONGEST_STATE_MESSAGE),
         timestamp=proposed.timestamp,
         state_details=details,
-        data=UNPERSISTED if proposed.type is StateType.COMPLETED else None,
+        data=data,
     )
 
 

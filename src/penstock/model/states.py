@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from penstock.errors import RunCancelled, RunCrashed, RunError, RunFailed, RunNotFinished, RunPaused
+from penstock.errors import PenstockError, RunCancelled, RunCrashed, RunFailed, RunNotFinished, RunPaused
 from penstock.model.base import Data, Request, new_id
 from penstock.model.reasons import Phase, Reason
+from penstock.model.results import Reference, value_of
 
 
 class StateType(StrEnum):
@@ -70,6 +71,12 @@ class State(Data):
         if self.name is None:
             self.name = self.type.value.capitalize()
 
+    @field_validator("data", mode="plain")
+    @classmethod
+    def _as_read(cls, data: Any, info: ValidationInfo) -> Any:
+        """What comes from the server is no result, but says where one lies; what a function returned stays as it is."""
+        return Reference(data) if info.mode == "json" and isinstance(data, dict) else data
+
     def is_scheduled(self) -> bool:
         return self.type is StateType.SCHEDULED
 
@@ -100,31 +107,40 @@ class State(Data):
     def is_final(self) -> bool:
         return self.type in TERMINAL
 
-    def result(self, raise_on_failure: bool = True) -> Any:
-        """What the run returned, where it is still known: in the process in which it ran.
+    def result(self, raise_on_failure: bool = True, fetch: bool | None = None) -> Any:
+        """What the run returned: from memory in the process in which it ran, else from where it was written.
 
-        If the run did not complete, its exception is raised, or returned when `raise_on_failure` is False. Raises RunNotFinished,
-        or RunPaused, when there is no result yet, and RunError when it was not kept.
+        If the run did not complete, its exception is raised, or returned when `raise_on_failure` is False. With `fetch` in a
+        running event loop you get an awaitable, and reading blocks nobody. Raises RunNotFinished, or RunPaused, when there is no
+        result yet, RunError when it was not kept, and ResultError when it cannot be read.
         """
+        if fetch:
+            import asyncio
+
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                pass
+            else:
+                return asyncio.to_thread(self.result, raise_on_failure)
         if self.type is StateType.PAUSED:
             raise RunPaused("The run is paused: it has no result yet", hint="Resume it: penstock flow-run resume ID")
         if not self.is_final():
             raise RunNotFinished(f"The run is {self.name}: it has no result yet")
         if self.type is StateType.COMPLETED:
-            return self._kept()
+            return self.data.result() if isinstance(self.data, State) else value_of(self.data)
         error = self._error()
         if raise_on_failure:
             raise error
         return error
 
-    def _kept(self) -> Any:
-        if isinstance(self.data, dict) and self.data.get("type") == "unpersisted":
-            raise RunError("The result was not kept: it was known only to the process in which the run ran")
-        return self.data.result() if isinstance(self.data, State) else self.data
-
     def _error(self) -> BaseException:
-        if isinstance(self.data, BaseException):
-            return self.data
+        try:
+            error = value_of(self.data)
+        except PenstockError:
+            error = None  # what is known of it beside is in the message
+        if isinstance(error, BaseException):
+            return error
         if isinstance(self.data, list | tuple):
             for state in self.data:
                 if isinstance(state, State) and state.type in TERMINAL and state.type is not StateType.COMPLETED:

@@ -1,0 +1,1 @@
+"""Results: written to storage by the run that made them, readable from anywhere."""
