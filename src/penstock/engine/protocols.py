@@ -1,11 +1,14 @@
 """What the engine knows of a flow and a task: these attributes, whatever class they come from."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from inspect import Signature
 from typing import Any, Protocol
 from uuid import UUID
 
 Delays = float | Sequence[float] | Callable[[int], Sequence[float]]
+#: Called as ``hook(flow, flow_run, state)`` or ``hook(task, task_run, state)``.
+Hook = Callable[[Any, Any, Any], Any]
 
 
 class TaskRunner(Protocol):
@@ -42,6 +45,10 @@ class FlowLike(Protocol):
     retry_delay_seconds: float
     timeout_seconds: float | None
     should_validate_parameters: bool
+    persist_result: bool | None
+    result_storage: Any
+    result_serializer: Any
+    cache_result_in_memory: bool
     log_prints: bool | None
 
     @property
@@ -49,6 +56,21 @@ class FlowLike(Protocol):
 
     @property
     def signature(self) -> Signature: ...
+
+    @property
+    def on_completion(self) -> Sequence[Hook]: ...
+
+    @property
+    def on_failure(self) -> Sequence[Hook]: ...
+
+    @property
+    def on_cancellation(self) -> Sequence[Hook]: ...
+
+    @property
+    def on_crashed(self) -> Sequence[Hook]: ...
+
+    @property
+    def on_running(self) -> Sequence[Hook]: ...
 
     def new_task_runner(self) -> TaskRunner: ...
 
@@ -65,11 +87,26 @@ class TaskLike(Protocol):
     retries: int | None
     retry_delay_seconds: Delays
     retry_jitter_factor: float | None
+    retry_condition_fn: Callable[..., Any] | None
+    cache_key_fn: Callable[..., Any] | None
+    cache_expiration: timedelta | None
+    refresh_cache: bool | None
+    persist_result: bool | None
+    result_storage: Any
+    result_storage_key: str | None
+    result_serializer: Any
+    cache_result_in_memory: bool
     timeout_seconds: float | None
     log_prints: bool | None
 
     @property
     def signature(self) -> Signature: ...
+
+    @property
+    def on_completion(self) -> Sequence[Hook]: ...
+
+    @property
+    def on_failure(self) -> Sequence[Hook]: ...
 
 
 class TaskRunInfo(Protocol):

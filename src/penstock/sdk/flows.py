@@ -1,30 +1,22 @@
 """`flow`: turns a function into a flow, whose every call is a run that the server accounts for."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-from penstock.sdk.functions import (
-    check_function,
-    check_options,
-    check_retries,
-    check_seconds,
-    description_of,
-    file_hash,
-    is_async,
-    name_of,
-    signature_of,
-)
+from penstock.sdk import options
+from penstock.sdk.functions import Decorated, file_hash
+from penstock.sdk.options import Check, Hooks, check_names
 
 if TYPE_CHECKING:
-    from inspect import Signature
-
     from penstock.engine.protocols import TaskRunner
     from penstock.model.states import State
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
+
+FlowHook = Callable[["Flow[Any, Any]", Any, "State"], Any]
 
 
 class FlowOptions(TypedDict, total=False):
@@ -38,63 +30,96 @@ class FlowOptions(TypedDict, total=False):
     task_runner: "TaskRunner | type[TaskRunner] | None"
     description: str | None
     timeout_seconds: float | None
-    validate_parameters: bool
+    validate_parameters: bool | None
+    persist_result: bool | None
+    result_storage: Any
+    result_serializer: Any
+    cache_result_in_memory: bool | None
     log_prints: bool | None
+    on_completion: Iterable[FlowHook] | None
+    on_failure: Iterable[FlowHook] | None
+    on_cancellation: Iterable[FlowHook] | None
+    on_crashed: Iterable[FlowHook] | None
+    on_running: Iterable[FlowHook] | None
 
 
-class Flow(Generic[P, R]):
+_CHECKS: dict[str, Check] = {
+    "name": options.text,
+    "version": options.text,
+    "flow_run_name": options.run_name,
+    "retries": options.retries,
+    "retry_delay_seconds": options.seconds_or_zero,
+    "task_runner": options.task_runner,
+    "description": options.text,
+    "timeout_seconds": options.timeout,
+    "validate_parameters": options.switched_on,
+    "persist_result": options.switch,
+    "result_storage": options.storage,
+    "result_serializer": options.serializer,
+    "cache_result_in_memory": options.switched_on,
+    "log_prints": options.switch,
+    "on_completion": options.hooks,
+    "on_failure": options.hooks,
+    "on_cancellation": options.hooks,
+    "on_crashed": options.hooks,
+    "on_running": options.hooks,
+}
+_KEPT_AS = {"version": "_version", "validate_parameters": "should_validate_parameters"}
+
+
+class Flow(Decorated[P, R], Generic[P, R]):
     """A function whose calls are runs.
 
     `name`: by default the function's, with dashes. `version`: by default a hash of the file it is in.
-    `flow_run_name`: the name of each run, ``"report-{day}"`` with parameters filled in, or a function that returns
-    it. `retries`, `retry_delay_seconds`: how often, and after how long, a failed run is run again
-    (PENSTOCK_FLOW_DEFAULT_RETRIES). `task_runner`: runs submitted tasks; by default a `ConcurrentTaskRunner`.
-    `description`: by default the docstring. `timeout_seconds`: a run that takes longer fails as TimedOut.
-    `validate_parameters`: whether arguments are checked against the annotations, and converted. `log_prints`:
-    whether `print` makes log lines (PENSTOCK_LOGGING_LOG_PRINTS).
+    `description`: by default the docstring. `flow_run_name`: the name of each run, ``"report-{day}"`` with parameters
+    filled in, or a function that returns it.
+
+    `retries`, `retry_delay_seconds`: how often, and after how long, a failed run is run again
+    (PENSTOCK_FLOW_DEFAULT_RETRIES). `timeout_seconds`: a run that takes longer fails as TimedOut. `task_runner`: runs
+    submitted tasks; by default a `ConcurrentTaskRunner`. `validate_parameters`: whether arguments are checked against
+    the annotations, and converted. `log_prints`: whether `print` makes log lines (PENSTOCK_LOGGING_LOG_PRINTS).
+
+    `persist_result`: whether results are written to `result_storage` by `result_serializer`; None: where something
+    needs it. `cache_result_in_memory`: whether a written result also stays in memory.
+
+    `on_running`, `on_completion`, `on_failure`, `on_cancellation`, `on_crashed`: functions that are called as
+    ``hook(flow, flow_run, state)`` when the run has entered such a state. As decorators they add one.
     """
 
-    def __init__(
-        self,
-        fn: Callable[P, R],
-        name: str | None = None,
-        version: str | None = None,
-        flow_run_name: str | Callable[[], str] | None = None,
-        retries: int | None = None,
-        retry_delay_seconds: float | None = None,
-        task_runner: "TaskRunner | type[TaskRunner] | None" = None,
-        description: str | None = None,
-        timeout_seconds: float | None = None,
-        validate_parameters: bool = True,
-        log_prints: bool | None = None,
-    ) -> None:
-        check_function(fn, "flow")
-        self._options: FlowOptions = {
-            "name": name,
-            "version": version,
-            "flow_run_name": flow_run_name,
-            "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
-            "task_runner": task_runner,
-            "description": description,
-            "timeout_seconds": timeout_seconds,
-            "validate_parameters": validate_parameters,
-            "log_prints": log_prints,
-        }
-        self.fn: Callable[..., Any] = fn
-        update_wrapper(self, fn)
-        self.name = name_of(fn, name, "flow")
-        self.description = description_of(fn, description)
-        self.isasync = is_async(fn)
-        self.flow_run_name = flow_run_name
-        self.retries = check_retries(retries)
-        self.retry_delay_seconds = check_seconds(retry_delay_seconds, "retry_delay_seconds") or 0.0
-        self.timeout_seconds = check_seconds(timeout_seconds, "timeout_seconds")
-        self.should_validate_parameters = validate_parameters
-        self.log_prints = log_prints
-        self.task_runner = task_runner
-        self._version = version
-        self._signature: Signature | None = None
+    _kind = "flow"
+    _checks = _CHECKS
+    _kept_as = _KEPT_AS
+    _resettable = frozenset({"persist_result", "result_storage", "result_serializer", "log_prints"})
+
+    flow_run_name: str | Callable[[], str] | None
+    retries: int | None
+    retry_delay_seconds: float
+    task_runner: "TaskRunner | type[TaskRunner] | None"
+    timeout_seconds: float | None
+    should_validate_parameters: bool
+    persist_result: bool | None
+    result_storage: Any
+    result_serializer: Any
+    cache_result_in_memory: bool
+    log_prints: bool | None
+    on_completion: Hooks
+    on_failure: Hooks
+    on_cancellation: Hooks
+    on_crashed: Hooks
+    on_running: Hooks
+    _version: str | None
+
+    def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
+        super().__init__(fn, **options)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Flow[P, R]": ...
+
+    @overload
+    def __get__(self: "Flow[Concatenate[Any, Q], R]", instance: object, owner: type | None = None) -> "Flow[Q, R]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Flow[Any, R]":
+        return self._bound(instance, owner)
 
     @property
     def version(self) -> str | None:
@@ -102,16 +127,9 @@ class Flow(Generic[P, R]):
             self._version = file_hash(self.fn)
         return self._version
 
-    @property
-    def signature(self) -> "Signature":
-        if self._signature is None:
-            self._signature = signature_of(self.fn)
-        return self._signature
-
     def with_options(self, **changes: Unpack[FlowOptions]) -> "Flow[P, R]":
         """The same flow with other options; those not given stay as they are."""
-        options: FlowOptions = {**self._options, **changes}
-        return type(self)(self.fn, **options)
+        return self._with_options(changes)
 
     def new_task_runner(self) -> "TaskRunner":
         """A task runner for one run."""
@@ -165,9 +183,6 @@ class Flow(Generic[P, R]):
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         return call_flow(self, args, kwargs, return_state=return_state, wait_for=wait_for)
 
-    def __repr__(self) -> str:
-        return f"<Flow {self.name!r}>"
-
 
 @overload
 def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
@@ -181,5 +196,5 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
     """Decorator that makes a `Flow` of a function: ``@flow`` or ``@flow(name=…, retries=…)``. Options: see `Flow`."""
     if fn is not None:
         return Flow(fn, **options)
-    check_options(options, FlowOptions.__annotations__, "flow")
+    check_names(options, Flow._checks, "@flow")
     return lambda function: Flow(function, **options)

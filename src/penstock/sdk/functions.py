@@ -1,43 +1,138 @@
-"""What flows and tasks know about the functions they are made of. Imports nothing heavy: every program pays for it."""
+"""What flows and tasks are made of: a function, and what was said about how to run it.
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+Imports nothing heavy: every program pays for it.
+"""
 
-from penstock.errors import ConfigurationError, did_you_mean
+from collections.abc import Callable, Mapping
+from functools import partial, update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeVar
+
+from penstock.errors import ConfigurationError
+from penstock.sdk.options import Check, check_names
 
 if TYPE_CHECKING:
     from inspect import Signature
 
-#: The flag of a function's code that says ``async def``.
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Flags of a function's code: ``async def``, and a ``yield`` in it.
 _COROUTINE = 0x80 | 0x100
+_GENERATOR, _ASYNC_GENERATOR = 0x20, 0x200
 #: Characters that stand for something else in paths and queries; the server refuses them in names.
 _BANNED = "/%&><"
+#: Keywords of a call that are for Penstock, not for the function.
+_RESERVED = ("return_state", "wait_for")
+
+
+class Decorated(Generic[P, R]):
+    """A function with options: the common part of `Flow` and `Task`.
+
+    Below a class it behaves like the function: ``obj.method(…)`` passes `obj` on, which is no parameter then. Class
+    methods and static methods are decorated on either side of ``@classmethod`` and ``@staticmethod``.
+    """
+
+    #: "flow" or "task"
+    _kind: ClassVar[str]
+    #: option -> how its value is checked
+    _checks: ClassVar[Mapping[str, Check]]
+    #: option -> attribute in which it is kept, if that is not called like it
+    _kept_as: ClassVar[Mapping[str, str]] = {}
+    #: options that `with_options` sets to None if None is given; for all others that means: as it was
+    _resettable: ClassVar[frozenset[str]]
+
+    name: str
+    description: str | None
+
+    def __init__(self, fn: Callable[P, R], **options: Any) -> None:
+        check_names(options, self._checks, f"@{self._kind}")
+        #: of a decorated class method or static method: what it was
+        self._wrapper: type | None = type(fn) if isinstance(fn, classmethod | staticmethod) else None
+        function: Callable[..., Any] = fn.__func__ if isinstance(fn, classmethod | staticmethod) else fn
+        check_function(function, self._kind)
+        update_wrapper(self, function)  # type: ignore[arg-type]
+        self.fn = function
+        for option, check in self._checks.items():
+            setattr(self, self._kept_as.get(option, option), check(options.get(option), option))
+        self.name = name_of(function, options.get("name"), self._kind)
+        self.description = description_of(function, options.get("description"))
+        self.isasync = is_async(function)
+        self._signature: Signature | None = None
+        self._method_signature: Signature | None = None
+
+    @property
+    def signature(self) -> "Signature":
+        """The parameters of a call: those of the function, without the `self` of a bound method."""
+        if self._signature is None:
+            self._signature = signature_of(self.fn)
+        return self._signature
+
+    def _with_options(self, changes: Mapping[str, Any]) -> Self:
+        check_names(changes, self._checks, f"@{self._kind}")
+        options = {option: getattr(self, self._kept_as.get(option, option)) for option in self._checks}
+        options.update({o: value for o, value in changes.items() if value is not None or o in self._resettable})
+        made = type(self)(self.fn, **options)
+        made._wrapper = self._wrapper
+        return made
+
+    def _bound(self, instance: object, owner: type | None) -> Self:
+        """As found in a class (`instance` is None) or in an object of it: with what a method passes on by itself."""
+        if self._wrapper is staticmethod:
+            return self
+        target = (owner if owner is not None else type(instance)) if self._wrapper is classmethod else instance
+        if target is None:
+            return self
+        if self._method_signature is None:
+            self._method_signature = _without_first(self.signature)
+        bound = object.__new__(type(self))
+        method = MethodType(self.fn, target)
+        vars(bound).update(
+            vars(self), fn=method, __wrapped__=method, _signature=self._method_signature, _wrapper=staticmethod
+        )
+        return bound
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _without_first(signature: "Signature") -> "Signature":
+    parameters = list(signature.parameters.values())
+    taken = parameters[1:] if parameters and parameters[0].kind is not parameters[0].VAR_POSITIONAL else parameters
+    return signature.replace(parameters=taken)
 
 
 def is_async(fn: Callable[..., Any]) -> bool:
     """Whether calling `fn` gives something to await."""
+    return bool(_flags(fn) & _COROUTINE)
+
+
+def _flags(fn: Callable[..., Any]) -> int:
     while isinstance(fn, partial):
         fn = fn.func
     fn = getattr(fn, "__func__", fn)
     code = getattr(fn, "__code__", None) or getattr(vars(type(fn)).get("__call__"), "__code__", None)
-    return bool(code is not None and code.co_flags & _COROUTINE)
+    return code.co_flags if code is not None else 0
 
 
 def check_function(fn: Any, what: str) -> None:
     """Raises TypeError if `fn`, given to the decorator `what`, cannot be one's function."""
     if not callable(fn):
         raise TypeError(f"@{what} was given {type(fn).__name__}; it must decorate a function")
-    if isinstance(fn, classmethod | staticmethod):
-        raise TypeError(f"@{what} must stand below @{type(fn).__name__}, directly above the function")
-
-
-def check_options(given: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises TypeError for an option that the decorator `what` does not have."""
-    for option in given:
-        if option not in known:
+    if isinstance(fn, Decorated):
+        raise TypeError(f"@{what} was given {fn!r}; a function is decorated once. Its function is {fn.name}.fn")
+    if _flags(fn) & (_GENERATOR | _ASYNC_GENERATOR):
+        raise TypeError(
+            f"@{what} was given {getattr(fn, '__name__', fn)!r}, a generator: there is a 'yield' in it, so calling it runs "
+            f"nothing. Collect what it yields in a list and return that."
+        )
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code is not None else ()
+    for name in _RESERVED:
+        if name in names:
             raise TypeError(
-                f"@{what} has no option {option!r}.{did_you_mean(option, known)} It has: {', '.join(known)}"
+                f"@{what} was given a function with a parameter {name!r}, which is a keyword of every call of a {what}. "
+                "Give the parameter another name."
             )
 
 
@@ -69,23 +164,6 @@ def signature_of(fn: Callable[..., Any]) -> "Signature":
     from inspect import signature
 
     return signature(fn)
-
-
-def check_seconds(value: float | None, option: str) -> float | None:
-    """Raises ConfigurationError if `value` is no length of time."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{option} is {value!r}; it must be a number of seconds")
-    if value < 0:
-        raise ConfigurationError(f"{option} is {value!r}; it may not be negative")
-    return float(value)
-
-
-def check_retries(value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise ConfigurationError(f"retries is {value!r}; it must be a whole number, 0 or more")
-    return value
 
 
 def file_hash(fn: Callable[..., Any]) -> str | None:

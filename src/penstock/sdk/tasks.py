@@ -1,31 +1,26 @@
 """`task`: turns a function into a task, whose calls in a flow are runs with states, retries and futures."""
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
-from penstock.errors import ConfigurationError
-from penstock.sdk.functions import (
-    check_function,
-    check_options,
-    check_retries,
-    check_seconds,
-    description_of,
-    is_async,
-    name_of,
-    signature_of,
-)
+from penstock.sdk import options
+from penstock.sdk.functions import Decorated
+from penstock.sdk.options import Check, Hooks, check_names
 
 if TYPE_CHECKING:
-    from inspect import Signature
+    from datetime import timedelta
 
+    from penstock.engine.context import TaskRunContext
     from penstock.engine.futures import AsyncTaskRunFuture, TaskRunFuture
     from penstock.engine.protocols import Delays
     from penstock.model.states import State
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
+
+TaskHook = Callable[["Task[Any, Any]", Any, "State"], Any]
 
 
 class TaskOptions(TypedDict, total=False):
@@ -35,78 +30,129 @@ class TaskOptions(TypedDict, total=False):
     description: str | None
     tags: Iterable[str] | None
     version: str | None
+    cache_key_fn: "Callable[[TaskRunContext, dict[str, Any]], str | None] | None"
+    cache_expiration: "timedelta | None"
     task_run_name: str | Callable[[], str] | None
     retries: int | None
     retry_delay_seconds: "Delays | None"
     retry_jitter_factor: float | None
+    persist_result: bool | None
+    result_storage: Any
+    result_storage_key: str | None
+    result_serializer: Any
+    cache_result_in_memory: bool | None
     timeout_seconds: float | None
     log_prints: bool | None
+    refresh_cache: bool | None
+    on_completion: Iterable[TaskHook] | None
+    on_failure: Iterable[TaskHook] | None
+    retry_condition_fn: "Callable[[Task[Any, Any], Any, State], bool] | None"
+    viz_return_value: Any
 
 
-class Task(Generic[P, R]):
+_CHECKS: dict[str, Check] = {
+    "name": options.text,
+    "description": options.text,
+    "tags": options.tags,
+    "version": options.text,
+    "cache_key_fn": options.function,
+    "cache_expiration": options.period,
+    "task_run_name": options.run_name,
+    "retries": options.retries,
+    "retry_delay_seconds": options.delays,
+    "retry_jitter_factor": options.factor,
+    "persist_result": options.switch,
+    "result_storage": options.storage,
+    "result_storage_key": options.text,
+    "result_serializer": options.serializer,
+    "cache_result_in_memory": options.switched_on,
+    "timeout_seconds": options.timeout,
+    "log_prints": options.switch,
+    "refresh_cache": options.switch,
+    "on_completion": options.hooks,
+    "on_failure": options.hooks,
+    "retry_condition_fn": options.function,
+    "viz_return_value": options.anything,
+}
+
+
+class Task(Decorated[P, R], Generic[P, R]):
     """A function that flows call, submit or map.
 
-    `name`: by default the function's. `tags`: besides those of `penstock.tags` around the call. `task_run_name`: the
-    name of each run, ``"load-{table}"`` with arguments filled in, or a function that returns it. `retries` and
-    `retry_delay_seconds`: how often a failed run is run again (PENSTOCK_TASK_DEFAULT_RETRIES), and after how long:
-    one delay, a list with one for each retry, or a function of the number of retries that returns such a list.
-    `retry_jitter_factor`: lengthens delays by chance, up to that factor of them. `timeout_seconds`: a run that takes
-    longer fails as TimedOut. `log_prints`: whether `print` makes log lines; by default as its flow.
+    `name`: by default the function's. `description`: by default the docstring. `tags`: besides those of
+    `penstock.tags` around the call. `task_run_name`: the name of each run, ``"load-{table}"`` with arguments filled
+    in, or a function that returns it. `log_prints`: whether `print` makes log lines; by default as its flow.
+
+    `retries` and `retry_delay_seconds`: how often a failed run is run again (PENSTOCK_TASK_DEFAULT_RETRIES), and
+    after how long: one delay, a list with one for each retry, or a function of the number of retries that returns
+    such a list. `retry_jitter_factor`: lengthens delays by chance, up to that factor of them. `retry_condition_fn`:
+    called as ``fn(task, task_run, state)`` after a failure; only if it returns True, the run is run again.
+    `timeout_seconds`: a run that takes longer fails as TimedOut.
+
+    `cache_key_fn`: called as ``fn(context, arguments)`` before the run; a run whose key has been completed before
+    gets that result and is not run. `cache_expiration`: for how long a result is taken from the cache.
+    `refresh_cache`: run all the same, and replace what is in the cache (PENSTOCK_TASKS_REFRESH_CACHE).
+
+    `persist_result`, `result_storage`, `result_serializer`, `cache_result_in_memory`: as for flows; by default as its
+    flow. `result_storage_key`: the name of the result in its storage, ``"{parameters[table]}.json"``.
+
+    `on_completion`, `on_failure`: functions that are called as ``hook(task, task_run, state)`` when the run has
+    ended so. As decorators they add one. `viz_return_value`: taken for compatibility, and kept.
     """
 
-    def __init__(
-        self,
-        fn: Callable[P, R],
-        name: str | None = None,
-        description: str | None = None,
-        tags: Iterable[str] | None = None,
-        version: str | None = None,
-        task_run_name: str | Callable[[], str] | None = None,
-        retries: int | None = None,
-        retry_delay_seconds: "Delays | None" = None,
-        retry_jitter_factor: float | None = None,
-        timeout_seconds: float | None = None,
-        log_prints: bool | None = None,
-    ) -> None:
-        check_function(fn, "task")
-        self._options: TaskOptions = {
-            "name": name,
-            "description": description,
-            "tags": tags,
-            "version": version,
-            "task_run_name": task_run_name,
-            "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
-            "retry_jitter_factor": retry_jitter_factor,
-            "timeout_seconds": timeout_seconds,
-            "log_prints": log_prints,
+    _kind = "task"
+    _checks = _CHECKS
+    _resettable = frozenset(
+        {
+            "retries",
+            "retry_delay_seconds",
+            "retry_jitter_factor",
+            "persist_result",
+            "result_storage",
+            "result_serializer",
+            "result_storage_key",
+            "log_prints",
+            "refresh_cache",
         }
-        self.fn: Callable[..., Any] = fn
-        update_wrapper(self, fn)
-        self.name = name_of(fn, name, "task")
-        self.description = description_of(fn, description)
-        self.isasync = is_async(fn)
-        self.tags = frozenset(_checked_tags(tags))
-        self.version = version
-        self.task_run_name = task_run_name
-        self.retries = check_retries(retries)
-        self.retry_delay_seconds = _checked_delays(retry_delay_seconds)
-        self.retry_jitter_factor = check_seconds(retry_jitter_factor, "retry_jitter_factor")
-        self.timeout_seconds = check_seconds(timeout_seconds, "timeout_seconds")
-        self.log_prints = log_prints
-        self.task_key = f"{getattr(fn, '__module__', '?')}.{getattr(fn, '__qualname__', self.name)}"
-        self._signature: Signature | None = None
+    )
 
-    @property
-    def signature(self) -> "Signature":
-        if self._signature is None:
-            self._signature = signature_of(self.fn)
-        return self._signature
+    tags: frozenset[str]
+    version: str | None
+    cache_key_fn: "Callable[[TaskRunContext, dict[str, Any]], str | None] | None"
+    cache_expiration: "timedelta | None"
+    task_run_name: str | Callable[[], str] | None
+    retries: int | None
+    retry_delay_seconds: "Delays"
+    retry_jitter_factor: float | None
+    persist_result: bool | None
+    result_storage: Any
+    result_storage_key: str | None
+    result_serializer: Any
+    cache_result_in_memory: bool
+    timeout_seconds: float | None
+    log_prints: bool | None
+    refresh_cache: bool | None
+    on_completion: Hooks
+    on_failure: Hooks
+    retry_condition_fn: "Callable[[Task[Any, Any], Any, State], bool] | None"
+    viz_return_value: Any
+
+    def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
+        super().__init__(fn, **options)
+        self.task_key = f"{getattr(self.fn, '__module__', '?')}.{getattr(self.fn, '__qualname__', self.name)}"
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Task[P, R]": ...
+
+    @overload
+    def __get__(self: "Task[Concatenate[Any, Q], R]", instance: object, owner: type | None = None) -> "Task[Q, R]": ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> "Task[Any, R]":
+        return self._bound(instance, owner)
 
     def with_options(self, **changes: Unpack[TaskOptions]) -> "Task[P, R]":
         """The same task with other options; those not given stay as they are."""
-        options: TaskOptions = {**self._options, **changes}
-        return type(self)(self.fn, **options)
+        return self._with_options(changes)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -166,25 +212,6 @@ class Task(Generic[P, R]):
 
         return map_task(self, args, kwargs, return_state=return_state, wait_for=wait_for)
 
-    def __repr__(self) -> str:
-        return f"<Task {self.name!r}>"
-
-
-def _checked_tags(tags: Iterable[str] | None) -> Iterable[str]:
-    if isinstance(tags, str):
-        raise ConfigurationError(f"tags is the text {tags!r}; it must be a list of texts, such as [{tags!r}]")
-    return tags or ()
-
-
-def _checked_delays(delay: "Delays | None") -> "Delays":
-    if delay is None:
-        return 0.0
-    if callable(delay):
-        return delay
-    if isinstance(delay, Sequence):
-        return [check_seconds(seconds, "retry_delay_seconds") or 0.0 for seconds in delay]
-    return check_seconds(delay, "retry_delay_seconds") or 0.0
-
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     """For `retry_delay_seconds`: `backoff_factor` seconds before the first retry, twice as long before each further one."""
@@ -207,5 +234,5 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]
     """Decorator that makes a `Task` of a function: ``@task`` or ``@task(retries=3)``. Options: see `Task`."""
     if fn is not None:
         return Task(fn, **options)
-    check_options(options, TaskOptions.__annotations__, "task")
+    check_names(options, Task._checks, "@task")
     return lambda function: Task(function, **options)
