@@ -17,6 +17,7 @@ from penstock.model.attempts import AgentPoll
 from penstock.model.deployments import DeploymentCreate
 from penstock.model.flow_runs import DeploymentFlowRunCreate
 from penstock.model.flows import FlowCreate
+from penstock.server.database import migrate
 from penstock.testing import server, wait_until
 
 
@@ -162,10 +163,10 @@ def test_the_database_is_managed_from_the_command_line(tmp_path: Path) -> None:
     with server(home=tmp_path) as running:
         running.stop()
         for arguments, said in (
-            (("version",), "0001"),
+            (("version",), migrate.HEAD),
             (("downgrade",), "base"),
-            (("upgrade",), "0001"),
-            (("reset",), "0001"),
+            (("upgrade",), migrate.HEAD),
+            (("reset",), migrate.HEAD),
         ):
             done = _run("database", *arguments, env=running.env)
             assert (done.returncode, done.stdout.strip()) == (0, said), done.stderr
