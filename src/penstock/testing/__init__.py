@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from penstock.testing.agents import agent as agent
     from penstock.testing.fault_proxy import Fault as Fault
     from penstock.testing.fault_proxy import FaultProxy as FaultProxy
+    from penstock.testing.harness import penstock_test_harness as penstock_test_harness
     from penstock.testing.servers import TestServer as TestServer
     from penstock.testing.servers import server as server
     from penstock.testing.wait import wait_until as wait_until
@@ -21,11 +22,21 @@ _PUBLIC = {
     "TestAgent": "agents",
     "TestServer": "servers",
     "agent": "agents",
+    "penstock_test_harness": "harness",
     "server": "servers",
     "wait_until": "wait",
 }
 
-__all__ = ["Fault", "FaultProxy", "TestAgent", "TestServer", "agent", "server", "wait_until"]
+__all__ = [
+    "Fault",
+    "FaultProxy",
+    "TestAgent",
+    "TestServer",
+    "agent",
+    "penstock_test_harness",
+    "server",
+    "wait_until",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,12 +6,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from penstock.client.sync import SyncClient
 from penstock.testing.process import Child
+from penstock.testing.zygote import ForkedServer, NoZygote, fork_server
 
 #: Seconds that a server may take until it listens.
 START_SECONDS = 60.0
@@ -22,7 +23,15 @@ class TestServer:
 
     __test__ = False  # not a test class, whatever pytest may think of its name
 
-    def __init__(self, home: Path, env: Mapping[str, str] | None = None, database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        env: Mapping[str, str] | None = None,
+        database_url: str | None = None,
+        *,
+        forked: bool = True,
+        temporary: bool = False,
+    ) -> None:
         self.home = home
         # A launcher that a test's agent starts outlives it; its home is gone then, so it shall not stay for long.
         self.env = {**isolated_environment(home), "PENSTOCK_LAUNCHER_IDLE_SECONDS": "5", **(env or {})}
@@ -30,7 +39,8 @@ class TestServer:
             self.env["PENSTOCK_API_DATABASE_CONNECTION_URL"] = database_url
         self.api_url = ""
         self.log = home / "server.log"
-        self._child: Child | None = None
+        self._forked, self._temporary = forked, temporary
+        self._child: Child | ForkedServer | None = None
 
     @property
     def pid(self) -> int:
@@ -50,8 +60,7 @@ class TestServer:
         port = urlsplit(self.api_url).port if self.api_url else 0
         reading, writing = os.pipe()
         try:
-            command = [sys.executable, "-m", "penstock.server", "--port", str(port), "--ready-fd", str(writing)]
-            self._child = Child(command, self.env, self.log, pass_fds=[writing])
+            self._child = self._start(["--port", str(port)], writing)
             os.close(writing)
             writing = -1
             base = self._read_url(reading)
@@ -61,6 +70,21 @@ class TestServer:
                 os.close(writing)
         self.api_url = f"{base}/api"
         self.env["PENSTOCK_API_URL"] = self.api_url
+
+    def _start(self, arguments: list[str], announce: int) -> Child | ForkedServer:
+        if self._forked:
+            own_database = "PENSTOCK_API_DATABASE_CONNECTION_URL" not in self.env
+            with suppress(NoZygote):
+                return fork_server(
+                    arguments,
+                    self.env,
+                    self.log,
+                    announce,
+                    database=self.home / "penstock.db" if own_database else None,
+                    remove=self.home if self._temporary else None,
+                )
+        command = [sys.executable, "-m", "penstock.server", *arguments, "--ready-fd", str(announce)]
+        return Child(command, self.env, self.log, pass_fds=[announce])
 
     def stop(self) -> None:
         """Stop it as an operator would: SIGTERM, and wait."""
@@ -81,7 +105,7 @@ class TestServer:
         """A new client of this server."""
         return SyncClient(self.api_url, self.env.get("PENSTOCK_SERVER_API_KEY"))
 
-    def _running(self) -> Child:
+    def _running(self) -> Child | ForkedServer:
         if self._child is None:
             raise AssertionError("the server was not started")
         return self._child
@@ -102,21 +126,29 @@ class TestServer:
 
 @contextmanager
 def server(
-    *, env: Mapping[str, str] | None = None, database_url: str | None = None, home: Path | None = None
+    *,
+    env: Mapping[str, str] | None = None,
+    database_url: str | None = None,
+    home: Path | None = None,
+    forked: bool = True,
 ) -> Iterator[TestServer]:
     """A server that runs within the block and is gone, with its home, after it.
 
-    `env` adds to its environment, `database_url` replaces its SQLite file; a `home` that is given is kept.
+    `env` adds to its environment, `database_url` replaces its SQLite file; a `home` that is given is kept. `forked`:
+    whether it may be a fork of a process that has loaded the server's code already, which is ready much sooner; False
+    starts an interpreter of its own.
     """
     folder = home or Path(tempfile.mkdtemp(prefix="penstock-test-"))
-    running = TestServer(folder, env, database_url)
+    running = TestServer(folder, env, database_url, forked=forked, temporary=home is None)
     try:
         running.start()
         yield running
     finally:
-        running.stop()
         if home is None:
+            running.kill()  # nobody will ever read what it could still write
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            running.stop()
 
 
 def isolated_environment(home: Path) -> dict[str, str]:
