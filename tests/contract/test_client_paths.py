@@ -12,6 +12,7 @@ from penstock.client import nouns
 from penstock.client.call import Call
 from penstock.client.sync import SyncClient
 from penstock.errors import APIError
+from penstock.model.artifacts import ArtifactCreate, ArtifactUpdate
 from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentation
 from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 from penstock.model.block_schemas import BlockSchemaCreate
@@ -22,6 +23,7 @@ from penstock.model.flows import FlowCreate, FlowUpdate
 from penstock.model.reports import ReportBatch
 from penstock.model.states import StateCreate, StateType
 from penstock.model.task_runs import TaskRunCreate, TaskRunUpdate
+from penstock.model.variables import VariableCreate, VariableUpdate
 from penstock.model.work_pools import WorkPoolCreate, WorkPoolUpdate
 from penstock.model.work_queues import WorkQueueCreate, WorkQueueUpdate
 from penstock.testing import server
@@ -29,6 +31,11 @@ from penstock.testing import server
 ID = UUID(int=7)
 #: One value for each required parameter, by builder and parameter or by parameter alone.
 VALUES: dict[str, Any] = {
+    "create_artifact": ArtifactCreate(key="k"),
+    "update_artifact": ArtifactUpdate(),
+    "create_variable": VariableCreate(name="n", value="v"),
+    "update_variable": VariableUpdate(),
+    "variable": VariableUpdate(),
     "create_block_document": BlockDocumentCreate(name="n", block_schema_id=ID, block_type_id=ID),
     "update_block_document": BlockDocumentUpdate(),
     "create_block_schema": BlockSchemaCreate(block_type_id=ID),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from penstock.client.call import Call, Text, given, nothing, plain_text, segment
 
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 def create_flow_run_input(flow_run_id: UUID, key: str, value: str, sender: str | None = None) -> Call[None]:
-    """Send `value` to the run. Raises Conflict when sent if the key is taken: maybe by this very request, whose answer was lost."""
-    body = given(key=key, value=value, sender=sender)
+    """Send `value` to the run. Raises Conflict when sent if the key is taken.
+
+    The input carries an id, so that the server knows it again when it is repeated.
+    """
+    body = given(id=str(uuid4()), key=key, value=value, sender=sender)
     return Call("POST", f"/flow_runs/{segment(flow_run_id)}/input", nothing, body=body)
 
 

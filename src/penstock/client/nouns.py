@@ -16,6 +16,8 @@ NOUNS = (
     "deployments",
     "work_queues",
     "work_pools",
+    "artifacts",
+    "variables",
     "logs",
     "attempts",
     "reports",

@@ -180,7 +180,7 @@ class LogFilter(Filter):
     task_run_id: AnyId | None = None
 
 
-def _or_default(default: Any) -> Any:
+def or_default(default: Any) -> Any:
     """Clients send null for an order that they do not care about."""
     return BeforeValidator(lambda given: default if given is None else given)
 
@@ -192,7 +192,7 @@ class Page(Request):
     """
 
     limit: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
-    offset: Annotated[int, Field(ge=0), _or_default(0)] = 0
+    offset: Annotated[int, Field(ge=0), or_default(0)] = 0
     cursor: str | None = None
 
     @model_validator(mode="before")
@@ -217,7 +217,7 @@ class FlowCount(Request):
 
 
 class FlowQuery(Page, FlowCount):
-    sort: Annotated[FlowSort, _or_default(FlowSort.NAME_ASC)] = FlowSort.NAME_ASC
+    sort: Annotated[FlowSort, or_default(FlowSort.NAME_ASC)] = FlowSort.NAME_ASC
 
 
 class FlowRunCount(Request):
@@ -231,7 +231,7 @@ class FlowRunCount(Request):
 
 
 class FlowRunQuery(Page, FlowRunCount):
-    sort: Annotated[FlowRunSort, _or_default(FlowRunSort.ID_DESC)] = FlowRunSort.ID_DESC
+    sort: Annotated[FlowRunSort, or_default(FlowRunSort.ID_DESC)] = FlowRunSort.ID_DESC
 
 
 class TaskRunCount(Request):
@@ -242,7 +242,7 @@ class TaskRunCount(Request):
 
 
 class TaskRunQuery(Page, TaskRunCount):
-    sort: Annotated[TaskRunSort, _or_default(TaskRunSort.ID_DESC)] = TaskRunSort.ID_DESC
+    sort: Annotated[TaskRunSort, or_default(TaskRunSort.ID_DESC)] = TaskRunSort.ID_DESC
 
 
 class DeploymentCount(Request):
@@ -256,12 +256,12 @@ class DeploymentCount(Request):
 
 
 class DeploymentQuery(Page, DeploymentCount):
-    sort: Annotated[DeploymentSort, _or_default(DeploymentSort.NAME_ASC)] = DeploymentSort.NAME_ASC
+    sort: Annotated[DeploymentSort, or_default(DeploymentSort.NAME_ASC)] = DeploymentSort.NAME_ASC
 
 
 class LogQuery(Page):
     logs: LogFilter | None = None
-    sort: Annotated[LogSort, _or_default(LogSort.TIMESTAMP_ASC)] = LogSort.TIMESTAMP_ASC
+    sort: Annotated[LogSort, or_default(LogSort.TIMESTAMP_ASC)] = LogSort.TIMESTAMP_ASC
 
 
 class HistorySpan(Request):

@@ -34,8 +34,9 @@ class FlowRunInput(Stored):
 
 
 class FlowRunInputCreate(Request):
-    """Body of ``POST /flow_runs/{id}/input``."""
+    """Body of ``POST /flow_runs/{id}/input``. `id`: chosen by the client, so that the request can be repeated."""
 
+    id: UUID | None = None
     key: InputKey
     value: str
     sender: str | None = None

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from penstock.model import filters as f
+from penstock.model.artifacts import ArtifactCollectionFilter, ArtifactCount, ArtifactFilter, LatestArtifactCount
+from penstock.model.variables import VariableFilter
+from penstock.server.database import tables as t
 from penstock.server.database.tables import deployment, flow, flow_run, log, task_run, work_pool, work_queue
 
 Condition = sa.ColumnElement[bool]
@@ -113,6 +116,29 @@ class Conditions:
             found += [log.c.level <= given.level.le_] if given.level.le_ is not None else []
         return _joined(given.operator, found)
 
+    def variable(self, given: VariableFilter | None) -> list[Condition]:
+        if given is None:
+            return []
+        c = t.variable.c
+        found = _any(c.id, given.id) + _name(c.name, given.name) + _name(c.value, given.value)
+        return _joined(given.operator, found + self._tags(c.tags, given.tags))
+
+    def artifact(self, given: ArtifactFilter | ArtifactCollectionFilter | None) -> list[Condition]:
+        """The conditions on a newest artifact are those on any."""
+        if given is None:
+            return []
+        c = t.artifact.c
+        found = [
+            *_any(c.id, given.id if isinstance(given, ArtifactFilter) else given.latest_id),
+            *_name(c.key, given.key),
+            *_any(c.flow_run_id, given.flow_run_id),
+            *_any(c.task_run_id, given.task_run_id),
+            *_any_or_not(c.type, given.type),
+        ]
+        if given.key is not None and given.key.exists_ is not None:
+            found.append(c.key.is_not(None) if given.key.exists_ else c.key.is_(None))
+        return _joined(given.operator, found)
+
     # the same across nouns: runs of such flows, flows with such runs …
 
     def flows(self, query: f.FlowCount) -> list[Condition]:
@@ -131,12 +157,16 @@ class Conditions:
         ]
 
     def task_runs(self, query: f.TaskRunCount) -> list[Condition]:
-        runs = [
-            *self.flow_run(query.flow_runs),
-            *_where_in(flow_run.c.flow_id, flow.c.id, self.flow(query.flows)),
-            *_where_in(flow_run.c.deployment_id, deployment.c.id, self.deployment(query.deployments)),
+        return self.task_run(query.task_runs) + _where_in(
+            task_run.c.flow_run_id, flow_run.c.id, self._runs_around(query)
+        )
+
+    def artifacts(self, query: ArtifactCount | LatestArtifactCount) -> list[Condition]:
+        return [
+            *self.artifact(query.artifacts),
+            *_where_in(t.artifact.c.flow_run_id, flow_run.c.id, self._runs_around(query)),
+            *_where_in(t.artifact.c.task_run_id, task_run.c.id, self.task_run(query.task_runs)),
         ]
-        return self.task_run(query.task_runs) + _where_in(task_run.c.flow_run_id, flow_run.c.id, runs)
 
     def deployments(self, query: f.DeploymentCount) -> list[Condition]:
         runs = self.flow_run(query.flow_runs) + self._runs_of_others(query.task_runs, None, [])
@@ -145,6 +175,13 @@ class Conditions:
             *_where_in(deployment.c.flow_id, flow.c.id, self.flow(query.flows)),
             *_where_in(deployment.c.id, flow_run.c.deployment_id, runs),
             *self._in_queues(deployment.c.work_queue_id, query.work_pools, _queues(query)),
+        ]
+
+    def _runs_around(self, query: f.TaskRunCount | ArtifactCount | LatestArtifactCount) -> list[Condition]:
+        return [
+            *self.flow_run(query.flow_runs),
+            *_where_in(flow_run.c.flow_id, flow.c.id, self.flow(query.flows)),
+            *_where_in(flow_run.c.deployment_id, deployment.c.id, self.deployment(query.deployments)),
         ]
 
     def _runs_of_others(

@@ -7,6 +7,7 @@ from penstock.model.attempts import AttemptStatus
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt, flow, flow_run, log, report_stream
 from penstock.server.operations.change_counter import change_counters
+from penstock.server.operations.latest_artifacts import find_latest_again, keys_led_by_runs
 from penstock.server.operations.read_flow import read_flow
 from penstock.server.operations.record_flow_run_state import COUNTER
 
@@ -31,5 +32,7 @@ def delete_flow(tx: Transaction, flow_id: UUID) -> None:
     lost = tx.execute(counts.where(flow_run.c.state_type.is_not(None)).group_by(flow_run.c.state_type)).all()
     tx.execute(sa.delete(log).where(log.c.flow_run_id.in_(runs)))
     tx.execute(sa.delete(report_stream).where(report_stream.c.flow_run_id.in_(runs)))
+    keys = keys_led_by_runs(tx, runs)
     tx.execute(sa.delete(flow).where(flow.c.id == flow_id))
+    find_latest_again(tx, keys)
     change_counters(tx, {COUNTER.format(row.state_type): -row.runs for row in lost})
