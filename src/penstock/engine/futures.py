@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from penstock.engine.protocols import TaskRunInfo
@@ -15,6 +16,24 @@ R = TypeVar("R")
 
 #: One lock for the short moments in which any future changes: a lock each would cost more than it saves.
 _lock = threading.Lock()
+
+
+class Lender(Protocol):
+    """A task runner with room for so many tasks: one that waits for a future needs none meanwhile."""
+
+    def lend(self) -> None: ...
+
+    def take_back(self) -> None: ...
+
+
+_here = threading.local()
+#: What the asynchronous task around the calling code has a slot of.
+SLOTS: ContextVar[Lender | None] = ContextVar("penstock_slots", default=None)
+
+
+def serve(pool: Lender) -> None:
+    """The calling thread belongs to `pool`."""
+    _here.pool = pool
 
 
 class TaskRunFuture(Generic[R]):
@@ -71,7 +90,15 @@ class TaskRunFuture(Generic[R]):
         if self._state is None:
             ended = threading.Event()
             self.when_done(ended.set)
-            ended.wait(timeout)
+            pool: Lender | None = getattr(_here, "pool", None)
+            if pool is None:
+                ended.wait(timeout)
+                return self._state
+            pool.lend()
+            try:
+                ended.wait(timeout)
+            finally:
+                pool.take_back()
         return self._state
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
@@ -142,7 +169,16 @@ async def wait_async(future: TaskRunFuture[Any], timeout: float | None = None) -
         return
     import asyncio
 
-    await asyncio.wait({_as_waiter(future, asyncio.get_running_loop())}, timeout=timeout)
+    waiter = _as_waiter(future, asyncio.get_running_loop())
+    slots = SLOTS.get()
+    if slots is None:
+        await asyncio.wait({waiter}, timeout=timeout)
+        return
+    slots.lend()
+    try:
+        await asyncio.wait({waiter}, timeout=timeout)
+    finally:
+        slots.take_back()
 
 
 def _as_waiter(future: TaskRunFuture[Any], loop: "asyncio.AbstractEventLoop") -> "asyncio.Future[None]":

@@ -32,6 +32,38 @@ def run_on_loop(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         raise
 
 
+class Spawned:
+    """A coroutine on the shared loop that nobody waits for here."""
+
+    def __init__(self, loop: "asyncio.AbstractEventLoop", make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._loop = loop
+        self._make = make
+        self._task: asyncio.Task[None] | None = None
+        loop.call_soon_threadsafe(self._begin, context=copy_context())
+
+    def get_loop(self) -> "asyncio.AbstractEventLoop":
+        return self._loop
+
+    def cancel(self) -> None:
+        """Called in the loop, as for any asyncio.Task."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._make())
+
+
+def spawn_on_loop(make: Callable[[], Coroutine[Any, Any, None]]) -> Spawned:
+    """Start the coroutine that `make` makes on the shared loop, in the caller's context. It must raise nothing."""
+    return Spawned(_running_loop(), make)
+
+
+def call_later(seconds: float, call: Callable[[], None]) -> None:
+    """Have the shared loop call `call` in so many seconds. It must not block."""
+    loop = _running_loop()
+    loop.call_soon_threadsafe(loop.call_later, seconds, call)
+
+
 def _running_loop() -> "asyncio.AbstractEventLoop":
     global _loop, _thread
     import asyncio

@@ -1,38 +1,60 @@
 """What the engine knows of a flow and a task: these attributes, whatever class they come from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import timedelta
+from enum import Enum
 from inspect import Signature
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
+
+from penstock.model.task_runs import TaskRun
 
 Delays = float | Sequence[float] | Callable[[int], Sequence[float]]
 #: Called as ``hook(flow, flow_run, state)`` or ``hook(task, task_run, state)``.
 Hook = Callable[[Any, Any, Any], Any]
+#: Called with what steps returned, or None and what they raised.
+OnEnd = Callable[[Any, BaseException | None], None]
+
+
+class AsyncSlots(Protocol):
+    """Room for so many asynchronous tasks. See `penstock.engine.task_runners.AsyncSlots`."""
+
+    async def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def lend(self) -> None: ...
+
+    def take_back(self) -> None: ...
 
 
 class TaskRunner(Protocol):
-    """Runs submitted tasks of one flow run. See `penstock.engine.task_runners`."""
+    """Runs submitted tasks of one flow run. `penstock.engine.task_runners.BaseTaskRunner` says what each does."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
-    def start(self) -> None:
-        """Called once before the first submit."""
+    @property
+    def concurrency_type(self) -> Enum: ...
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Have `work` run once, soon, in the context that the caller has now. `work` raises nothing."""
+    #: whether tasks leave this process: then `carry_out` is called in place of `submit`
+    remote: ClassVar[bool]
+    #: whether asynchronous tasks of a synchronous flow run in the shared event loop, without `submit`
+    uses_loop: ClassVar[bool]
 
-    def stop(self) -> None:
-        """Called once, when all submitted work is done or the run was interrupted. Waits for nothing."""
+    def start(self) -> None: ...
 
-    def interrupt(self, exception: type[BaseException]) -> None:
-        """Have `exception` raised in what runs now.
+    def submit(self, work: Callable[[], None]) -> None: ...
 
-        What waits still runs: it finds out by itself that it may not begin.
-        """
+    def carry_out(self, steps: Generator[Any, Any, Any], on_end: OnEnd) -> None: ...
 
-    def duplicate(self) -> "TaskRunner":
-        """One like this, for another run."""
+    def async_slots(self) -> AsyncSlots | None: ...
+
+    def stop(self) -> None: ...
+
+    def interrupt(self, exception: type[BaseException]) -> None: ...
+
+    def duplicate(self) -> "TaskRunner": ...
 
 
 class FlowLike(Protocol):
@@ -115,3 +137,17 @@ class TaskRunInfo(Protocol):
     id: UUID
     name: str
     flow_run_id: UUID
+
+
+class TaskRunRecord(TaskRunInfo, Protocol):
+    """What its context knows of a task run. `call`: task key and dynamic key, which tell it apart from all others.
+
+    `number`: which call it was, as it stands in its name: ``3`` for a call by the flow, ``3.0`` for the first one by
+    that task run.
+    """
+
+    call: tuple[str, str]
+    number: str
+
+    def as_model(self) -> TaskRun:
+        """As the server will know it."""

@@ -5,8 +5,9 @@ from typing import Any
 
 from penstock.engine import inputs, outcomes
 from penstock.engine.annotations import allow_failure, unmapped
-from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext
-from penstock.engine.futures import AsyncTaskRunFuture, FutureList, TaskRunFuture
+from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
+from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture
+from penstock.engine.loop import spawn_on_loop
 from penstock.engine.parameters import bind
 from penstock.engine.protocols import TaskLike
 from penstock.engine.steps import Steps, WaitFor, drive, drive_async
@@ -21,11 +22,11 @@ Kwargs = dict[str, Any]
 
 def call_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, wait_for: Iterable[Any] | None) -> Any:
     """Run the task here and now: its result, or its final state. To be awaited if task and flow are asynchronous."""
-    run = _flow_run(task)
+    run, parent = _caller(task)
     arguments = _arguments(task, args, kwargs)
-    record = create_task_run(task, run, arguments, wait_for or ())
-    steps = _called(task, record, run, args, kwargs, wait_for)
-    if task.isasync and run.flow.isasync:
+    record = create_task_run(task, run, parent, arguments, wait_for or ())
+    steps = _called(task, record, run, parent, args, kwargs, wait_for)
+    if task.isasync and (parent or run).isasync:
         return _result_async(steps, return_state)
     state = drive(steps)
     return state if return_state else state.result()
@@ -38,36 +39,37 @@ def submit_task(
 
     The future's methods are to be awaited if task and flow are asynchronous.
     """
-    run = _flow_run(task)
+    run, parent = _caller(task)
     arguments = _arguments(task, args, kwargs)
-    future = _submit(task, run, arguments, args, kwargs, wait_for)
+    future = _submit(task, run, parent, arguments, args, kwargs, wait_for)
     return future.wait() if return_state else future
 
 
 def map_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, wait_for: Iterable[Any] | None) -> Any:
     """Submit the task once for each element of its iterable arguments, all of one length: a list of futures."""
-    run = _flow_run(task)
+    run, parent = _caller(task)
     arguments = _arguments(task, args, kwargs)
     pending = [f for f in inputs.futures_in(*map(_mapped, arguments.values())) if not f.done]
     if any(future.asynchronous for future in pending):
-        return _map_later(task, run, arguments, pending, return_state, wait_for)
+        return _map_later(task, run, parent, arguments, pending, return_state, wait_for)
     WaitFor(pending).run()
-    futures = _map(task, run, arguments, wait_for)
+    futures = _map(task, run, parent, arguments, wait_for)
     if not return_state:
         return futures
-    return _states_of(futures) if task.isasync and run.flow.isasync else FutureList(f.wait() for f in futures)
+    return _states_of(futures) if task.isasync and (parent or run).isasync else FutureList(f.wait() for f in futures)
 
 
 async def _map_later(
     task: TaskLike,
     run: FlowRunContext,
+    parent: TaskRunContext | None,
     arguments: Kwargs,
     pending: list[TaskRunFuture[Any]],
     return_state: bool,
     wait_for: Iterable[Any] | None,
 ) -> list[Any]:
     await WaitFor(pending).run_async()
-    futures = _map(task, run, arguments, wait_for)
+    futures = _map(task, run, parent, arguments, wait_for)
     return await _states_of(futures) if return_state else futures
 
 
@@ -76,9 +78,16 @@ async def _states_of(futures: list[TaskRunFuture[Any]]) -> list[Any]:
     return [future.state for future in futures]
 
 
-def _map(task: TaskLike, run: FlowRunContext, arguments: Kwargs, wait_for: Iterable[Any] | None) -> FutureList:
+def _map(
+    task: TaskLike,
+    run: FlowRunContext,
+    parent: TaskRunContext | None,
+    arguments: Kwargs,
+    wait_for: Iterable[Any] | None,
+) -> FutureList:
     return FutureList(
-        _submit(task, run, element, *_as_call(task, element), wait_for) for element in elements(task.name, arguments)
+        _submit(task, run, parent, element, *_as_call(task, element), wait_for)
+        for element in elements(task.name, arguments)
     )
 
 
@@ -140,20 +149,16 @@ def _as_call(task: TaskLike, arguments: Kwargs) -> tuple[Args, Kwargs]:
     return bound.args, bound.kwargs
 
 
-def _flow_run(task: TaskLike) -> FlowRunContext:
+def _caller(task: TaskLike) -> tuple[FlowRunContext, TaskRunContext | None]:
+    """The flow run around the calling code, and the task run in it if that is what calls."""
     run = FLOW_RUN.get()
-    if TASK_RUN.get() is not None:
-        raise MissingContext(
-            f"Task '{task.name}' was called from within a task; only flows can call tasks.",
-            hint=f"Call {task.name}.fn(...) to run the function as part of the calling task.",
-        )
     if run is None:
         raise MissingContext(
             f"Task '{task.name}' was called outside of a flow.",
             hint=f"Call it from a function decorated with @flow, or call {task.name}.fn(...) to run just the function.",
         )
     run.session.check()
-    return run
+    return run, TASK_RUN.get()
 
 
 def _arguments(task: TaskLike, args: Args, kwargs: Kwargs) -> Kwargs:
@@ -165,13 +170,20 @@ def _none(task: TaskLike) -> Kwargs:
 
 
 def _called(
-    task: TaskLike, record: TaskRun, run: FlowRunContext, args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None
+    task: TaskLike,
+    record: TaskRun,
+    run: FlowRunContext,
+    parent: TaskRunContext | None,
+    args: Args,
+    kwargs: Kwargs,
+    wait_for: Iterable[Any] | None,
 ) -> Steps[State]:
     pending = _unfinished(args, kwargs, wait_for)
     if pending:
         yield WaitFor(pending)
     state = yield from task_run_steps(task, record, run, args, kwargs, wait_for)
-    run.tally.count(state)
+    if parent is None:
+        run.tally.count(state)
     return state
 
 
@@ -181,35 +193,58 @@ async def _result_async(steps: Steps[State], return_state: bool) -> Any:
 
 
 def _submit(
-    task: TaskLike, run: FlowRunContext, arguments: Kwargs, args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None
+    task: TaskLike,
+    run: FlowRunContext,
+    parent: TaskRunContext | None,
+    arguments: Kwargs,
+    args: Args,
+    kwargs: Kwargs,
+    wait_for: Iterable[Any] | None,
 ) -> TaskRunFuture[Any]:
-    record = create_task_run(task, run, arguments, wait_for or ())
-    asynchronous = task.isasync and run.flow.isasync
+    record = create_task_run(task, run, parent, arguments, wait_for or ())
+    asynchronous = task.isasync and (parent or run).isasync
     future: TaskRunFuture[Any] = AsyncTaskRunFuture(record) if asynchronous else TaskRunFuture(record)
     run.tally.opened()
     run.open_runs[record.id] = record
     steps = task_run_steps(task, record, run, args, kwargs, wait_for)
-    pending = _unfinished(args, kwargs, wait_for)
-    if asynchronous:
-        if run.task_runner.name == "sequential":
+    _hand_over(task, run, steps, future, _unfinished(args, kwargs, wait_for))
+    return future
+
+
+def _hand_over(
+    task: TaskLike,
+    run: FlowRunContext,
+    steps: Steps[State],
+    future: TaskRunFuture[Any],
+    pending: list[TaskRunFuture[Any]],
+) -> None:
+    """Have the flow's task runner run the steps once `pending` have ended."""
+    runner = run.task_runner
+    in_order = runner.concurrency_type.value == "SEQUENTIAL"
+    if runner.remote:
+        run.runner()  # a cluster that cannot be reached is told where the task was submitted
+        _when_all_done(pending, lambda: runner.carry_out(steps, lambda state, error: _end(run, future, state, error)))
+    elif future.asynchronous:
+        if in_order:
             pending += [other for other in run.submitted if not other.done]
             run.submitted = [future]
         _start_async(steps, run, future, pending)
-    elif run.task_runner.name == "sequential":
+    elif in_order:
         WaitFor(pending).run()
         run.runner().submit(lambda: _work(steps, run, future))
+    elif task.isasync and runner.uses_loop:
+        _start_on_loop(steps, run, future, pending)
     else:
         _when_all_done(pending, lambda: run.runner().submit(lambda: _work(steps, run, future)))
-    return future
 
 
 def _work(steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any]) -> None:
     """Run a submitted task to its end, whatever that is."""
     try:
-        state = drive(steps)
-    except BaseException as error:
-        state = _stopped(error)
-    _end(run, future, state)
+        state, error = drive(steps), None
+    except BaseException as raised:
+        state, error = None, raised
+    _end(run, future, state, error)
 
 
 def _start_async(
@@ -217,20 +252,48 @@ def _start_async(
 ) -> None:
     import asyncio
 
-    async def work() -> None:
-        try:
-            await WaitFor(pending).run_async()
-            state = await drive_async(steps)
-        except BaseException as error:
-            state = _stopped(error)
-        _end(run, future, state)
-
-    running = asyncio.get_running_loop().create_task(work())
+    running = asyncio.get_running_loop().create_task(_work_async(steps, run, future, pending))
     run.async_tasks.add(running)
     running.add_done_callback(run.async_tasks.discard)
 
 
-def _end(run: FlowRunContext, future: TaskRunFuture[Any], state: State) -> None:
+def _start_on_loop(
+    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
+) -> None:
+    """An asynchronous task that a synchronous flow submits needs no thread of its own."""
+    spawned = spawn_on_loop(lambda: _work_async(steps, run, future, pending))
+    run.async_tasks.add(spawned)
+    future.when_done(lambda: run.async_tasks.discard(spawned))
+
+
+async def _work_async(
+    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
+) -> None:
+    slots = run.task_runner.async_slots()
+    try:
+        if slots is None:
+            await WaitFor(pending).run_async()
+            state, error = await drive_async(steps), None
+        else:
+            SLOTS.set(None)  # that of the task which has submitted this one is not ours to lend
+            await WaitFor(pending).run_async()
+            await slots.acquire()
+            SLOTS.set(slots)
+            try:
+                state, error = await drive_async(steps), None
+            finally:
+                slots.release()
+    except BaseException as raised:
+        state, error = None, raised
+    _end(run, future, state, error)
+
+
+def _end(
+    run: FlowRunContext, future: TaskRunFuture[Any], state: State | None, error: BaseException | None = None
+) -> None:
+    """The steps have returned `state`, or raised `error`."""
+    if state is None:
+        state = _stopped(error or RuntimeError("the task run has no outcome"))
     run.open_runs.pop(future.key, None)
     future.set_state(state)
     run.tally.closed(state)
