@@ -124,6 +124,12 @@ _TABLE = [
         "Seconds past its time after which a scheduled run is called Late.",
     ),
     Setting(
+        "PENSTOCK_API_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS",
+        float,
+        5.0,
+        "Seconds between two looks at paused and suspended runs that nobody has resumed in time.",
+    ),
+    Setting(
         "PENSTOCK_API_SERVICES_LIMITS_INTERVAL",
         float,
         1.0,
@@ -148,6 +154,19 @@ _TABLE = [
         3900.0,
         "Seconds of silence after which a run that a program of its own executes is called lost. Keep it above "
         "PENSTOCK_API_LOSS_SECONDS, for which such a program goes on without the server.",
+    ),
+    Setting(
+        "PENSTOCK_CONCURRENCY_LEASE_SECONDS",
+        float,
+        60.0,
+        "Seconds for which the server keeps a concurrency slot for a holder that gives no sign of life. A run of an "
+        "agent needs none: it holds its slots until it is over.",
+    ),
+    Setting(
+        "PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS",
+        float,
+        30.0,
+        "Seconds after which a task run of a client of Prefect 2 asks again for a slot of a tag's limit.",
     ),
     Setting("PENSTOCK_ATTEMPT_START_LIMIT", float, 600.0, "Default start limit of attempts, in seconds."),
     Setting(

@@ -95,6 +95,17 @@ def resume_flow_run(flow_run_id: UUID, run_input: dict[str, Any] | None = None) 
     return Call("POST", path, _orchestration_result, body=given(run_input=run_input))
 
 
+def wait_for_flow_run_change(
+    flow_run_id: UUID, known_state_id: UUID | None = None, seconds: float = 30.0
+) -> "Call[FlowRun]":
+    """The run as soon as its state is another than `known_state_id`, or as it is after so many `seconds`, 60 at most."""
+    query = {"seconds": f"{seconds:.3f}"}
+    if known_state_id is not None:
+        query["state_id"] = str(known_state_id)
+    path = f"/flow_runs/{segment(flow_run_id)}/wait"
+    return Call("GET", path, _flow_run, query=query, patience=seconds)
+
+
 def read_flow_run_states(flow_run_id: UUID) -> "Call[list[State]]":
     """All states of a run, oldest first."""
     return Call("GET", "/flow_run_states/", _states, query={"flow_run_id": str(flow_run_id)})

@@ -64,13 +64,15 @@ class Limits(Data):
     """Seconds, all judged by the server's clock. None: no limit.
 
     `start` claim to user code · `run` user code to the end · `cancel` the time that a polite stop and then a forced one may
-    take together, beyond `grace`, the time between the two.
+    take together, beyond `grace`, the time between the two. `paused` is how long the run was paused so far, which does not
+    count against `run`.
     """
 
     start: float | None = 600
     run: float | None = None
     cancel: float = 60
     grace: float = 30
+    paused: float = 0
 
 
 class Attempt(Stored):

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     USER_CODE_RAISED = "UserCodeRaised"
     FLOW_TIMED_OUT = "FlowTimedOut"
     TASK_TIMED_OUT = "TaskTimedOut"
+    PAUSE_EXPIRED = "PauseExpired"
     # while it ran
     EXITED = "Exited"
     SIGNALLED = "Signalled"

@@ -42,8 +42,12 @@ class ReportBatch(Request):
 
 
 class ReportReceipt(Data):
-    """`sequence` is the highest number that the server has. `cancel`: somebody wants the run to stop."""
+    """`sequence` is the highest number that the server has. `cancel`: somebody wants the run to stop.
+
+    `paused`: the run is paused or suspended, so nothing new of it is to start.
+    """
 
     stream: UUID
     sequence: int
     cancel: bool = False
+    paused: bool = False

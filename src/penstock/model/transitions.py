@@ -28,13 +28,20 @@ ALLOWED: dict[StateType | None, frozenset[StateType]] = {
 
 #: The only name under which a finished run may be scheduled again: somebody asked for another go.
 RERUN_NAME = "AwaitingRetry"
+#: The name of a paused run whose process has left, or is about to; the server gives it.
+SUSPENDED = "Suspended"
+#: The name under which a suspended run is scheduled when it is resumed.
+RESUMING = "Resuming"
+
+#: A task run that waits for a slot of a tag's limit.
+AWAITING_SLOT = "AwaitingConcurrencySlot"
 
 #: The named sub-states of each type; the first is the default.
 NAMES: dict[StateType, tuple[str, ...]] = {
-    S: ("Scheduled", "Late", "AwaitingRetry", "Resuming"),
+    S: ("Scheduled", "Late", RERUN_NAME, RESUMING, AWAITING_SLOT),
     P: ("Pending", "Launching"),
     R: ("Running", "Retrying"),
-    W: ("Paused", "Suspended"),
+    W: ("Paused", SUSPENDED),
     X: ("Cancelling",),
     StateType.CANCELLED: ("Cancelled",),
     StateType.COMPLETED: ("Completed", "Cached"),

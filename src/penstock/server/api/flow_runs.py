@@ -87,6 +87,6 @@ async def resume(
     attempt: TheAttempt,
     run_input: Annotated[dict[str, Any] | None, Body(embed=True)] = None,
 ) -> Response:
-    """Let a paused run go on."""
-    result, wrote = await database.write(resume_flow_run, run_id, attempt=attempt)
+    """Let a paused run go on, with the input that it waits for. 200 if it does not: the answer says why."""
+    result, wrote = await database.write(resume_flow_run, run_id, run_input, attempt=attempt)
     return answer(result, 201 if wrote else 200)

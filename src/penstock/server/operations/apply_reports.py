@@ -21,6 +21,7 @@ from penstock.server.operations.check_attempt_credential import check_attempt_cr
 from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.create_task_run import task_run_values
 from penstock.server.operations.lock_flow_run import no_flow_run
+from penstock.server.operations.settle_slots import settle_slots
 from penstock.server.rules.reported_states import Standing, follow
 
 #: The columns of a task run that its states change: what a report may bring up to date.
@@ -57,18 +58,20 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
     known = _advance(tx, batch)
     if known is None:
         try:
-            _apply_task_runs(tx, batch)
+            reported = _apply_task_runs(tx, batch)
         except sa.exc.IntegrityError as error:
             raise NotFound(
                 "A task run of the batch belongs to a flow run that does not exist", code="flow_run_not_found"
             ) from error
+        settle_slots(tx, batch.flow_run_id, reported)
         create_logs(tx, batch.logs)
         tx.notify(f"run:{batch.flow_run_id}")
     if speaker is not None:
         update_row(tx, attempt_table, speaker.id, {"last_reported_at": tx.now})
     stop = state_type[0] in (StateType.CANCELLING, StateType.CANCELLED)
     ordered = speaker is not None and speaker.cancel_requested_at is not None
-    return ReportReceipt(stream=batch.stream, sequence=known or batch.sequence, cancel=stop or ordered)
+    paused = state_type[0] == StateType.PAUSED
+    return ReportReceipt(stream=batch.stream, sequence=known or batch.sequence, cancel=stop or ordered, paused=paused)
 
 
 def _advance(tx: Transaction, batch: ReportBatch) -> int | None:
@@ -90,9 +93,10 @@ def _advance(tx: Transaction, batch: ReportBatch) -> int | None:
     return None
 
 
-def _apply_task_runs(tx: Transaction, batch: ReportBatch) -> None:
+def _apply_task_runs(tx: Transaction, batch: ReportBatch) -> dict[UUID, dict[str, Any]]:
+    """Returns the task runs of the batch, by id, as they are now."""
     if not batch.task_runs:
-        return
+        return {}
     known = _read_known(tx, batch.task_runs)
     fresh: dict[UUID, dict[str, Any]] = {}
     changed: dict[UUID, dict[str, Any]] = {}
@@ -111,6 +115,7 @@ def _apply_task_runs(tx: Transaction, batch: ReportBatch) -> None:
     _insert_task_runs(tx, list(fresh.values()))
     update_many(tx, task_run, [_changes(tx, row) for row in changed.values()])
     insert_many(tx, task_run_state, states, unless=("id",))
+    return known
 
 
 def _read_known(tx: Transaction, reports: Sequence[TaskRunReport]) -> dict[UUID, dict[str, Any]]:

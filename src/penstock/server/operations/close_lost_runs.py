@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import State, StateDetails, StateType
+from penstock.model.transitions import SUSPENDED
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import flow_run, report_stream
 from penstock.server.database.turns import take_turn
@@ -46,7 +47,8 @@ def _lost(tx: Transaction, silence: float) -> sa.Select[Any]:
     return (
         sa.select(flow_run)
         .where(
-            flow_run.c.state_type.in_([StateType.PENDING.value, StateType.RUNNING.value]),
+            flow_run.c.state_type.in_([StateType.PENDING.value, StateType.RUNNING.value, StateType.PAUSED.value]),
+            flow_run.c.state_name != SUSPENDED,
             flow_run.c.end_time.is_(None),
             flow_run.c.attempt_count == 0,
             sa.exists().where(mine),

@@ -39,7 +39,8 @@ def end_attempt(
         agent_losses=_agent_losses(tx, run) if ending.reason is Reason.AGENT_LOST else 0,
     )
     outcome = verdict(ending, facts, started=row.running_at is not None, budget=retry_budget(), number=row.number)
-    values = _from_state(state) if run_state in TERMINAL and state else _from_ending(ending)
+    by_run = run_state in TERMINAL or (run_state is StateType.PAUSED and facts.pause_reschedule)
+    values = _from_state(state) if by_run and state else _from_ending(ending)
     if exited is not None:
         values["exit"] = exited.model_dump(mode="json", exclude_none=True)
     values |= {"status": AttemptStatus.ENDED.value, "ended_at": tx.now, "updated": tx.now, "waiting_for": None}

@@ -130,6 +130,7 @@ def _judge(tx: Transaction, row: sa.Row[Any], run: sa.Row[Any], live: Collection
         last_reported_at=row.last_reported_at,
         unobserved_since=row.unobserved_since,
         run_over_since=(run.end_time or row.claimed_at) if state in TERMINAL else None,
+        run_paused=state is StateType.PAUSED,
         waiting_for=row.waiting_for,
         said=row.message,
         job_name=row.job_name,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from penstock.model.attempts import AttemptStatus
 from penstock.model.reasons import Reason
 from penstock.model.states import StateType
+from penstock.model.transitions import SUSPENDED
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt
 
@@ -27,7 +28,7 @@ def request_cancel(tx: Transaction, flow_run: sa.Row[Any]) -> Literal["cancelled
         .with_for_update()
     ).one_or_none()
     if row is None:
-        return "cancelling" if flow_run.state_type == StateType.RUNNING else "cancelled"
+        return "cancelling" if _has_process(flow_run) else "cancelled"
     if row.status == AttemptStatus.CLAIMED:
         values: dict[str, Any] = {
             "status": AttemptStatus.ENDED.value,
@@ -45,3 +46,9 @@ def request_cancel(tx: Transaction, flow_run: sa.Row[Any]) -> Literal["cancelled
     if row.agent_id is not None:
         tx.notify(f"attempt-agent:{row.agent_id}")
     return answer
+
+
+def _has_process(flow_run: sa.Row[Any]) -> bool:
+    """Whether a program of somebody's own executes this run, which has no attempt. A suspended run has no process."""
+    paused = flow_run.state_type == StateType.PAUSED and flow_run.state_name != SUSPENDED
+    return bool(paused or flow_run.state_type == StateType.RUNNING)

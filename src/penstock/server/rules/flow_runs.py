@@ -2,14 +2,24 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from penstock.model.flow_runs import FlowRunPolicy
+from penstock.model.reasons import Phase, Reason
 from penstock.model.states import TERMINAL, Answer, State, StateCreate, StateType
-from penstock.model.transitions import RERUN_NAME, is_allowed
+from penstock.model.transitions import RERUN_NAME, SUSPENDED, is_allowed
 from penstock.server.rules import verdicts
+from penstock.server.rules.reasons import hint
 from penstock.server.rules.verdicts import Verdict, abort, accept, instead, reject, wait
 
 S = StateType
+
+#: What belongs to the state of a run that failed because nobody resumed it.
+EXPIRED: dict[str, Any] = {
+    "phase": Phase.RUN,
+    "reason": Reason.PAUSE_EXPIRED,
+    "hint": hint(Reason.PAUSE_EXPIRED),
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,7 @@ def _by_proposed(current: State | None, proposed: StateCreate, facts: FlowRunFac
         case S.PENDING:
             return _launch(current, proposed)
         case S.RUNNING:
-            seconds = verdicts.due_later(current, facts.now)
-            return wait("The run is scheduled for a later time", seconds) if seconds > 0 else accept(proposed)
+            return _run(current, proposed, facts)
         case S.FAILED:
             return _fail(current, proposed, facts)
         case _:
@@ -86,6 +95,14 @@ def _launch(current: State | None, proposed: StateCreate) -> Verdict:
     if current is not None and current.state_details.scheduled_time is not None:
         return accept(verdicts.with_details(proposed, scheduled_time=current.state_details.scheduled_time))
     return accept(proposed)
+
+
+def _run(current: State | None, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
+    seconds = verdicts.due_later(current, facts.now)
+    if seconds > 0:
+        return wait("The run is scheduled for a later time", seconds)
+    # a run that was suspended goes on: that is not another try of it
+    return accept(proposed, resuming=False) if facts.policy.resuming else accept(proposed)
 
 
 def _cancel(proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
@@ -120,17 +137,32 @@ def _pause(current: State | None, proposed: StateCreate, facts: FlowRunFacts) ->
             return abort("A subflow run shares its parent's process, so it cannot be suspended by itself")
         if not facts.can_be_launched:
             return abort("The run has no deployment, so nobody would launch it again after being suspended")
+        if proposed.name in (None, "Paused"):
+            proposed = proposed.model_copy(update={"name": SUSPENDED})
     return accept(proposed, pause_keys=[*used, key]) if key is not None else accept(proposed)
 
 
 def _leave_pause(current: State, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
-    timeout = current.state_details.pause_timeout
     if proposed.type not in (S.RUNNING, S.SCHEDULED):
         return accept(proposed) if proposed.type in TERMINAL else reject("The run is paused: resume it first")
-    if timeout is not None and timeout < facts.now:
-        message = f"The run was paused and not resumed until {timeout.isoformat()}"
-        return reject(message, instead(proposed, S.FAILED, "Failed", message))
-    return accept(proposed, resuming=True)
+    if is_expired(current, facts.now):
+        message = expiry(current)
+        return reject(message, instead(proposed, S.FAILED, "Failed", message, **EXPIRED))
+    return accept(proposed, resuming=True) if proposed.type is S.SCHEDULED else accept(proposed)
+
+
+def is_expired(paused: State, now: datetime) -> bool:
+    """Whether nobody resumed the run while it could be."""
+    timeout = paused.state_details.pause_timeout
+    return timeout is not None and timeout <= now
+
+
+def expiry(paused: State) -> str:
+    """The message of a run that failed because nobody resumed it in time."""
+    until = paused.state_details.pause_timeout
+    assert until is not None
+    done = "suspended" if paused.state_details.pause_reschedule else "paused"
+    return f"The run was {done}, and nobody resumed it until {until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _fail(current: State | None, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:

@@ -57,6 +57,7 @@ class Standing:
     last_reported_at: datetime | None = None
     unobserved_since: datetime | None = None
     run_over_since: datetime | None = None
+    run_paused: bool = False
     waiting_for: str | None = None
     said: str | None = None
     job_name: str | None = None
@@ -99,7 +100,10 @@ def _limit_passed(at: Standing, now: datetime) -> Reason | None:
     if at.status is not AttemptStatus.RUNNING:
         begun = max(at.claimed_at, at.due_at) if at.due_at else at.claimed_at
         return Reason.START_TIMEOUT if _passed(begun, at.limits.start, now) else None
-    return Reason.RUN_TIMEOUT if _passed(at.running_at or at.claimed_at, at.limits.run, now) else None
+    if at.run_paused or at.limits.run is None:
+        return None
+    limit = at.limits.run + at.limits.paused
+    return Reason.RUN_TIMEOUT if _passed(at.running_at or at.claimed_at, limit, now) else None
 
 
 def _passed(since: datetime, limit: float | None, now: datetime) -> bool:

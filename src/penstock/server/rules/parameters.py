@@ -56,6 +56,15 @@ def refuse_unfit_parameters(parameters: JSONObject, schema: JSONObject | None, *
         raise ParameterError(problem, code="unfit_parameter")
 
 
+def misfit(values: JSONObject, schema: JSONObject) -> str | None:
+    """The first thing about `values` that does not fit the schema of an object; None if all does."""
+    known = schema.get("properties", {})
+    for name in values:
+        if name not in known and not schema.get("additionalProperties"):
+            return f"{name} is unknown.{did_you_mean(name, known)} Known: {', '.join(known) or 'nothing'}"
+    return next(_problems(values, schema, schema, ""), None)
+
+
 def _problems(value: Any, schema: Any, root: JSONObject, at: str) -> Iterator[str]:
     if not isinstance(schema, dict):
         return

@@ -81,6 +81,10 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "A task took longer than its timeout_seconds.",
         "Raise the task's timeout_seconds, or make it faster.",
     ),
+    Reason.PAUSE_EXPIRED: (
+        "The run was paused or suspended, and nobody resumed it before the pause's timeout.",
+        "Run it again and resume it in time, or give the pause a longer timeout.",
+    ),
     Reason.EXITED: (
         "The flow's process ended by itself without reporting a final state.",
         "Look at the last output of the attempt, and for os._exit or a native library that ends the process.",

@@ -12,11 +12,13 @@ def all_services(database: Database) -> list[Service]:
     from penstock.server.services.late_runs import LateRunsService
     from penstock.server.services.limits import LimitsService
     from penstock.server.services.lost_runs import LostRunsService
+    from penstock.server.services.pause_expirations import PauseExpirationsService
     from penstock.server.services.scheduler import SchedulerService
 
     services: list[Service] = [
         LimitsService(database),
         LostRunsService(database),
+        PauseExpirationsService(database),
         ForemanService(database),
         CleanupService(database),
     ]

@@ -195,7 +195,13 @@ def test_old_agents_and_streams_go_but_not_those_that_hold_something(world: Any)
 
 def test_services_can_be_switched_off(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = {service.name for service in all_services(world.database)}
-    assert everything == {"limits", "lost-runs", "foreman", "cleanup", "scheduler", "late-runs"}
+    assert everything == {"limits", "lost-runs", "foreman", "cleanup", "scheduler", "late-runs", "pause-expirations"}
     monkeypatch.setenv("PENSTOCK_API_SERVICES_SCHEDULER_ENABLED", "false")
     monkeypatch.setenv("PENSTOCK_API_SERVICES_LATE_RUNS_ENABLED", "false")
-    assert {service.name for service in all_services(world.database)} == {"limits", "lost-runs", "foreman", "cleanup"}
+    assert {service.name for service in all_services(world.database)} == {
+        "limits",
+        "lost-runs",
+        "foreman",
+        "cleanup",
+        "pause-expirations",
+    }
