@@ -54,6 +54,7 @@ VALUES: dict[str, Any] = {
     "update_work_pool": WorkPoolUpdate(),
     "create_work_queue": WorkQueueCreate(name="n"),
     "update_work_queue": WorkQueueUpdate(),
+    "cache_key": "k",
     "schedules": [],
     "logs": [],
     "request": AgentPoll(agent_id=ID, request_id=ID, name="a", wait_seconds=0),

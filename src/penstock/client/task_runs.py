@@ -67,6 +67,11 @@ def set_task_run_state(
     return Call("POST", path, _orchestration_result, body=set_state_body(state, force))
 
 
+def read_cached_state(cache_key: str) -> "Call[State | None]":
+    """The completed state of the last task run with that cache key, None if there is none that is still valid."""
+    return Call("POST", "/task_runs/cached_state", _state_or_none, body={"cache_key": cache_key})
+
+
 def read_task_run_states(task_run_id: UUID) -> "Call[list[State]]":
     """All states of a task run, oldest first."""
     return Call("GET", "/task_run_states/", _states, query={"task_run_id": str(task_run_id)})
@@ -88,6 +93,12 @@ def _states() -> "type[list[State]]":
     from penstock.model.states import State
 
     return list[State]
+
+
+def _state_or_none() -> "type[State | None]":
+    from penstock.model.states import State
+
+    return State | None  # type: ignore[return-value]
 
 
 def _orchestration_result() -> "type[OrchestrationResult]":

@@ -75,6 +75,10 @@ class TaskRunUpdate(Request):
     name: str | None = None
 
 
+class CachedStateQuery(Request):
+    cache_key: str
+
+
 class TaskRunSort(StrEnum):
     ID_DESC = "ID_DESC"
     EXPECTED_START_TIME_ASC = "EXPECTED_START_TIME_ASC"

@@ -5,11 +5,12 @@ from fastapi import APIRouter, Path, Response
 
 from penstock.model.filters import TaskRunCount, TaskRunHistoryQuery, TaskRunQuery
 from penstock.model.history import HistoryInterval
-from penstock.model.states import OrchestrationResult, SetState
-from penstock.model.task_runs import TaskRun, TaskRunCreate, TaskRunUpdate
+from penstock.model.states import OrchestrationResult, SetState, State
+from penstock.model.task_runs import CachedStateQuery, TaskRun, TaskRunCreate, TaskRunUpdate
 from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheAttempt, TheDatabase
 from penstock.server.operations.create_task_run import create_task_run
+from penstock.server.operations.read_cached_state import read_cached_state
 from penstock.server.operations.read_history import read_task_run_history
 from penstock.server.operations.read_task_run import read_task_run
 from penstock.server.operations.read_task_runs import count_task_runs, read_task_runs
@@ -41,6 +42,12 @@ async def count(database: TheDatabase, body: TaskRunCount | None = None) -> Resp
 async def read_history(body: TaskRunHistoryQuery, database: TheDatabase) -> Response:
     """Runs by interval and state."""
     return answer(await database.read(read_task_run_history, body))
+
+
+@router.post("/cached_state", response_model=State | None)
+async def read_cached(body: CachedStateQuery, database: TheDatabase) -> Response:
+    """The completed state of the last task run with that cache key, if it is still valid; else null."""
+    return answer(await database.read(read_cached_state, body.cache_key))
 
 
 @router.get("/{id}", response_model=TaskRun)

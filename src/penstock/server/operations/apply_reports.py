@@ -3,7 +3,8 @@
 One transaction, few statements, whatever the size of the batch. A batch that was applied before changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from penstock.server.operations.check_attempt_credential import check_attempt_cr
 from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.create_task_run import task_run_values
 from penstock.server.operations.lock_flow_run import no_flow_run
+from penstock.server.operations.remember_cached_states import CachedState, remember_cached_states
 from penstock.server.operations.settle_slots import settle_slots
 from penstock.server.rules.reported_states import Standing, follow
 
@@ -115,7 +117,17 @@ def _apply_task_runs(tx: Transaction, batch: ReportBatch) -> dict[UUID, dict[str
     _insert_task_runs(tx, list(fresh.values()))
     update_many(tx, task_run, [_changes(tx, row) for row in changed.values()])
     insert_many(tx, task_run_state, states, unless=("id",))
+    remember_cached_states(tx, _cached_in(states))
     return known
+
+
+def _cached_in(states: Sequence[dict[str, Any]]) -> Iterator[CachedState]:
+    """Those of the reported states whose result other task runs may take over."""
+    for row in states:
+        key = row["state_details"].get("cache_key")
+        if key and row["type"] == StateType.COMPLETED and row["name"] != "Cached":
+            until = row["state_details"].get("cache_expiration")
+            yield CachedState(key, row["id"], datetime.fromisoformat(until) if until else None)
 
 
 def _read_known(tx: Transaction, reports: Sequence[TaskRunReport]) -> dict[UUID, dict[str, Any]]:

@@ -5,18 +5,20 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from penstock import settings
 from penstock.model.states import Answer, OrchestrationResult, State, StateCreate, StateType
 from penstock.model.task_runs import TaskRunPolicy
 from penstock.model.transitions import RERUN_NAME
 from penstock.server.database.connection import Transaction
-from penstock.server.database.rows import state_from
-from penstock.server.database.tables import flow_run, task_run, task_run_state, task_run_state_cache
+from penstock.server.database.tables import flow_run, task_run, task_run_state
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
 from penstock.server.operations.proposed_state import state_of, was_written
+from penstock.server.operations.read_cached_state import read_cached_state
 from penstock.server.operations.read_state import current_state
 from penstock.server.operations.read_task_run import no_task_run
+from penstock.server.operations.remember_cached_states import CachedState, remember_cached_states
+from penstock.server.operations.take_task_run_slots import TagLimit, limits_of, take_slots
 from penstock.server.operations.write_task_run_state import write_task_run_state
 from penstock.server.rules import verdicts
 from penstock.server.rules.task_runs import TaskRunFacts, decide
@@ -42,13 +44,15 @@ def set_task_run_state(
         assert current is not None
         return _result(verdicts.repeated(current, proposed), current), False
     parent = _parent(tx, run)
-    verdict = decide(current, proposed, _facts(tx, run, parent, proposed), force=force)
+    limits = limits_of(tx, run) if proposed.type is StateType.RUNNING else []
+    verdict = decide(current, proposed, _facts(tx, run, parent, proposed, limits), force=force)
     for state in verdict.write:
         new_go = len(verdict.write) > 1 and state.name == RERUN_NAME
         current = _write(tx, run, parent, state, current, {"run_count": 0} if new_go else {})
         run = tx.execute(sa.select(task_run).where(task_run.c.id == task_run_id)).one()
     if verdict.answer is Answer.ACCEPT and verdict.write and current is not None:
         _remember(tx, current)
+        take_slots(tx, run, current, limits)
     return _result(verdict, current), bool(verdict.write)
 
 
@@ -59,7 +63,9 @@ def _parent(tx: Transaction, run: sa.Row[Any]) -> sa.Row[Any] | None:
     return tx.execute(columns.where(flow_run.c.id == run.flow_run_id)).one_or_none()
 
 
-def _facts(tx: Transaction, run: sa.Row[Any], parent: sa.Row[Any] | None, proposed: StateCreate) -> TaskRunFacts:
+def _facts(
+    tx: Transaction, run: sa.Row[Any], parent: sa.Row[Any] | None, proposed: StateCreate, limits: list[TagLimit]
+) -> TaskRunFacts:
     flow_type = StateType(parent.state_type) if parent is not None and parent.state_type is not None else None
     return TaskRunFacts(
         now=tx.now,
@@ -68,6 +74,8 @@ def _facts(tx: Transaction, run: sa.Row[Any], parent: sa.Row[Any] | None, propos
         flow_run_type=flow_type,
         is_new_go=parent is not None and parent.run_count > run.flow_run_run_count,
         cached=_cached(tx, proposed),
+        full_tags=tuple(limit.tag for limit in limits if limit.is_full),
+        slot_wait=float(settings.get("PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS")),
         spread=random.random(),
     )
 
@@ -76,23 +84,14 @@ def _cached(tx: Transaction, proposed: StateCreate) -> State | None:
     details = proposed.state_details
     if proposed.type is not StateType.RUNNING or details is None or not details.cache_key or details.refresh_cache:
         return None
-    cache = task_run_state_cache
-    valid = sa.or_(cache.c.cache_expiration.is_(None), cache.c.cache_expiration > tx.now)
-    join = task_run_state.join(cache, cache.c.task_run_state_id == task_run_state.c.id)
-    statement = sa.select(task_run_state).select_from(join).where(cache.c.cache_key == details.cache_key, valid)
-    row = tx.execute(statement).one_or_none()
-    return state_from(row) if row is not None else None
+    return read_cached_state(tx, details.cache_key)
 
 
 def _remember(tx: Transaction, state: State) -> None:
     """A completed state with a cache key is what the next task run with that key gets."""
     details = state.state_details
-    if state.type is not StateType.COMPLETED or not details.cache_key or state.name == "Cached":
-        return
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    values = {"task_run_state_id": state.id, "cache_expiration": details.cache_expiration, "created": tx.now}
-    statement = insert(task_run_state_cache).values(cache_key=details.cache_key, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=[task_run_state_cache.c.cache_key], set_=values))
+    if state.type is StateType.COMPLETED and details.cache_key and state.name != "Cached":
+        remember_cached_states(tx, [CachedState(details.cache_key, state.id, details.cache_expiration)])
 
 
 def _write(
