@@ -18,6 +18,7 @@ NOUNS = (
     "work_pools",
     "artifacts",
     "variables",
+    "concurrency_limits",
     "logs",
     "attempts",
     "reports",

@@ -89,6 +89,8 @@ class Session:
         self.interruptible = False
         self.superseded: str | None = None
         self.loss_seconds = float(settings.get("PENSTOCK_API_LOSS_SECONDS"))
+        #: kept by `penstock.engine.slots`, from the first task run with tags on
+        self.slots: object = None
         self.logs_to_api = bool(settings.get("PENSTOCK_LOGGING_TO_API"))
         self._cancelling: bool | None = None
         self._asking = threading.Lock()

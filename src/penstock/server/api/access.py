@@ -27,6 +27,8 @@ _ENGINE_PATHS = re.compile(
     r"|POST /api/(flows/|flow_runs/|flow_runs/(filter|count)|flow_runs/[^/]+/(set_state|resume|input(/filter)?)|task_runs/.*|logs/?|reports/?"
     r"|attempts/[^/]+/present|deployments/[^/]+/create_flow_run|block_(types|schemas|documents)/.*)"
     r"|POST /api/(variables|artifacts)/.*"
+    r"|GET /api/(concurrency_slots|concurrency_limits|v2/concurrency_limits)/.*"
+    r"|POST /api/(concurrency_slots/.*|concurrency_limits/filter|v2/concurrency_limits/(filter|increment|decrement))"
     r"|PATCH /api/((flow_runs|task_runs|artifacts|variables)/[^/]+|variables/name/[^/]+)"
     r"|DELETE /api/(flow_runs/[^/]+/input/[^/]+|variables/name/[^/]+)"
 )

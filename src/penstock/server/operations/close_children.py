@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from penstock.model.states import State, StateDetails, StateType
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import TERMINAL_TYPES, state_values
+from penstock.server.database.slots import free_slots_of
 from penstock.server.database.tables import flow_run, task_run, task_run_state
 from penstock.server.operations.record_flow_run_state import record_flow_run_state, times_after
 
@@ -75,6 +76,7 @@ def _close_task_runs(tx: Transaction, flow_run_id: UUID, state: State) -> int:
         )
     )
     tx.execute(statement, changes)
+    free_slots_of(tx, [row.id for row in rows if row.tags])
     return len(rows)
 
 

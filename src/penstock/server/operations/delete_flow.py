@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from penstock.errors import Refused
 from penstock.model.attempts import AttemptStatus
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import attempt, flow, flow_run, log, report_stream
+from penstock.server.database.tables import attempt, concurrency_slot, flow, flow_run, log, report_stream
 from penstock.server.operations.change_counter import change_counters
 from penstock.server.operations.latest_artifacts import find_latest_again, keys_led_by_runs
 from penstock.server.operations.read_flow import read_flow
@@ -32,6 +32,7 @@ def delete_flow(tx: Transaction, flow_id: UUID) -> None:
     lost = tx.execute(counts.where(flow_run.c.state_type.is_not(None)).group_by(flow_run.c.state_type)).all()
     tx.execute(sa.delete(log).where(log.c.flow_run_id.in_(runs)))
     tx.execute(sa.delete(report_stream).where(report_stream.c.flow_run_id.in_(runs)))
+    tx.execute(sa.delete(concurrency_slot).where(concurrency_slot.c.flow_run_id.in_(runs)))
     keys = keys_led_by_runs(tx, runs)
     tx.execute(sa.delete(flow).where(flow.c.id == flow_id))
     find_latest_again(tx, keys)

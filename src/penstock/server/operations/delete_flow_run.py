@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from penstock.errors import Refused
 from penstock.model.attempts import AttemptStatus
 from penstock.server.database.connection import Transaction
+from penstock.server.database.slots import free_slots_of_run
 from penstock.server.database.tables import flow_run, log, report_stream
 from penstock.server.operations.change_counter import change_counters
 from penstock.server.operations.latest_artifacts import find_latest_again, keys_led_by_runs
@@ -28,6 +29,7 @@ def delete_flow_run(tx: Transaction, flow_run_id: UUID) -> None:
     tx.execute(sa.delete(log).where(log.c.flow_run_id == run.id))
     tx.execute(sa.delete(report_stream).where(report_stream.c.flow_run_id == run.id))
     keys = keys_led_by_runs(tx, sa.select(flow_run.c.id).where(flow_run.c.id == run.id))
+    free_slots_of_run(tx, run.id)
     tx.execute(sa.delete(flow_run).where(flow_run.c.id == run.id))
     find_latest_again(tx, keys)
     if run.state_type is not None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from penstock.model.states import TERMINAL, State, StateType
+from penstock.model.transitions import RESUMING
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_values
+from penstock.server.database.slots import free_slots_of_run
 from penstock.server.database.statements import insert_row, update_row
 from penstock.server.database.tables import flow_run, flow_run_state
 from penstock.server.operations.change_counter import change_counters
@@ -45,6 +47,15 @@ def times_after(run: Any, state: State) -> dict[str, Any]:
     return values
 
 
+def ends_process(state: State) -> bool:
+    """Whether no process runs the run in `state`: what it held is free. Pure."""
+    if state.type is StateType.SCHEDULED:
+        return state.name != RESUMING  # a paused run goes on where it stands
+    if state.type is StateType.PAUSED:
+        return state.state_details.pause_reschedule
+    return state.type in TERMINAL
+
+
 def record_flow_run_state(tx: Transaction, run: Any, state: State, values: dict[str, Any] | None = None) -> State:
     """Make `state` the state of `run` (a row of flow_run, locked or ours alone); returns it with its time and ids filled in.
 
@@ -55,6 +66,8 @@ def record_flow_run_state(tx: Transaction, run: Any, state: State, values: dict[
     insert_row(tx, flow_run_state, {"flow_run_id": run.id, **state_values(state)})
     changed = {**times_after(run, state), "updated": tx.now, **(values or {})}
     update_row(tx, flow_run, run.id, changed)
+    if ends_process(state):
+        free_slots_of_run(tx, run.id)
     if run.state_type != state.type:
         changes = {COUNTER.format(state.type.value): 1}
         if run.state_type is not None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from penstock.model.states import State
+from penstock.model.states import TERMINAL, State, StateType
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_values
+from penstock.server.database.slots import free_slots_of
 from penstock.server.database.tables import task_run, task_run_state
 from penstock.server.operations.record_flow_run_state import times_after
 
@@ -18,4 +19,6 @@ def write_task_run_state(tx: Transaction, run: Any, state: State, values: dict[s
     tx.execute(sa.insert(task_run_state).values(task_run_id=run.id, **state_values(state)))
     changed = {**times_after(run, state), "updated": tx.now, **(values or {})}
     tx.execute(sa.update(task_run).where(task_run.c.id == run.id).values(changed))
+    if run.tags and (state.type in TERMINAL or (run.state_type == StateType.RUNNING and not state.is_running())):
+        free_slots_of(tx, [run.id])
     return state

@@ -21,7 +21,8 @@ class TaskRunFacts:
     """What the rules may know beside the state.
 
     `flow_run_type` is the state type of its flow run, None if it has no flow run. `is_new_go`: its flow run has been started again
-    since the task run last ran. `cached`: a completed state with the proposed cache key. `spread`: a random number, 0 to 1.
+    since the task run last ran. `cached`: a completed state with the proposed cache key. `full_tags`: its tags whose limit
+    has no slot for it; `slot_wait`: seconds after which it may ask again for one. `spread`: a random number, 0 to 1.
     """
 
     now: datetime
@@ -30,6 +31,8 @@ class TaskRunFacts:
     flow_run_type: StateType | None = None
     is_new_go: bool = False
     cached: State | None = None
+    full_tags: tuple[str, ...] = ()
+    slot_wait: float = 30.0
     spread: float = 0.0
 
 
@@ -88,6 +91,8 @@ def _run(current: State | None, proposed: StateCreate, facts: TaskRunFacts) -> V
     if facts.cached is not None:
         found = instead(proposed, S.COMPLETED, "Cached", "The result of an equal task run is still valid")
         return reject("The result was found in the cache", found.model_copy(update={"data": facts.cached.data}))
+    if facts.full_tags:
+        return wait(f"All slots of the tag {facts.full_tags[0]!r} are taken", facts.slot_wait)
     return accept(proposed)
 
 

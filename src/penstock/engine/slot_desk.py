@@ -1,0 +1,207 @@
+"""Where a process waits for slots of concurrency limits: one request for all that wait, however many these are."""
+
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from penstock.client import concurrency_limits
+from penstock.client.call import Call
+from penstock.client.transport import Interrupted, Ticket
+from penstock.clock import monotonic
+from penstock.engine.steps import Blocking, Steps, Until
+from penstock.errors import APIError, PenstockError
+from penstock.model.concurrency_limits import LONGEST_WAIT, SlotAnswer, SlotRequest, SlotWish
+
+T = TypeVar("T")
+
+#: Seconds in which further wishes join a request that is about to be sent.
+LINGER = 0.02
+#: Seconds between two looks of whoever waits at whether it is to stop.
+LOOK_UP = 1.0
+#: Seconds to wait after a request has failed.
+AFTER_FAILURE = 0.5
+#: Seconds that giving slots back may take, at most.
+RELEASE_SECONDS = 10.0
+
+
+class Client(Protocol):
+    """What the desk needs of `penstock.client.sync.SyncClient`."""
+
+    def send(self, call: Call[T], *, deadline: float | None = None, ticket: Ticket | None = None) -> T: ...
+
+
+class SlotsDenied(PenstockError):
+    """The server says that no waiting can help."""
+
+    code = "slots_denied"
+
+
+class SlotsTimeout(PenstockError):
+    """The slots were not free in time."""
+
+    code = "slots_timeout"
+
+
+class Waiter:
+    """One wish that waits at the desk. Settled when the server has decided, or when it is to be asked directly."""
+
+    def __init__(self, wish: SlotWish) -> None:
+        self.wish = wish
+        self.settled = False
+        self.answer: SlotAnswer | None = None
+        self._lock = threading.Lock()
+        self._wake: Callable[[], None] | None = None
+
+    def when_settled(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once it is settled: at once if it is so now. Only the last one that is given is called."""
+        with self._lock:
+            if not self.settled:
+                self._wake = wake
+                return
+        wake()
+
+    def settle(self, answer: SlotAnswer | None) -> None:
+        with self._lock:
+            self.settled, self.answer, wake = True, answer, self._wake
+        if wake is not None:
+            wake()
+
+
+class Desk:
+    """`ask` sends a request and waits for the API as long as that may be away; `client` sends those that can be given up."""
+
+    def __init__(self, client: Client, ask: Callable[[Call[SlotAnswer]], SlotAnswer]) -> None:
+        self._client = client
+        self._ask = ask
+        self._changed = threading.Condition(threading.Lock())
+        self._waiters: dict[UUID, Waiter] = {}
+        self._unwanted: set[UUID] = set()
+        self._ticket: Ticket | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self, wish: SlotWish) -> SlotAnswer:
+        """What the server says now. Who gets nothing has a place in the line, for some seconds."""
+        return self._ask(concurrency_limits.acquire_slots(SlotRequest(wishes=[wish])))
+
+    def join(self, wish: SlotWish) -> Waiter:
+        """Wait for the wish to be fulfilled."""
+        waiter = Waiter(wish)
+        with self._changed:
+            self._waiters[wish.holder_id] = waiter
+            self._work()
+        return waiter
+
+    def withdraw(self, holder_id: UUID) -> None:
+        """The holder wants no slots any more: what it has got is given back, soon."""
+        with self._changed:
+            self._waiters.pop(holder_id, None)
+            self._unwanted.add(holder_id)
+            self._work()
+
+    def release(self, holder_id: UUID) -> None:
+        """Give back what the holder has. If the API does not answer soon, that is done when it does."""
+        try:
+            self._client.send(concurrency_limits.release_slots([holder_id]), deadline=monotonic() + RELEASE_SECONDS)
+        except APIError:
+            self.withdraw(holder_id)
+
+    def _work(self) -> None:
+        """Have the thread look at what changed. The lock is held."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="penstock-slots", daemon=True)
+            self._thread.start()
+        elif self._ticket is not None:
+            self._ticket.give_up()
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiters and not self._unwanted:
+                    self._thread = None
+                    return
+                self._changed.wait(LINGER)
+                unwanted, waiters = self._unwanted, dict(list(self._waiters.items())[:1000])
+                self._unwanted = set()
+                ticket = self._ticket = Ticket()
+            try:
+                if unwanted:
+                    self._give_back(unwanted)
+                if waiters:
+                    self._wait(waiters, ticket)
+            finally:
+                with self._changed:
+                    self._ticket = None
+
+    def _give_back(self, holders: set[UUID]) -> None:
+        try:
+            self._client.send(concurrency_limits.release_slots(holders), deadline=monotonic() + RELEASE_SECONDS)
+        except APIError as error:
+            if error.status is None:
+                with self._changed:
+                    self._unwanted |= holders
+                    self._changed.wait(AFTER_FAILURE)
+
+    def _wait(self, waiters: dict[UUID, Waiter], ticket: Ticket) -> None:
+        request = SlotRequest(wishes=[waiter.wish for waiter in waiters.values()], wait_seconds=LONGEST_WAIT)
+        answer: SlotAnswer | None
+        try:
+            answer = self._client.send(concurrency_limits.acquire_slots(request), ticket=ticket)
+            decided = [*answer.granted, *(denial.holder_id for denial in answer.denied)]
+        except Interrupted:
+            return
+        except PenstockError:
+            # Whoever waits asks by itself: that waits for the API as long as it takes, and tells what is wrong.
+            answer, decided = None, list(waiters)
+        with self._changed:
+            settled = [waiters[holder] for holder in decided if self._waiters.get(holder) is waiters.get(holder)]
+            for waiter in settled:
+                self._waiters.pop(waiter.wish.holder_id, None)
+        for waiter in settled:
+            waiter.settle(answer)
+
+
+def acquire(
+    desk: Desk,
+    wish: SlotWish,
+    *,
+    timeout: float | None = None,
+    check: Callable[[], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> Steps[SlotAnswer]:
+    """Wait until the wish is granted, at most `timeout` seconds.
+
+    `check` is called now and then while waiting, and may raise; `on_wait` once, if it comes to that. Raises SlotsDenied and
+    SlotsTimeout. However this ends other than well, nothing stays taken.
+    """
+    deadline = None if timeout is None else monotonic() + timeout
+    try:
+        while True:
+            answer: SlotAnswer = yield Blocking(lambda: desk.ask(wish))
+            if _is_granted(wish, answer):
+                return answer
+            if on_wait is not None:
+                on_wait()
+                on_wait = None
+            waiter = desk.join(wish)
+            while not waiter.settled:
+                left = LOOK_UP if deadline is None else min(LOOK_UP, deadline - monotonic())
+                if left <= 0:
+                    raise SlotsTimeout(f"The slots were not free within {timeout:g} s")
+                yield Until(waiter.when_settled, timeout=left)
+                if check is not None:
+                    check()
+            if waiter.answer is not None and _is_granted(wish, waiter.answer):
+                return waiter.answer
+    except BaseException:
+        desk.withdraw(wish.holder_id)
+        raise
+
+
+def _is_granted(wish: SlotWish, answer: SlotAnswer) -> bool:
+    for denial in answer.denied:
+        if denial.holder_id == wish.holder_id:
+            raise SlotsDenied(denial.message)
+    return wish.holder_id in answer.granted
