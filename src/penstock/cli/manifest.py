@@ -19,6 +19,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "work-queue": ("work_queue", "Manage work queues."),
         "work-pool": ("work_pool", "Manage work pools."),
         "block": ("block", "List and inspect blocks and their types."),
+        "variable": ("variable", "List, read, set and delete variables."),
+        "artifact": ("artifact", "List, inspect and delete artifacts of runs."),
     },
     "What runs it": {
         "server": ("server", "Start the server and manage its database."),
@@ -36,12 +38,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 #: Other names of nouns; accepted, not shown.
 ALIASES = {
     "agents": "agent",
+    "artifacts": "artifact",
     "blocks": "block",
     "deployments": "deployment",
     "flow-runs": "flow-run",
     "flows": "flow",
     "profiles": "profile",
     "task-runs": "task-run",
+    "variables": "variable",
     "work-pools": "work-pool",
     "work-queues": "work-queue",
 }

@@ -45,6 +45,14 @@ READING = [
     "block ls",
     "block type ls",
     "block type inspect process",
+    "variable ls",
+    "variable ls --limit 5 --tag forms",
+    "variable inspect forms",
+    "variable get forms",
+    "artifact ls",
+    "artifact ls --all --limit 3",
+    "artifact inspect forms",
+    "artifact inspect forms --limit 1",
     "agent ls",
     "api GET /admin/version",
     "api POST /flows/filter -f limit=5",
@@ -69,6 +77,7 @@ WRITING = [
     "work-pool set-concurrency-limit default-agent-pool 7",
     "work-pool clear-concurrency-limit default-agent-pool",
     "work-pool update default-agent-pool --description text",
+    "variable set forms changed --overwrite --tag forms",
 ]
 
 
@@ -81,6 +90,9 @@ def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
     with agent(running, "-q", "forms"):
         terminal.ok("deployment", "build", "flows.py:hello", "-n", "forms", "-q", "forms", "-a")
         terminal.ok("deployment", "run", "hello/forms", "--watch")
+        terminal.ok("variable", "set", "forms", "here", "-t", "forms")
+        for text in ("older", "newer"):
+            terminal.ok("api", "POST", "/artifacts/", "-f", "key=forms", "-f", "type=markdown", "-f", f"data={text}")
         yield terminal
 
 
@@ -129,6 +141,32 @@ def test_what_is_made_and_deleted_is_given_to_machines(furnished: Terminal, noun
     assert furnished(noun, "delete", name).code == 3
 
 
+def test_a_variable_is_set_read_and_unset(furnished: Terminal) -> None:
+    name = f"v_{uuid4().hex[:6]}"
+    assert furnished.ok("variable", "set", name, "a value", "-o", "json").json["value"] == "a value"
+    assert furnished.ok("variable", "get", name).out == "a value\n"
+    assert furnished.ok("variable", "get", name, "-o", "json").json["name"] == name
+    furnished.ok("variable", "set", name, "another", "--overwrite")
+    assert furnished.ok("variable", "get", name).out == "another\n"
+    assert furnished.ok("variable", "unset", name, "-o", "name").out == f"{name}\n"
+    assert furnished("variable", "get", name).code == 3
+
+
+def test_artifacts_are_listed_by_key_and_deleted_with_all_their_versions(furnished: Terminal) -> None:
+    key = f"a-{uuid4().hex[:6]}"
+    for text in ("1", "2", "3"):
+        furnished.ok("api", "POST", "/artifacts/", "-f", f"key={key}", "-f", f"data=v{text}")
+    (listed,) = [row for row in furnished.ok("artifact", "ls", "-o", "json").json if row["key"] == key]
+    versions = furnished.ok("artifact", "inspect", key, "-o", "json").json
+    assert [row["data"] for row in versions] == ["v3", "v2", "v1"]
+    assert listed["id"] == versions[0]["id"]
+    assert len([row for row in furnished.ok("artifact", "ls", "-a", "-o", "json").json if row["key"] == key]) == 3
+    assert furnished.ok("artifact", "delete", "--id", listed["id"], "-o", "name").out == f"{listed['id']}\n"
+    assert len(furnished.ok("artifact", "inspect", key, "-o", "name").out.splitlines()) == 2
+    furnished.ok("artifact", "delete", key)
+    assert furnished("artifact", "inspect", key).code == 3
+
+
 def test_a_reference_that_one_command_prints_is_accepted_by_the_next(furnished: Terminal) -> None:
     for listing, reading in (
         (("flow-run", "ls", "--limit", "1"), ("flow-run", "inspect")),
@@ -137,6 +175,8 @@ def test_a_reference_that_one_command_prints_is_accepted_by_the_next(furnished: 
         (("work-queue", "ls"), ("work-queue", "inspect")),
         (("work-pool", "ls"), ("work-pool", "inspect")),
         (("block", "type", "ls"), ("block", "type", "inspect")),
+        (("variable", "ls"), ("variable", "inspect")),
+        (("artifact", "ls"), ("artifact", "inspect")),
     ):
         names = furnished.ok(*listing, "-o", "name").out.splitlines()
         assert names
@@ -186,6 +226,13 @@ def test_a_reader_that_has_seen_enough_makes_no_noise(furnished: Terminal) -> No
         ("work-pool inspect defalt-agent-pool", 3, "Did you mean 'default-agent-pool'"),
         ("work-pool create prefect-pool", 1, "prefect"),
         ("block inspect process/none", 3, "no block"),
+        ("variable inspect frms", 3, "Did you mean 'forms'"),
+        ("variable delete frms", 3, "Did you mean 'forms'"),
+        ("variable set forms again", 6, "--overwrite"),
+        ("variable set Bad value", 2, "lowercase"),
+        ("artifact inspect frms", 3, "Did you mean 'forms'"),
+        ("artifact delete", 2, "Name one artifact"),
+        ("artifact delete --id forms", 2, "no id"),
         ("block inspect none", 2, "TYPE/NAME"),
         ("block type inspect proces", 3, "Did you mean 'process'"),
         ("api GET /nothing", 3, "nothing"),
