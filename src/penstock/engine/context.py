@@ -9,15 +9,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from penstock.engine.protocols import FlowLike, TaskLike, TaskRunner
+from penstock.engine.protocols import FlowLike, TaskLike, TaskRunner, TaskRunRecord
 from penstock.engine.session import Session
 from penstock.errors import MissingContext
 from penstock.model.flow_runs import FlowRun
 from penstock.model.states import State, StateType
+from penstock.model.task_runs import TaskRun
+from penstock.results.store import ResultStore
 
 
 class Tally:
-    """How the task runs and subflow runs of one flow run ended, and how many still go on. Keeps no results."""
+    """How the task runs and subflow runs that a flow has called ended, and how many in it go on. Keeps no results.
+
+    What a task has called is waited for, but counts for nothing: what it means is the task's to say.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[StateType, int] = {}
@@ -30,9 +35,10 @@ class Tally:
         with self._changed:
             self.open += 1
 
-    def closed(self, state: State) -> None:
-        """One of the opened ones has ended in `state`."""
-        self.count(state)
+    def closed(self, state: State | None) -> None:
+        """One of the opened ones has ended, in `state` if it counts."""
+        if state is not None:
+            self.count(state)
         with self._changed:
             self.open -= 1
             waiting = self._when_done if self.open == 0 else []
@@ -68,7 +74,7 @@ class EarlierTaskRun:
     state: State | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class FlowRunContext:
     """One try of a flow run. `earlier`: (task key, dynamic key) -> what an earlier try has made of that call."""
 
@@ -77,6 +83,7 @@ class FlowRunContext:
     flow_run: FlowRun
     parameters: dict[str, Any]
     task_runner: TaskRunner
+    results: ResultStore
     start_time: datetime
     log_prints: bool = False
     parent: "FlowRunContext | None" = None
@@ -98,21 +105,31 @@ class FlowRunContext:
     id_text: str = ""
     _calls: dict[str, int] = field(default_factory=dict)
     _runner_started: bool = False
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.id_text = str(self.flow_run.id)
 
+    @staticmethod
+    def get() -> "FlowRunContext | None":
+        """The flow run around the calling code, also around a task of it; None outside of a flow."""
+        return FLOW_RUN.get()
+
+    @property
+    def isasync(self) -> bool:
+        """Whether the code that runs here awaits what is asynchronous."""
+        return self.flow.isasync
+
     def next_call(self, key: str) -> int:
         """How often `key` was called before in this try: what tells the calls of one task apart."""
-        with self._lock:
+        with self.lock:
             number = self._calls.get(key, 0)
             self._calls[key] = number + 1
         return number
 
     def runner(self) -> TaskRunner:
         """The task runner, started."""
-        with self._lock:
+        with self.lock:
             if not self._runner_started:
                 self._runner_started = True
                 self.task_runner.start()
@@ -142,17 +159,52 @@ class TaskRunContext:
     """One task run, in the flow run `flow_run_context`. `run_count` is the number of its try, from 1."""
 
     task: TaskLike
-    id: UUID
-    name: str
+    record: TaskRunRecord
     flow_run_context: FlowRunContext
     parameters: dict[str, Any]
     start_time: datetime
     run_count: int
     log_prints: bool = False
+    #: the last future of an asynchronous task that this one has submitted, which the next one waits for if tasks run
+    #: one by one; None if it has submitted nothing
+    submitted: list[Any] | None = None
+    #: what `cache_key_fn` has made of the arguments, if it was asked
+    cache_key: str | None = None
+    _calls: dict[str, int] | None = None
+
+    @staticmethod
+    def get() -> "TaskRunContext | None":
+        """The task run around the calling code; None outside of a task."""
+        return TASK_RUN.get()
 
     @property
-    def task_run_id(self) -> UUID:
-        return self.id
+    def id(self) -> UUID:
+        return self.record.id
+
+    task_run_id = id  # noqa: A003 - as users of Prefect 2 know it
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def task_run(self) -> TaskRun:
+        """The task run as the server will know it. Made anew each time."""
+        return self.record.as_model()
+
+    @property
+    def isasync(self) -> bool:
+        """Whether the code that runs here awaits what is asynchronous."""
+        return self.task.isasync
+
+    def next_call(self, key: str) -> int:
+        """How often `key` was called before in this task run."""
+        with self.flow_run_context.lock:
+            if self._calls is None:
+                self._calls = {}
+            number = self._calls.get(key, 0)
+            self._calls[key] = number + 1
+        return number
 
 
 FLOW_RUN: ContextVar[FlowRunContext | None] = ContextVar("penstock_flow_run", default=None)
@@ -171,6 +223,19 @@ def get_run_context() -> FlowRunContext | TaskRunContext:
             hint="Call it from inside of a function decorated with @flow or @task, while it runs.",
         )
     return found
+
+
+class TagsContext:
+    """The tags of the surrounding `tags`."""
+
+    __slots__ = ("current_tags",)
+
+    def __init__(self, current_tags: Iterable[str]) -> None:
+        self.current_tags = set(current_tags)
+
+    @classmethod
+    def get(cls) -> "TagsContext":
+        return cls(TAGS.get())
 
 
 @contextmanager

@@ -8,19 +8,21 @@ from penstock import settings
 from penstock.client import flow_runs, flows
 from penstock.client.sync import get_sync_client
 from penstock.engine import inputs, names, outcomes, parameters, wire
-from penstock.engine.context import FLOW_RUN, LOADING, TASK_RUN, FlowRunContext, all_tags
+from penstock.engine.context import FLOW_RUN, LOADING, TASK_RUN, FlowRunContext, TaskRunContext, all_tags
+from penstock.engine.endings import stopped_task
 from penstock.engine.flow_runs import Call, flow_run_steps, retries_of
 from penstock.engine.interruption import TERMINATED, CancelRequested, Superseded, TerminationSignal
 from penstock.engine.moments import moment
 from penstock.engine.protocols import FlowLike
-from penstock.engine.run_logs import configure, logger_of
+from penstock.engine.run_logs import begin, logger_of
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps, WaitFor, drive, drive_async
-from penstock.engine.task_runs import TaskRun, interrupted, sources_of
-from penstock.errors import MissingContext
+from penstock.engine.task_run_records import TaskRun
+from penstock.engine.task_runs import hold, interrupted, sources_of
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy
 from penstock.model.flows import FlowCreate
 from penstock.model.states import State, StateCreate, StateType
+from penstock.results.store import ResultStore
 
 
 def call_flow(
@@ -35,19 +37,14 @@ def call_flow(
     loading = LOADING.get()
     if loading is not None:
         return _skipped(flow, loading)
-    if TASK_RUN.get() is not None:
-        raise MissingContext(
-            f"Flow '{flow.name}' was called from within a task; only flows can call flows.",
-            hint=f"Call {flow.name}.fn(...) to run the function as part of the task.",
-        )
-    parent = FLOW_RUN.get()
+    parent, calling_task = FLOW_RUN.get(), TASK_RUN.get()
     arguments = parameters.bind(flow.signature, args, kwargs, f"flow '{flow.name}'")
     if parent is None:
         steps = outermost_steps(flow, checked(flow, arguments))
     else:
         parent.session.check()
-        steps = subflow_steps(parent, flow, arguments, list(wait_for or ()))
-    if flow.isasync and (parent is None or parent.flow.isasync):
+        steps = subflow_steps(parent, calling_task, flow, arguments, list(wait_for or ()))
+    if flow.isasync and (parent is None or (calling_task or parent).isasync):
         return _result_async(steps, return_state)
     state = drive(steps)
     return state if return_state else state.result()
@@ -140,37 +137,49 @@ def context_of(
     arguments: dict[str, Any],
     parent: FlowRunContext | None = None,
 ) -> FlowRunContext:
-    configure()
     log_prints = flow.log_prints
     if log_prints is None:
         log_prints = parent.log_prints if parent else bool(settings.get("PENSTOCK_LOGGING_LOG_PRINTS"))
-    return FlowRunContext(
+    run = FlowRunContext(
         session=session,
         flow=flow,
         flow_run=flow_run,
         parameters=arguments,
         task_runner=flow.new_task_runner(),
+        results=ResultStore.for_flow(flow, parent.results if parent else None),
         start_time=moment(),
         log_prints=log_prints,
         parent=parent,
         task_retries=int(settings.get("PENSTOCK_TASK_DEFAULT_RETRIES")),
         remembers=retries_of(flow) > 0,
     )
+    begin(run)
+    return run
 
 
 def subflow_steps(
-    parent: FlowRunContext, flow: FlowLike, arguments: dict[str, Any], wait_for: list[Any]
+    parent: FlowRunContext,
+    calling_task: TaskRunContext | None,
+    flow: FlowLike,
+    arguments: dict[str, Any],
+    wait_for: list[Any],
 ) -> Steps[State]:
-    """Run the flow as a part of `parent`: a run of its own, whose place in the parent is kept by a task run."""
+    """Run the flow as a part of `parent`: a run of its own, whose place in the parent is kept by a task run.
+
+    If a task of `parent` calls it, that is the parent of the placeholder.
+    """
     pending = [future for future in inputs.futures_in(arguments, wait_for) if not future.done]
     if pending:
         yield WaitFor(pending)
-    record = TaskRun(parent, flow.name, flow.name, _placeholder(arguments, wait_for))
+    record = TaskRun(parent, calling_task, flow.name, flow.name, _placeholder(arguments, wait_for, calling_task))
+    if parent.session.paused:
+        yield from hold(parent.session)
     if record.kept is not None:
         state = record.kept
     else:
         state = yield from _run_subflow(parent, flow, arguments, wait_for, record)
-    parent.tally.count(state)
+    if calling_task is None:
+        parent.tally.count(state)
     return state
 
 
@@ -196,7 +205,7 @@ def _run_subflow(
     except (GeneratorExit, Superseded):
         raise
     except BaseException as error:
-        stopped = outcomes.failed(error) if isinstance(error, Exception) else interrupted(error, parent)
+        stopped = outcomes.failed(error) if isinstance(error, Exception) else stopped_task(parent.session, error, parent.stopping)
         record.finish(stopped)
         raise
     record.finish(_mirrored(state, flow_run.id))
@@ -209,8 +218,8 @@ def _create_subflow_run(session: Session, flow: FlowLike, arguments: dict[str, A
     return session.ask(flow_runs.create_flow_run(_flow_run_create(flow, flow_id, arguments, task_run_id)))
 
 
-def _placeholder(arguments: dict[str, Any], wait_for: list[Any]) -> wire.JSON:
-    return {"tags": all_tags(()), "task_inputs": wire.task_inputs(sources_of(arguments, wait_for))}
+def _placeholder(arguments: dict[str, Any], wait_for: list[Any], calling_task: TaskRunContext | None) -> wire.JSON:
+    return {"tags": all_tags(()), "task_inputs": wire.task_inputs(sources_of(arguments, wait_for, calling_task))}
 
 
 def _mirrored(state: State, child_id: UUID) -> State:

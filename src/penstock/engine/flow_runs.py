@@ -9,15 +9,23 @@ from uuid import UUID
 
 from penstock import clock, settings
 from penstock.client import flow_runs
-from penstock.engine import inputs, outcomes, wire
+from penstock.engine import hooks, inputs, outcomes, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
-from penstock.engine.interruption import CancelRequested, DeadlineReached, Interruption, Superseded, TerminationSignal
+from penstock.engine.interruption import (
+    CancelRequested,
+    DeadlineReached,
+    Interruption,
+    Superseded,
+    SuspendRequested,
+    TerminationSignal,
+)
+from penstock.engine.prints import printing_as_logs
 from penstock.engine.protocols import FlowLike
-from penstock.engine.run_logs import logger_of, print_line, printing_as_logs, title_of
+from penstock.engine.run_logs import logger_of, print_line, title_of
 from penstock.engine.session import LAST_WORDS, Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
 from penstock.engine.tracebacks import users_part
-from penstock.errors import APIError, Refused
+from penstock.errors import APIError, PenstockError, Refused
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
 
@@ -37,15 +45,22 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
     """
     try:
         over = yield from _enter_running(run)
+        if over is not None:
+            return over
         while over is None:
+            if run.flow.on_running and run.flow_run.state is not None:
+                yield from hooks.after_flow_run(run, run.flow_run.state)
             state = yield from _one_try(run, call)
             over = yield from _conclude(run, state)
+        yield from hooks.after_flow_run(run, over)
         return over
     except (Exception, GeneratorExit, Superseded):
         raise
+    except SuspendRequested:
+        yield from _suspended(run)
+        raise
     except BaseException as error:
-        stopped_by = error
-        yield Blocking(lambda: _tell_end(run, stopped_by))
+        yield from _stopped(run, error)
         raise
     finally:
         run.stop_runner()
@@ -54,14 +69,22 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
 def _enter_running(run: FlowRunContext) -> Steps[State | None]:
     """Propose Running until it is accepted: None. Or the state in which the server says that the run is over."""
     while True:
-        proposed = State(type=StateType.RUNNING, name="Retrying" if run.flow_run.run_count else None)
+        resuming = run.flow_run.empirical_policy.resuming
+        again = run.flow_run.run_count > 0 and not resuming
+        proposed = State(type=StateType.RUNNING, name="Retrying" if again else None)
         answer = yield Blocking(lambda: run.session.propose(run.flow_run.id, proposed))  # noqa: B023 - called at once
         if _accepted(answer, proposed):
-            run.flow_run.run_count += 1
+            run.flow_run.empirical_policy.resuming = False
+            run.flow_run.run_count += 0 if resuming else 1
+            _entered(run, proposed)
             return None
         over = yield from _wait_or_stop(run, answer)
         if over is not None:
             return over
+
+
+def _entered(run: FlowRunContext, state: State) -> None:
+    run.flow_run.state, run.flow_run.state_type, run.flow_run.state_name = state, state.type, state.name
 
 
 def _wait_or_stop(run: FlowRunContext, answer: OrchestrationResult) -> Steps[State | None]:
@@ -109,21 +132,46 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
             yield Until(run.tally.when_done)
         except GeneratorExit:
             raise
+        except SuspendRequested:
+            # what runs is let finish, so that it need not be done again; what has not begun does not begin
+            run.session.paused = True
+            yield Until(run.tally.when_done)
+            raise
         except BaseException as error:
             yield from _stop_children(run, f"its flow run was stopped: {outcomes.describe(error)}", type(error))
             raise
-        return _returned(run, value) if state is None else state
+        if state is None:
+            state = _returned(run, value)
+        return (yield from _kept(run, state)) if run.results.persists else state
+
+
+def _kept(run: FlowRunContext, state: State) -> Steps[State]:
+    """`state`, its result written to storage. If that cannot be done, the run fails."""
+    try:
+        kept: State = yield Blocking(lambda: run.results.keep(state))
+    except Exception as error:
+        logger_of(run).error("The result could not be kept", exc_info=users_part(error))
+        return outcomes.failed(error)
+    return kept
 
 
 def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None]]:
     """The function's return value, the futures in it having ended; or the state that it ended in by itself."""
     flow, session = run.flow, run.session
     outermost = run.parent is None
+    if run.results.persists:
+        try:
+            yield Blocking(run.results.prepare)
+        except PenstockError as error:
+            logger_of(run).error("%s", error)
+            return None, outcomes.failed(error, reason=Reason.CONFIGURATION_INVALID)
     try:
         if outermost:
             session.interruptible = not flow.isasync
         value = yield Invoke(flow.fn, *call, isasync=flow.isasync, timeout=flow.timeout_seconds)
-    except Timeout:
+    except Timeout as over:
+        if over.left_behind:
+            logger_of(run).warning("%s", LEFT_BEHIND)
         return None, outcomes.timed_out("Flow run", flow.timeout_seconds or 0, Reason.FLOW_TIMED_OUT)
     except Exception as error:
         logger_of(run).error("The flow raised an exception", exc_info=users_part(error))
@@ -165,6 +213,8 @@ def _stop_children(run: FlowRunContext, why: str, exception: type[BaseException]
 
 def _conclude(run: FlowRunContext, state: State) -> Steps[State | None]:
     """Propose the final state. Returns the state that the server has then, or None if the flow is to be run again."""
+    if run.flow_run.state is not None and run.flow_run.state.is_final():
+        return _ended_by_server(run, state, run.flow_run.state)
     may_retry = state.type is StateType.FAILED and run.flow_run.run_count <= retries_of(run.flow)
     if not may_retry:
         _log_end(run, state)
@@ -174,7 +224,7 @@ def _conclude(run: FlowRunContext, state: State) -> Steps[State | None]:
         if _accepted(answer, state):
             if may_retry:
                 _log_end(run, state)
-            run.flow_run.state, run.flow_run.state_type, run.flow_run.state_name = state, state.type, state.name
+            _entered(run, state)
             return state
         if answer.status is Answer.WAIT:
             yield Sleep(answer.details.delay_seconds or LOOK_AGAIN)
@@ -187,6 +237,14 @@ def _conclude(run: FlowRunContext, state: State) -> Steps[State | None]:
             raise CancelRequested("the run is being cancelled")
         else:
             return _overruled(run, state, answer)
+
+
+def _ended_by_server(run: FlowRunContext, state: State, found: State) -> State:
+    """The server has ended the run while the function waited; what the function made of that changes nothing."""
+    if state.type is found.type:
+        found.data = state.data
+    _log_end(run, found)
+    return found
 
 
 def _overruled(run: FlowRunContext, state: State, answer: OrchestrationResult) -> State:
@@ -208,12 +266,26 @@ def _log_end(run: FlowRunContext, state: State) -> None:
     logger.log(level, "Finished in state %s", text)
 
 
-def _tell_end(run: FlowRunContext, error: BaseException) -> None:
-    """The run is stopped, by itself or from outside: tell the server, if that is for us, in the little time there is."""
-    state = stopped_state(run.session, error)
+def _suspended(run: FlowRunContext) -> Steps[None]:
+    """The process leaves. The server knows that of the outermost run; a subflow run is over, and made anew later."""
+    if run.parent is not None:
+        state = outcomes.cancelled("Its parent run was suspended; it is run again when that is resumed")
+        yield Blocking(lambda: tell_last(run.session, run.flow_run.id, state))
+
+
+def _stopped(run: FlowRunContext, error: BaseException) -> Steps[None]:
+    """The run is stopped, by itself or from outside: tell the server, if that is for us, and call the flow's hooks.
+
+    In the little time there is.
+    """
+    until = clock.monotonic() + LAST_WORDS
+    state = yield Blocking(lambda: stopped_flow(run.session, error))
     if state is not None:
         _log_end(run, state)
-    tell_last(run.session, run.flow_run.id, state)
+    yield Blocking(lambda: tell_last(run.session, run.flow_run.id, state))
+    if run.session.superseded is None:
+        ended = state or State(type=StateType.CANCELLING)
+        yield from hooks.after_flow_run(run, ended, seconds=max(until - clock.monotonic(), 1.0))
 
 
 def tell_last(session: Session, flow_run_id: UUID, state: State | None) -> None:
@@ -228,31 +300,6 @@ def tell_last(session: Session, flow_run_id: UUID, state: State | None) -> None:
         session.client.send(call, deadline=clock.monotonic() + LAST_WORDS)
     except APIError as problem:
         print(f"penstock: the server could not be told that the run is {state.name}: {problem}", file=sys.stderr)
-
-
-def stopped_state(session: Session, error: BaseException) -> State | None:
-    """The state to propose for a run that is stopped by `error`; None: its agent and the server know and decide."""
-    if isinstance(error, CancelRequested):
-        return None if session.deployed else outcomes.cancelled("Cancelled on request")
-    if session.terminated:
-        if session.is_being_cancelled():
-            return None
-        return outcomes.crashed("The process was told to end (SIGTERM)", Reason.SIGNALLED)
-    if isinstance(error, KeyboardInterrupt):
-        return outcomes.crashed("Interrupted from the keyboard", Reason.SIGNALLED)
-    if isinstance(error, SystemExit):
-        return outcomes.crashed(
-            f"The code ended its process: sys.exit({error.code!r})",
-            Reason.EXITED,
-            hint="Return from the flow, or raise an exception if it failed.",
-        )
-    if type(error).__name__ == "CancelledError":
-        return outcomes.crashed(
-            "The flow's coroutine was cancelled by the program around it",
-            Reason.UNKNOWN,
-            hint="Ctrl-C does that to what asyncio.run runs, and so do asyncio's timeouts and Task.cancel().",
-        )
-    return outcomes.crashed(f"Stopped while it ran: {outcomes.describe(error)}", Reason.UNKNOWN)
 
 
 def retries_of(flow: FlowLike) -> int:

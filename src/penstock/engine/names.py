@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from penstock.engine.context import TaskRunContext
 from penstock.errors import ConfigurationError, did_you_mean
 
 
@@ -30,3 +31,20 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
         ) from None
     except (IndexError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(f"{option} {template!r} cannot be filled in: {error}") from None
+
+
+def result_key(template: str, context: TaskRunContext) -> str:
+    """The name of a task run's result in its storage: `result_storage_key` with facts of the run filled in.
+
+    ``{parameters[table]}`` is an argument; ``{task_run.name}``, ``{flow_run.id}`` and so on are the fields of the runs.
+    Raises ConfigurationError if that does not work.
+    """
+    run = context.flow_run_context
+    facts = {"parameters": context.parameters, "task_run": context.task_run, "flow_run": run.flow_run}
+    try:
+        return template.format(**facts)
+    except (LookupError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigurationError(
+            f"result_storage_key {template!r} cannot be filled in: {type(error).__name__}: {error}",
+            hint="There are {parameters[NAME]}, {task_run.FIELD} and {flow_run.FIELD}.",
+        ) from None

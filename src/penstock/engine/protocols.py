@@ -137,6 +137,8 @@ class TaskRunInfo(Protocol):
     id: UUID
     name: str
     flow_run_id: UUID
+    #: whether a task has called it, not the flow itself
+    in_task: bool
 
 
 class TaskRunRecord(TaskRunInfo, Protocol):

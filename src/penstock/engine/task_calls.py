@@ -6,12 +6,14 @@ from typing import Any
 from penstock.engine import inputs, outcomes
 from penstock.engine.annotations import allow_failure, unmapped
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
+from penstock.engine.endings import stopped_task, without_interruption
 from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture
 from penstock.engine.loop import spawn_on_loop
 from penstock.engine.parameters import bind
 from penstock.engine.protocols import TaskLike
 from penstock.engine.steps import Steps, WaitFor, drive, drive_async
-from penstock.engine.task_runs import TaskRun, create_task_run, task_run_steps
+from penstock.engine.task_run_records import TaskRun
+from penstock.engine.task_runs import create_task_run, task_run_steps
 from penstock.errors import MissingContext, ParameterError
 from penstock.model.reasons import Reason
 from penstock.model.states import State
@@ -226,8 +228,9 @@ def _hand_over(
         _when_all_done(pending, lambda: runner.carry_out(steps, lambda state, error: _end(run, future, state, error)))
     elif future.asynchronous:
         if in_order:
-            pending += [other for other in run.submitted if not other.done]
-            run.submitted = [future]
+            caller = TASK_RUN.get() or run
+            pending += [other for other in caller.submitted or () if not other.done]
+            caller.submitted = [future]
         _start_async(steps, run, future, pending)
     elif in_order:
         WaitFor(pending).run()
@@ -293,17 +296,11 @@ def _end(
 ) -> None:
     """The steps have returned `state`, or raised `error`."""
     if state is None:
-        state = _stopped(error or RuntimeError("the task run has no outcome"))
+        error = error or RuntimeError("the task run has no outcome")
+        state = without_interruption(stopped_task(run.session, error, run.stopping), error)
     run.open_runs.pop(future.key, None)
     future.set_state(state)
-    run.tally.closed(state)
-
-
-def _stopped(error: BaseException) -> State:
-    """For whoever waits for the future of a task that was stopped; the server was told by the task run itself."""
-    state = outcomes.crashed(outcomes.describe(error), Reason.SIGNALLED)
-    state.data = error
-    return state
+    run.tally.closed(None if future.task_run.in_task else state)
 
 
 def _unfinished(args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None) -> list[TaskRunFuture[Any]]:
