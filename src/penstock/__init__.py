@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from penstock.client import get_client as get_client
+    from penstock.engine.run_control import pause_flow_run as pause_flow_run
+    from penstock.engine.run_control import resume_flow_run as resume_flow_run
+    from penstock.engine.run_control import suspend_flow_run as suspend_flow_run
     from penstock.model.states import State as State
     from penstock.sdk.annotations import allow_failure as allow_failure
     from penstock.sdk.annotations import quote as quote
@@ -28,7 +31,10 @@ _PUBLIC = {
     "flow": "penstock.sdk.flows",
     "get_client": "penstock.client",
     "get_run_logger": "penstock.sdk.logging",
+    "pause_flow_run": "penstock.engine.run_control",
     "quote": "penstock.sdk.annotations",
+    "resume_flow_run": "penstock.engine.run_control",
+    "suspend_flow_run": "penstock.engine.run_control",
     "tags": "penstock.sdk.context",
     "task": "penstock.sdk.tasks",
     "unmapped": "penstock.sdk.annotations",

@@ -24,6 +24,9 @@ PenstockError
     ├── RunCrashed          something around it broke
     ├── RunCancelled        somebody stopped it
     ├── RunPaused           it waits to be resumed
+    ├── FlowPauseTimeout    nobody resumed it in time
+    ├── NotPausedError      it cannot be resumed: it is not paused
+    ├── FlowRunWaitTimeout  it is not over yet, and whoever waited waits no longer
     └── RunNotFinished      it has no final state yet
 
 A message says what happened, why, and, where there is one, what to do next.
@@ -200,6 +203,24 @@ class RunPaused(RunError):
     """The run waits to be resumed."""
 
     code = "run_paused"
+
+
+class FlowPauseTimeout(RunError):
+    """The run was paused or suspended, and nobody resumed it in time. It has failed with that."""
+
+    code = "pause_expired"
+
+
+class NotPausedError(RunError):
+    """Only a paused run can be resumed, and this one is not."""
+
+    code = "not_paused"
+
+
+class FlowRunWaitTimeout(RunError, TimeoutError):
+    """The run has not ended in the time that somebody wanted to wait. It goes on."""
+
+    code = "wait_timeout"
 
 
 class RunNotFinished(RunError):

@@ -5,3 +5,15 @@ outbox, reporter, session → context → run_logs, futures, inputs → steps, l
 flow_runs, flow_calls → code → job. It knows nothing of the infrastructure that started it, and of flows and tasks
 only what `protocols` says.
 """
+
+from typing import Any
+
+_PUBLIC = ("pause_flow_run", "resume_flow_run", "suspend_flow_run")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'penstock.engine' has no attribute {name!r}")
+    from penstock.engine import run_control
+
+    return getattr(run_control, name)

@@ -6,10 +6,13 @@ blocks run.
 
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from penstock.clock import monotonic
+if TYPE_CHECKING:
+    import asyncio
 
 #: Exit code of a process that was told to end by SIGTERM, as a shell counts it.
 TERMINATED = 128 + 15
@@ -34,12 +37,39 @@ class Superseded(Interruption):
     """
 
 
+class SuspendRequested(Interruption):
+    """The run is suspended: its process leaves, and another one goes on when it is resumed."""
+
+
 class DeadlineReached(Interruption):
     """A timeout of a flow or task has passed."""
 
 
+#: thread -> who is told in its stead, because it only waits for code that runs elsewhere
+_stand_ins: dict[int, Callable[[type[BaseException]], None]] = {}
+#: what the main thread is to raise when it is woken
+_order: type[BaseException] | None = None
+
+
 def interrupt(thread: int, exception: type[BaseException] | None) -> None:
-    """Have `exception` raised in the thread of that ident at its next bytecode; None takes a waiting one back."""
+    """Have `exception` raised in the thread of that ident, or in the code that it waits for.
+
+    At its next bytecode: a call into C that takes long is not cut short, but for the main thread, if `make_wakeable` was
+    called. None takes back what was not raised yet.
+    """
+    global _order
+    if exception is not None and (stand_in := _stand_ins.get(thread)) is not None:
+        stand_in(exception)
+    elif exception is not None and thread == threading.main_thread().ident and _is_wakeable():
+        _order = exception
+        signal.pthread_kill(thread, signal.SIGURG)
+    else:
+        if thread == threading.main_thread().ident:
+            _order = None
+        _raise_in(thread, exception)
+
+
+def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
     import ctypes
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
@@ -47,79 +77,94 @@ def interrupt(thread: int, exception: type[BaseException] | None) -> None:
     )
 
 
-class Deadline:
-    """``with Deadline(seconds)``: DeadlineReached is raised in the body when they have passed; then `reached` is True.
+@contextmanager
+def standing_in(stop: Callable[[type[BaseException]], None]) -> Iterator[None]:
+    """In the body the calling thread only waits: whoever wants to interrupt it calls `stop` instead."""
+    me = threading.get_ident()
+    before = _stand_ins.get(me)
+    _stand_ins[me] = stop
+    try:
+        yield
+    finally:
+        if before is None:
+            del _stand_ins[me]
+        else:
+            _stand_ins[me] = before
 
-    In the main thread by SIGALRM, which also ends a blocking system call; elsewhere by a timer thread, which takes
-    effect when the body next executes Python. Deadlines nest: the one that is reached first wins. None is no
-    deadline.
+
+def make_wakeable() -> None:
+    """From now on the main thread, if that calls, can be interrupted also while it sleeps or waits for a lock.
+
+    By SIGURG, which nobody misses: its default is to be ignored, and a program that has a handler for it keeps that.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and hasattr(signal, "SIGURG") and signal.getsignal(signal.SIGURG) is signal.SIG_DFL:
+        signal.signal(signal.SIGURG, _obey)
+
+
+def _is_wakeable() -> bool:
+    return hasattr(signal, "SIGURG") and signal.getsignal(signal.SIGURG) is _obey
+
+
+def _obey(_signal: int, _frame: FrameType | None) -> None:
+    global _order
+    exception, _order = _order, None
+    if exception is not None:
+        raise exception
+
+
+class Stoppable:
+    """``with Stoppable(task) as code``: `code.stop(exception)`, from any thread, raises it in the body, and not after it.
+
+    `task`: the asyncio task that the body is a part of; None: the body is synchronous code of the calling thread. A
+    task is cancelled, and the cancellation is turned into the exception.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self.reached = False
-        self._armed = False
-        self._by_alarm = False
+    def __init__(self, task: "asyncio.Task[Any] | None" = None) -> None:
+        self._task = task
+        self._lock = threading.Lock()
+        self._open = False
+        self._thread = 0
+        self._struck: type[BaseException] | None = None
+
+    def stop(self, exception: type[BaseException]) -> bool:
+        """Whether the body still ran, so that it will be stopped."""
+        with self._lock:
+            if not self._open:
+                return False
+            if self._struck is None:
+                self._struck = exception
+                self._strike(exception)
+            return True
+
+    def _strike(self, exception: type[BaseException]) -> None:
+        if self._task is None:
+            interrupt(self._thread, exception)
+        else:
+            self._task.get_loop().call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._open and self._task is not None:
+            self._task.cancel()
 
     def __enter__(self) -> Self:
-        if self.seconds is None:
-            return self
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and hasattr(signal, "SIGALRM"):
-            self._arm_alarm(self.seconds)
-        else:
-            self._arm_timer(self.seconds)
+        self._thread = threading.get_ident()
+        if self._task is None:
+            make_wakeable()
+        self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._armed:
+        with self._lock:
+            self._open = False
+            struck = self._struck
+        if struck is None:
             return
-        self._armed = False
-        if self._by_alarm:
-            self._disarm_alarm()
-        else:
-            self._disarm_timer(kind)
-
-    def _arm_alarm(self, seconds: float) -> None:
-        self._started = monotonic()
-        self._outer_left, _ = signal.getitimer(signal.ITIMER_REAL)
-        if 0 < self._outer_left <= seconds:
-            return  # the deadline around this one comes first and ends both
-        self._outer_handler = signal.getsignal(signal.SIGALRM)
-        self._armed = self._by_alarm = True
-        signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
-
-    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._armed:
-            self.reached = True
-            raise DeadlineReached
-
-    def _disarm_alarm(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._outer_handler)
-        if self._outer_left:
-            left = self._outer_left - (monotonic() - self._started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
-
-    def _arm_timer(self, seconds: float) -> None:
-        self._thread = threading.get_ident()
-        self._lock = threading.Lock()
-        self._armed = True
-        self._timer = threading.Timer(seconds, self._strike)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _strike(self) -> None:
-        with self._lock:
-            if self._armed:
-                self.reached = True
-                interrupt(self._thread, DeadlineReached)
-
-    def _disarm_timer(self, kind: type[BaseException] | None) -> None:
-        with self._lock:
-            self._timer.cancel()
-            if self.reached and kind is not DeadlineReached:
+        if self._task is None:
+            if kind is not struck:
                 interrupt(self._thread, None)
+        elif kind is not None and kind.__name__ == "CancelledError":
+            self._task.uncancel()
+            raise struck("stopped on request") from None
