@@ -18,6 +18,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "task-run": ("task_run", "List and inspect task runs, and print their logs."),
         "work-queue": ("work_queue", "Manage work queues."),
         "work-pool": ("work_pool", "Manage work pools."),
+        "concurrency-limit": ("concurrency_limit", "Limit how many task runs with a tag run at once."),
+        "global-concurrency-limit": ("global_concurrency_limit", "Manage limits that have a name."),
         "block": ("block", "List and inspect blocks and their types."),
         "variable": ("variable", "List, read, set and delete variables."),
         "artifact": ("artifact", "List, inspect and delete artifacts of runs."),
@@ -40,9 +42,11 @@ ALIASES = {
     "agents": "agent",
     "artifacts": "artifact",
     "blocks": "block",
+    "concurrency-limits": "concurrency-limit",
     "deployments": "deployment",
     "flow-runs": "flow-run",
     "flows": "flow",
+    "gcl": "global-concurrency-limit",
     "profiles": "profile",
     "task-runs": "task-run",
     "variables": "variable",
@@ -69,9 +73,10 @@ def commands() -> dict[str, tuple[str, str]]:
 def help_text() -> str:
     """What `penstock --help` prints."""
     lines = ["Usage: penstock [OPTIONS] COMMAND [ARGS]...", "", "  Penstock runs Python flows on infrastructure.", ""]
+    width = max(map(len, commands()))
     for title, entries in SECTIONS.items():
         lines.append(f"{title}:")
-        lines.extend(f"  {name:<12}  {summary}" for name, (_, summary) in entries.items())
+        lines.extend(f"  {name:<{width}}  {summary}" for name, (_, summary) in entries.items())
         lines.append("")
     lines.append("Options:")
     lines.extend(f"  {flags:<20}  {meaning}" for flags, meaning in ROOT_OPTIONS)

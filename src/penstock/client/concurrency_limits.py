@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         GlobalConcurrencyLimitUpdate,
         MinimalConcurrencyLimit,
         SlotAnswer,
+        SlotHolder,
         SlotRenewal,
         SlotRequest,
     )
@@ -92,6 +93,11 @@ def read_limited_tags() -> "Call[list[str]]":
     return Call("GET", "/concurrency_slots/tags", _texts)
 
 
+def read_slot_holders(limit_id: UUID | str) -> "Call[list[SlotHolder]]":
+    """Who holds slots of the limit, of either kind."""
+    return Call("GET", f"/concurrency_slots/holders/{segment(limit_id)}", _holders)
+
+
 def acquire_slots(request: "SlotRequest") -> "Call[SlotAnswer]":
     """Ask for slots; who asks again for the same holder gets the same slots, or keeps its place in the line."""
     return Call("POST", "/concurrency_slots/acquire", _answer, body=request, patience=request.wait_seconds)
@@ -150,3 +156,9 @@ def _renewal() -> "type[SlotRenewal]":
     from penstock.model.concurrency_limits import SlotRenewal
 
     return SlotRenewal
+
+
+def _holders() -> "type[list[SlotHolder]]":
+    from penstock.model.concurrency_limits import SlotHolder
+
+    return list[SlotHolder]

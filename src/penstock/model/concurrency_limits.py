@@ -3,6 +3,7 @@
 A tag limit says how many task runs with a tag may run at once; a global limit has a name, and code asks for its slots.
 """
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -156,3 +157,13 @@ class SlotRenewal(Data):
 
     lost: list[UUID] = Field(default_factory=list)
     lease_seconds: float
+
+
+class SlotHolder(Data):
+    """Who holds `slots` of a limit `since` when. Only a lease has `expires_at`; `flow_run_id`: the run they are bound to."""
+
+    holder_id: UUID
+    slots: int
+    since: datetime
+    flow_run_id: UUID | None = None
+    expires_at: datetime | None = None

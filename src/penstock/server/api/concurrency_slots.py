@@ -1,14 +1,16 @@
 """Slots for those who name themselves: waited for in line, bound to a run or leased, given back."""
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request, Response
 
-from penstock.model.concurrency_limits import SlotAnswer, SlotHolders, SlotRenewal, SlotRequest
+from penstock.model.concurrency_limits import SlotAnswer, SlotHolder, SlotHolders, SlotRenewal, SlotRequest
 from penstock.server.api.answers import answer
 from penstock.server.api.dependencies import TheAttempt, TheDatabase
 from penstock.server.api.slot_line import SlotLine, lease_seconds
 from penstock.server.database.connection import Database
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
-from penstock.server.operations.read_concurrency_limits import read_limited_tags
+from penstock.server.operations.read_concurrency_limits import read_limited_tags, read_slot_holders
 from penstock.server.operations.release_slots import release_slots, renew_slots
 
 router = APIRouter(prefix="/concurrency_slots", tags=["Concurrency Slots"])
@@ -26,6 +28,12 @@ def _line(request: Request, database: Database) -> SlotLine:
 async def read_tags(database: TheDatabase) -> Response:
     """Every tag that has a limit."""
     return answer(await database.read(read_limited_tags))
+
+
+@router.get("/holders/{limit_id}", response_model=list[SlotHolder])
+async def read_holders(limit_id: UUID, database: TheDatabase) -> Response:
+    """Who holds slots of a limit of either kind; an empty list if it does not exist."""
+    return answer(await database.read(read_slot_holders, limit_id))
 
 
 @router.post("/acquire", response_model=SlotAnswer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from penstock import clock, settings
-from penstock.model.concurrency_limits import SlotAnswer, SlotDenial, SlotRequest, SlotWish
+from penstock.model.concurrency_limits import SlotAnswer, SlotDenial, SlotMode, SlotRequest, SlotWish
 from penstock.server.database.connection import Database
 from penstock.server.database.slots import TOPIC
 from penstock.server.operations.grant_slots import Grants, Terms, grant_slots
@@ -17,6 +17,8 @@ _log = logging.getLogger("penstock.server.slots")
 
 #: Seconds for which the place of somebody whose request has ended is kept.
 GRACE = 3.0
+#: Seconds for which somebody who got slots for a rate and asks again is known.
+REMEMBERED = 60.0
 #: Seconds between two looks, where other servers may free slots in the same database.
 LOOK_AGAIN = 1.0
 #: Seconds between two looks at whether whoever asked is still there.
@@ -62,6 +64,8 @@ class SlotLine:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._places: dict[UUID, _Place] = {}
+        #: holders that got slots for a rate, and when: no row tells that, and they may ask again
+        self._rated: dict[UUID, float] = {}
         self._serving: asyncio.Task[None] | None = None
 
     async def ask(self, request: SlotRequest, is_gone: Callable[[], Awaitable[bool]]) -> SlotAnswer:
@@ -91,7 +95,10 @@ class SlotLine:
     def _stand(self, visit: _Visit, wishes: Iterable[SlotWish]) -> None:
         for wish in wishes:
             place = self._places.get(wish.holder_id)
-            if place is None:
+            if wish.holder_id in self._rated:
+                visit.granted.append(wish.holder_id)
+                visit.wake()
+            elif place is None:
                 self._places[wish.holder_id] = _Place(wish, visit)
             else:
                 if place.visit is not None:
@@ -127,6 +134,8 @@ class SlotLine:
         now = clock.monotonic()
         for holder in [h for h, p in self._places.items() if p.visit is None and now - p.left_at > GRACE]:
             del self._places[holder]
+        for holder in [h for h, since in self._rated.items() if now - since > REMEMBERED]:
+            del self._rated[holder]
         line = [(place.wish, place.visit is not None) for place in self._places.values()]
         visits = {place.visit for place in self._places.values() if place.visit is not None}
         if not visits:
@@ -150,6 +159,8 @@ class SlotLine:
         orphans = []
         for holder in grants.granted:
             place = self._places.pop(holder, None)
+            if place is not None and place.wish.mode is SlotMode.RATE_LIMIT:
+                self._rated[holder] = clock.monotonic()
             if place is None:
                 orphans.append(holder)  # it was given back while it was being granted
             elif place.visit is not None:

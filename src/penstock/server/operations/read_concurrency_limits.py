@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.errors import NotFound, did_you_mean
-from penstock.model.concurrency_limits import ConcurrencyLimit, ConcurrencyLimitList
+from penstock.model.concurrency_limits import ConcurrencyLimit, ConcurrencyLimitList, SlotHolder
 from penstock.model.filters import MAX_LIMIT
 from penstock.server.database.connection import Transaction
 from penstock.server.database.slots import slots_of_limits
@@ -42,6 +42,16 @@ def read_concurrency_limits(tx: Transaction, asked: ConcurrencyLimitList) -> lis
 def read_limited_tags(tx: Transaction) -> list[str]:
     """Every tag that has a limit."""
     return list(tx.execute(sa.select(concurrency_limit.c.tag)).scalars())
+
+
+def read_slot_holders(tx: Transaction, limit_id: UUID) -> list[SlotHolder]:
+    """Who holds slots of the limit, of either kind, for the longest time first."""
+    rows = sorted(slots_of_limits(tx, [limit_id]), key=lambda row: (row.created, row.id))
+    return [
+        SlotHolder.model_validate({**row._mapping, "since": row.created})
+        for row in rows
+        if row.expires_at is None or row.expires_at > tx.now
+    ]
 
 
 def _limits(tx: Transaction, rows: Iterable[sa.Row[Any]]) -> list[ConcurrencyLimit]:

@@ -1,0 +1,1 @@
+"""Concurrency limits, under the module name that users of Prefect 2 know: `sync` for threads, `asyncio` for coroutines."""
