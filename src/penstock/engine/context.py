@@ -165,8 +165,7 @@ class TaskRunContext:
     start_time: datetime
     run_count: int
     log_prints: bool = False
-    #: the last future of an asynchronous task that this one has submitted, which the next one waits for if tasks run
-    #: one by one; None if it has submitted nothing
+    #: None if it has submitted nothing; else as that of the flow run
     submitted: list[Any] | None = None
     #: what `cache_key_fn` has made of the arguments, if it was asked
     cache_key: str | None = None

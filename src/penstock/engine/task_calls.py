@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from penstock.engine import inputs, outcomes
+from penstock.engine import inputs
 from penstock.engine.annotations import allow_failure, unmapped
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.endings import stopped_task, without_interruption
@@ -15,7 +15,6 @@ from penstock.engine.steps import Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import create_task_run, task_run_steps
 from penstock.errors import MissingContext, ParameterError
-from penstock.model.reasons import Reason
 from penstock.model.states import State
 
 Args = tuple[Any, ...]
@@ -204,6 +203,8 @@ def _submit(
     wait_for: Iterable[Any] | None,
 ) -> TaskRunFuture[Any]:
     record = create_task_run(task, run, parent, arguments, wait_for or ())
+    if parent is not None and parent.submitted is None:
+        parent.submitted = []
     asynchronous = task.isasync and (parent or run).isasync
     future: TaskRunFuture[Any] = AsyncTaskRunFuture(record) if asynchronous else TaskRunFuture(record)
     run.tally.opened()

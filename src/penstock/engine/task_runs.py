@@ -8,7 +8,9 @@ from uuid import UUID
 
 from penstock.engine import caching, hooks, inputs, names, outcomes, wire
 from penstock.engine.context import TASK_RUN, FlowRunContext, TaskRunContext, all_tags, entered
-from penstock.engine.interruption import CancelRequested, Superseded, SuspendRequested
+from penstock.engine.deadlines import LEFT_BEHIND
+from penstock.engine.endings import stopped_task
+from penstock.engine.interruption import Superseded
 from penstock.engine.moments import moment
 from penstock.engine.prints import printing_as_logs
 from penstock.engine.protocols import TaskLike
@@ -98,6 +100,8 @@ def _tries(
     delays = delays_of(task.retry_delay_seconds, retries) if retries else []
     results = run.results.for_task(task)
     while True:
+        if record.tags:
+            yield from _slots(record, run)
         context.start_time = record.running()
         context.run_count = record.run_count
         state = yield from _one_try(task, record, context, results, args, kwargs)
@@ -173,6 +177,13 @@ def hold(session: Session) -> Steps[None]:
     from penstock.engine.pauses import wait_until_resumed
 
     yield from wait_until_resumed(session)
+
+
+def _slots(record: TaskRun, run: FlowRunContext) -> Steps[None]:
+    """Wait for a slot of each limited tag that the task run has."""
+    from penstock.engine import slots
+
+    yield from slots.take(frozenset(record.tags), record, run)
 
 
 def retries_of(task: TaskLike, run: FlowRunContext) -> int:
