@@ -13,6 +13,7 @@ ROUTERS = (
     "penstock.server.api.flows",
     "penstock.server.api.task_runs",
     "penstock.server.api.flow_run_inputs",
+    "penstock.server.api.flow_run_graphs",
     "penstock.server.api.flow_run_waits",
     "penstock.server.api.flow_run_states",
     "penstock.server.api.task_run_states",
