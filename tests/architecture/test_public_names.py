@@ -30,6 +30,12 @@ def test_an_unknown_name_is_an_attribute_error():
         ("penstock.context", "tags"),
         ("penstock.deployments", "Deployment"),
         ("penstock.infrastructure", "Process"),
+        ("penstock.variables", "Variable"),
+        ("penstock.variables", "get"),
+        ("penstock.artifacts", "Artifact"),
+        ("penstock.artifacts", "create_link_artifact"),
+        ("penstock.artifacts", "create_markdown_artifact"),
+        ("penstock.artifacts", "create_table_artifact"),
     ],
 )
 def test_users_of_prefect_2_find_the_names_where_they_look_for_them(module: str, name: str):
