@@ -22,6 +22,11 @@ class AsyncClient:
         self._client = client
         self._threads = Threads()
 
+    @property
+    def blocking(self) -> SyncClient:
+        """The client that sends in the threads: for code that has threads of its own."""
+        return self._client
+
     async def api_url(self) -> str:
         """Where this client speaks to. Starts the local server if there is no other and it does not run."""
         return await self._threads.run(lambda _ticket: self._client.api_url)

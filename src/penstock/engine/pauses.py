@@ -1,122 +1,43 @@
 """Pauses of the runs of this process: asked for from inside, or from outside and noticed here.
 
-One thread looks at a paused run, however many wait for its being resumed: the function that has paused it, and every
-task that would start.
+Whoever waits for the end of a pause, the function that has paused and every task that would start, waits for one
+thread that looks.
 """
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from penstock import clock
-from penstock.client import flow_runs
 from penstock.engine import run_inputs
 from penstock.engine.context import FlowRunContext
 from penstock.engine.interruption import CancelRequested, Superseded, SuspendRequested
 from penstock.engine.run_logs import logger_of
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps
+from penstock.engine.watches import LONGEST_POLL, RunWatch, Watched
 from penstock.errors import FlowPauseTimeout, Refused
+from penstock.model.flow_runs import FlowRun
 from penstock.model.reasons import Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateDetails, StateType
 from penstock.model.transitions import SUSPENDED
 
-#: Seconds that one request for news of a paused run waits, unless the pause says less.
-POLL_SECONDS = 30.0
-#: Seconds after which a waiting thread looks whether it is to stop: an exception from another thread reaches it then.
-LOOK_UP_SECONDS = 0.5
-
-
-class PauseWatch:
-    """Asks until the run is not paused any more. `state` is what it is then; `error` is why nobody knows."""
-
-    def __init__(self, session: Session, flow_run_id: UUID, poll_seconds: float) -> None:
-        self.state: State | None = None
-        self.error: BaseException | None = None
-        self._session, self._flow_run_id = session, flow_run_id
-        self._poll_seconds = poll_seconds
-        self._changed = threading.Lock()
-        self._waiting: list[Callable[[], None]] | None = []
-        threading.Thread(target=self._look, name="penstock-pause", daemon=True).start()
-
-    @property
-    def over(self) -> bool:
-        return self._waiting is None
-
-    def when_over(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when the pause is over, from whatever thread: at once if it is."""
-        with self._changed:
-            if self._waiting is not None:
-                self._waiting.append(wake)
-                return
-        wake()
-
-    def _look(self) -> None:
-        known: UUID | None = None
-        try:
-            while True:
-                call = flow_runs.wait_for_flow_run_change(self._flow_run_id, known, self._poll_seconds)
-                found = self._session.ask(call)
-                if found.state is None or not found.state.is_paused() or found.state.state_details.pause_reschedule:
-                    self.state = found.state
-                    return
-                known = found.state_id
-        except BaseException as error:
-            self.error = error
-        finally:
-            with self._changed:
-                waiting, self._waiting = self._waiting or [], None
-            for wake in waiting:
-                wake()
-
-
-class Resumed:
-    """The effect of waiting for the end of a pause."""
-
-    __slots__ = ("watch",)
-
-    def __init__(self, watch: PauseWatch) -> None:
-        self.watch = watch
-
-    def run(self) -> State | None:
-        over = threading.Event()
-        self.watch.when_over(over.set)
-        while not over.wait(LOOK_UP_SECONDS):
-            pass
-        return self._outcome()
-
-    async def run_async(self) -> State | None:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        over: asyncio.Event = asyncio.Event()
-
-        def wake() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(over.set)
-
-        self.watch.when_over(wake)
-        await over.wait()
-        return self._outcome()
-
-    def _outcome(self) -> State | None:
-        if self.watch.error is not None:
-            raise self.watch.error
-        return self.watch.state
-
-
 _watches_lock = threading.Lock()
 
 
-def _watch(session: Session, flow_run_id: UUID, poll_seconds: float = POLL_SECONDS) -> PauseWatch:
-    """The watch that looks at that run: the one there is, or a new one."""
+def _watch(session: Session, flow_run_id: UUID, poll_seconds: float = LONGEST_POLL) -> Watched:
+    """Wait until that run is resumed, or its process is to leave: with whoever waits for the same already."""
     with _watches_lock:
         found = session.watches.get(flow_run_id)
         if found is None or found.over:
-            found = session.watches[flow_run_id] = PauseWatch(session, flow_run_id, poll_seconds)
-        return found
+            found = RunWatch(session.ask, flow_run_id, _need_not_wait, poll_seconds=poll_seconds)
+            session.watches[flow_run_id] = found
+        return Watched(found, shared=True)
+
+
+def _need_not_wait(run: FlowRun) -> bool:
+    return run.state is None or not run.state.is_paused() or run.state.state_details.pause_reschedule
 
 
 def wait_until_resumed(session: Session) -> Steps[None]:
@@ -125,7 +46,7 @@ def wait_until_resumed(session: Session) -> Steps[None]:
     Raises SuspendRequested if it is suspended, and what else stops a run.
     """
     while session.paused:
-        state = yield Resumed(_watch(session, session.flow_run_id))
+        state = (yield _watch(session, session.flow_run_id)).state
         if state is not None and state.is_paused():
             session.suspended = True
             raise SuspendRequested("the run was suspended")
@@ -184,11 +105,13 @@ def _wait(run: FlowRunContext, paused: State, suspend: bool, poll_interval: floa
     until = paused.state_details.pause_timeout
     within = "" if until is None else f" until {until:%Y-%m-%d %H:%M:%S} UTC"
     if suspend:
-        logger_of(run).info("Suspended: the process leaves, and the run goes on in a new one if it is resumed%s", within)
+        logger_of(run).info(
+            "Suspended: the process leaves, and the run goes on in a new one if it is resumed%s", within
+        )
         run.session.suspended = True
         raise SuspendRequested("the run was suspended")
     logger_of(run).info("Paused: the run goes on if it is resumed%s", within)
-    state = yield Resumed(_watch(run.session, run.flow_run.id, min(poll_interval, POLL_SECONDS)))
+    state: State | None = (yield _watch(run.session, run.flow_run.id, poll_interval)).state
     if run.parent is None:
         run.session.paused = False
     if state is not None and state.is_final():

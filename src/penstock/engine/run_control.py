@@ -5,12 +5,12 @@ from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from penstock.client import flow_runs, get_sync_client
-from penstock.client.call import Call
 from penstock.engine import wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext
 from penstock.engine.dispatch import carry_out
 from penstock.engine.pauses import pause_steps, paused_state
 from penstock.engine.steps import Blocking, Steps
+from penstock.engine.watches import Ask
 from penstock.errors import (
     ConfigurationError,
     FlowPauseTimeout,
@@ -167,7 +167,7 @@ def _own_run(what: str, run: FlowRunContext | None) -> FlowRunContext:
 
 def _pause_other_steps(flow_run_id: UUID, timeout: float | None, suspend: bool, client: Any) -> Steps[None]:
     """Have another run paused: its own process notices before it starts anything new."""
-    ask, close = _speaker(client)
+    ask, close = speaker(client)
     done = "suspended" if suspend else "paused"
     try:
         found = yield Blocking(lambda: ask(flow_runs.read_flow_run(flow_run_id)))
@@ -185,7 +185,7 @@ def _pause_other_steps(flow_run_id: UUID, timeout: float | None, suspend: bool, 
 
 
 def _resume_steps(flow_run_id: UUID, run_input: dict[str, Any] | None) -> Steps[None]:
-    ask, close = _speaker()
+    ask, close = speaker()
     try:
         call = flow_runs.resume_flow_run(flow_run_id, run_input)
         answer: OrchestrationResult = yield Blocking(lambda: ask(call))
@@ -201,10 +201,10 @@ def _resume_steps(flow_run_id: UUID, run_input: dict[str, Any] | None) -> Steps[
     raise ParameterError(f"The run cannot be resumed so: {reason}")
 
 
-def _speaker(client: Any = None) -> tuple[Callable[[Call[Any]], Any], Callable[[], None]]:
-    """How to ask the server from here, and what to call afterwards."""
-    if client is not None and hasattr(client, "send"):
-        return client.send, lambda: None
+def speaker(client: Any = None) -> tuple[Ask, Callable[[], None]]:
+    """How to ask the server from here, and what to call afterwards. `client` may be of either kind."""
+    if client is not None:
+        return getattr(client, "blocking", client).send, lambda: None
     run = FLOW_RUN.get()
     if run is not None:
         return run.session.ask, lambda: None

@@ -5,20 +5,16 @@ description. The answer, checked against the schema by the server, is a third on
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from penstock.client import flow_run_inputs
-from penstock.client.call import Call
+from penstock.engine.watches import Ask
 from penstock.errors import ConfigurationError, Conflict, NotFound, ParameterError
 from penstock.model.states import State
 
-T = TypeVar("T")
-#: Sends a call and returns its answer.
-Ask = Callable[[Call[Any]], Any]
 #: Key -> where it is kept: "description", "response", "schema".
 Keyset = dict[str, str]
 
