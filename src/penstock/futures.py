@@ -1,7 +1,17 @@
 """Futures, under the module name that users of Prefect 2 know."""
 
-from penstock.engine.futures import AsyncTaskRunFuture, TaskRunFuture
+from penstock.sdk.futures import (
+    AsyncTaskRunFuture,
+    PrefectFuture,
+    TaskRunFuture,
+    resolve_futures_to_data,
+    resolve_futures_to_states,
+)
 
-PrefectFuture = TaskRunFuture
-
-__all__ = ["AsyncTaskRunFuture", "PrefectFuture", "TaskRunFuture"]
+__all__ = [
+    "AsyncTaskRunFuture",
+    "PrefectFuture",
+    "TaskRunFuture",
+    "resolve_futures_to_data",
+    "resolve_futures_to_states",
+]
