@@ -16,6 +16,23 @@ from penstock.errors import ConfigurationError, did_you_mean
 PREFIX = "PENSTOCK_"
 
 
+def _line_size(text: str) -> int:
+    size = int(text)
+    if not 200 <= size <= 1_000_000:
+        raise ValueError("expected 200 to 1000000 bytes")
+    return size
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return word
+
+    return read
+
+
 def _boolean(text: str) -> bool:
     word = text.strip().lower()
     if word in {"1", "true", "yes", "on", "t", "y"}:
@@ -216,6 +233,31 @@ _TABLE = [
         "PENSTOCK_LOGGING_TO_API", _boolean, True, "Whether the logs of runs are sent to the server.", for_jobs=True
     ),
     Setting(
+        "PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE",
+        _line_size,
+        16_000,
+        "Most bytes of one log line that are sent to the server, 200 to 1000000. A longer one is cut there; whoever looks on "
+        "sees all of it.",
+        for_jobs=True,
+    ),
+    Setting(
+        "PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW",
+        _choice("ignore", "warn", "error"),
+        "warn",
+        "What happens when a line for the server is written outside of any run: ignore, warn (once for each logger), error.",
+        for_jobs=True,
+    ),
+    Setting(
+        "PENSTOCK_LOGGING_SPOOL_LIMIT_MB",
+        float,
+        256.0,
+        "Most megabytes of reports that a run keeps on disk while the API is away; then its code waits where it logs.",
+        for_jobs=True,
+    ),
+    Setting(
+        "PENSTOCK_LOGGING_COLORS", _boolean, True, "Whether warnings and errors of runs are coloured on a terminal."
+    ),
+    Setting(
         "PENSTOCK_LOGGING_EXTRA_LOGGERS",
         str,
         "",
@@ -267,6 +309,13 @@ _TABLE = [
     ),
     Setting("PENSTOCK_TASK_DEFAULT_RETRIES", int, 0, "Retries of tasks that say nothing else.", for_jobs=True),
     Setting("PENSTOCK_FLOW_DEFAULT_RETRIES", int, 0, "Retries of flows that say nothing else.", for_jobs=True),
+    Setting(
+        "PENSTOCK_JOB_EXIT_SECONDS",
+        float,
+        60.0,
+        "Seconds that threads which a flow has left behind may keep its job after the run's end.",
+        for_jobs=True,
+    ),
     Setting(
         "PENSTOCK_TASK_RUNNER_THREADS",
         int,

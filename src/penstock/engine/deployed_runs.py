@@ -14,8 +14,9 @@ from typing import Any
 from penstock.client import flow_runs, task_runs
 from penstock.engine import code, outcomes, parameters
 from penstock.engine.context import EarlierTaskRun
+from penstock.engine.endings import stopped_flow
 from penstock.engine.flow_calls import checked, context_of, policy_of, run_name
-from penstock.engine.flow_runs import flow_run_steps, retries_of, stopped_state, tell_last
+from penstock.engine.flow_runs import flow_run_steps, retries_of, tell_last
 from penstock.engine.interruption import Superseded
 from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import report_line
@@ -61,7 +62,7 @@ def deployed_run_steps(
         raise
     except BaseException as error:
         stopped_by = error
-        yield Blocking(lambda: tell_last(session, flow_run.id, stopped_state(session, stopped_by)))
+        yield Blocking(lambda: tell_last(session, flow_run.id, stopped_flow(session, stopped_by)))
         raise
     if update is not None:
         yield Blocking(lambda: session.ask(flow_runs.update_flow_run(flow_run.id, update)))

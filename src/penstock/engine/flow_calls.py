@@ -18,7 +18,7 @@ from penstock.engine.run_logs import begin, logger_of
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
-from penstock.engine.task_runs import hold, interrupted, sources_of
+from penstock.engine.task_runs import hold, sources_of
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy
 from penstock.model.flows import FlowCreate
 from penstock.model.states import State, StateCreate, StateType
@@ -85,7 +85,7 @@ def outermost_steps(flow: FlowLike, arguments: dict[str, Any]) -> Steps[State]:
     try:
         run = context_of(flow, flow_run, session, arguments)
         logger_of(run).info("Created flow run '%s' for flow '%s'", flow_run.name, flow.name)
-        with session.heeding_sigterm(isasync=flow.isasync):
+        with session.heeding_sigterm(isasync=flow.isasync), session.noting_sigint():
             return (yield from flow_run_steps(run, parameters.as_call(flow.signature, arguments)))
     except TerminationSignal:
         raise SystemExit(TERMINATED) from None
@@ -205,12 +205,26 @@ def _run_subflow(
     except (GeneratorExit, Superseded):
         raise
     except BaseException as error:
-        stopped = outcomes.failed(error) if isinstance(error, Exception) else stopped_task(parent.session, error, parent.stopping)
-        record.finish(stopped)
-        raise
+        if not _cancelled_alone(run, error):
+            record.finish(_stopped(parent, error))
+            raise
+        state = outcomes.cancelled(f"Subflow run '{flow_run.name}' was cancelled")
     record.finish(_mirrored(state, flow_run.id))
     record.remember(parent, state)
     return state
+
+
+def _cancelled_alone(run: FlowRunContext, error: BaseException) -> bool:
+    """Whether somebody cancelled this subflow run, and not its parent, which goes on."""
+    session = run.session
+    alone = run.flow_run.id in session.cancelled_subflows and not session.cancel_requested
+    return isinstance(error, CancelRequested) and alone
+
+
+def _stopped(parent: FlowRunContext, error: BaseException) -> State:
+    if isinstance(error, Exception):
+        return outcomes.failed(error)
+    return stopped_task(parent.session, error, parent.stopping)
 
 
 def _create_subflow_run(session: Session, flow: FlowLike, arguments: dict[str, Any], task_run_id: UUID) -> FlowRun:

@@ -4,13 +4,15 @@ import logging
 import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from penstock import clock, settings
 from penstock.client import flow_runs
 from penstock.engine import hooks, inputs, outcomes, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
+from penstock.engine.deadlines import LEFT_BEHIND
+from penstock.engine.endings import stopped_flow
 from penstock.engine.interruption import (
     CancelRequested,
     DeadlineReached,
@@ -28,6 +30,9 @@ from penstock.engine.tracebacks import users_part
 from penstock.errors import APIError, PenstockError, Refused
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: Seconds between two looks at a run that may not start now, when the server does not say for how long.
 LOOK_AGAIN = 5.0
@@ -126,10 +131,11 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
         stack.enter_context(entered(TASK_RUN, None))
         stack.enter_context(printing_as_logs(run.log_prints))
         try:
-            value, state = yield from _user_code(run, call)
-            if state is not None and state.name == "TimedOut":
-                yield from _stop_children(run, "its flow run timed out", DeadlineReached)
-            yield Until(run.tally.when_done)
+            with run.session.code_of(run.flow_run.id, _coroutine(run)):
+                value, state = yield from _user_code(run, call)
+                if state is not None and state.name == "TimedOut":
+                    yield from _stop_children(run, "its flow run timed out", DeadlineReached)
+                yield Until(run.tally.when_done)
         except GeneratorExit:
             raise
         except SuspendRequested:
@@ -145,6 +151,18 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
         return (yield from _kept(run, state)) if run.results.persists else state
 
 
+def _coroutine(run: FlowRunContext) -> "asyncio.Task[Any] | None":
+    """The asyncio task that runs the flow; None if it runs as, or below, synchronous code."""
+    if not run.isasync or (run.parent is not None and not run.parent.isasync):
+        return None
+    import asyncio
+
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
 def _kept(run: FlowRunContext, state: State) -> Steps[State]:
     """`state`, its result written to storage. If that cannot be done, the run fails."""
     try:
@@ -157,8 +175,7 @@ def _kept(run: FlowRunContext, state: State) -> Steps[State]:
 
 def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None]]:
     """The function's return value, the futures in it having ended; or the state that it ended in by itself."""
-    flow, session = run.flow, run.session
-    outermost = run.parent is None
+    flow = run.flow
     if run.results.persists:
         try:
             yield Blocking(run.results.prepare)
@@ -166,8 +183,6 @@ def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None
             logger_of(run).error("%s", error)
             return None, outcomes.failed(error, reason=Reason.CONFIGURATION_INVALID)
     try:
-        if outermost:
-            session.interruptible = not flow.isasync
         value = yield Invoke(flow.fn, *call, isasync=flow.isasync, timeout=flow.timeout_seconds)
     except Timeout as over:
         if over.left_behind:
@@ -176,9 +191,6 @@ def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None
     except Exception as error:
         logger_of(run).error("The flow raised an exception", exc_info=users_part(error))
         return None, outcomes.failed(error)
-    finally:
-        if outermost:
-            session.interruptible = False
     yield WaitFor([future for future in inputs.futures_in(value) if not future.done])
     return value, None
 
@@ -234,6 +246,8 @@ def _conclude(run: FlowRunContext, state: State) -> Steps[State | None]:
             yield from _sleep_until(when)
             return (yield from _enter_running(run))
         elif answer.state is not None and answer.state.is_cancelling():
+            if run.parent is not None:
+                run.session.cancelled_subflows.add(run.flow_run.id)
             raise CancelRequested("the run is being cancelled")
         else:
             return _overruled(run, state, answer)

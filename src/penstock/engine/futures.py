@@ -36,6 +36,11 @@ def serve(pool: Lender) -> None:
     _here.pool = pool
 
 
+def served_pool() -> Lender | None:
+    """The pool that the calling thread belongs to."""
+    return getattr(_here, "pool", None)
+
+
 class TaskRunFuture(Generic[R]):
     """A submitted task run. It keeps the result for as long as somebody keeps the future."""
 

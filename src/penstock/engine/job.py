@@ -7,7 +7,7 @@ PENSTOCK__FLOW_RUN_ID   the run, 32 hexadecimal digits with or without dashes
 
 The process says by its exit code how it went. What the server knows counts more; the code is for whoever has only that:
 
-0  the run is Completed 1  the run has ended otherwise, and the server knows how and why 69  the server could not be
+0  the run is Completed, or was suspended and goes on in another process 1  the run has ended otherwise, and the server knows how and why 69  the server could not be
 reached in all the time that PENSTOCK_API_LOSS_SECONDS gives 78  this process was refused: its attempt is over, or
 another process runs it, or there is no such run; no user code ran, or it was stopped 143  the process was told to
 end by SIGTERM; user code was stopped by an exception, its finally blocks ran
@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -26,11 +27,12 @@ from uuid import UUID, uuid4
 
 from penstock import settings
 from penstock.client.sync import SyncClient, get_sync_client
+from penstock.clock import monotonic
 from penstock.engine.deployed_runs import deployed_run_steps
-from penstock.engine.interruption import TERMINATED, Interruption, Superseded, TerminationSignal
+from penstock.engine.interruption import TERMINATED, Interruption, Superseded, SuspendRequested, TerminationSignal
 from penstock.engine.reporter import FENCED
 from penstock.engine.session import Session, ask
-from penstock.engine.steps import drive, drive_async
+from penstock.engine.steps import Steps, drive, drive_async
 from penstock.errors import ConfigurationError, NotAuthorized, NotFound, PenstockError, Unreachable
 from penstock.model.attempts import InfrastructureDocument, Presentation
 from penstock.model.deployments import Deployment
@@ -39,7 +41,8 @@ from penstock.model.states import State
 
 COMPLETED, ENDED_OTHERWISE, UNREACHABLE, REFUSED = 0, 1, 69, 78
 
-#: Seconds that user code has to stop after the attempt was superseded; then the process ends without it.
+#: Seconds that user code has to stop after the attempt was superseded, and the loop's threads after the run; then the
+#: process ends without it.
 STOP_SECONDS = 10.0
 
 
@@ -61,8 +64,30 @@ class Order:
 
 
 def main() -> int:
-    """Run the job that this process's environment describes. Returns the exit code."""
-    return run_job(os.environ)
+    """Run the job that this process's environment describes. Returns the exit code, with which the process soon ends."""
+    code = run_job(os.environ)
+    _end_in_time(code)
+    return code
+
+
+def _end_in_time(code: int) -> None:
+    """Threads that user code has left behind, and handlers at exit, do not keep the process for ever."""
+    seconds = float(settings.get("PENSTOCK_JOB_EXIT_SECONDS"))
+    left = ", ".join(thread.name for thread in threading.enumerate() if not thread.daemon and thread is not _main())
+    if left:
+        _say(f"the run is over, but threads of its code go on: {left}. The process waits {seconds:g} s for them.", code)
+
+    def end() -> None:
+        _say(f"something of the run's code goes on after {seconds:g} s; the process ends without it", code)
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _main() -> threading.Thread:
+    return threading.main_thread()
 
 
 def run_job(environ: Mapping[str, str]) -> int:
@@ -158,14 +183,35 @@ def _run(session: Session, order: Order, bell: "_Bell") -> int:
         prepared = drive(steps)
         if isinstance(prepared, State):
             return _code_of(prepared)
-        state = asyncio.run(bell.cancelling(drive_async(prepared.steps))) if prepared.isasync else drive(prepared.steps)
+        with session.noting_sigint():
+            state = _run_async(prepared.steps, bell) if prepared.isasync else drive(prepared.steps)
         return _code_of(state)
+    except SystemExit:
+        return ENDED_OTHERWISE  # whatever the user's code has said: the run is Crashed
+    except SuspendRequested:
+        return COMPLETED
     except (asyncio.CancelledError, Interruption):
         if session.superseded is not None:
             raise Superseded(session.superseded) from None
         if session.terminated:
             return TERMINATED
         return ENDED_OTHERWISE
+
+
+def _run_async(steps: Steps[State], bell: "_Bell") -> State:
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(_Executor())
+        return runner.run(bell.cancelling(drive_async(steps)))
+
+
+class _Executor(ThreadPoolExecutor):
+    """The event loop's threads. Those that hang are not waited for when the loop ends."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        until = monotonic() + STOP_SECONDS
+        for thread in list(self._threads) if wait else ():
+            thread.join(max(0.0, until - monotonic()))
 
 
 def _code_of(state: State) -> int:

@@ -12,20 +12,31 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from penstock import settings
 from penstock.client.call import Call
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
-from penstock.engine import moments, wire
-from penstock.engine.interruption import TERMINATED, CancelRequested, Superseded, TerminationSignal, interrupt
+from penstock.engine import loop, moments, wire
+from penstock.engine.interruption import (
+    TERMINATED,
+    CancelRequested,
+    Interruption,
+    Stoppable,
+    Superseded,
+    SuspendRequested,
+    TerminationSignal,
+)
 from penstock.engine.reporter import FENCED, Reporter
 from penstock.errors import APIError, Unreachable
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reports import ReportReceipt
 from penstock.model.states import OrchestrationResult, State, StateType
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -62,6 +73,7 @@ _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 
 def _forked() -> None:
     moments.forked()
+    loop.forked()
     for session in list(_sessions):
         session.reporter.forked()
 
@@ -73,8 +85,8 @@ if hasattr(os, "register_at_fork"):
 class Session:
     """`attempt` is (id, token) when an agent started this process; then the agent ends it when the run is cancelled.
 
-    A run without an attempt (``python flow.py``) has nobody to do that: `CancelRequested` is raised in `thread`. In
-    any run it is raised where the next task or subflow would start.
+    A run without an attempt (``python flow.py``) has nobody to do that: `CancelRequested` is raised in its code. In any
+    run it is raised where the next task or subflow would start.
     """
 
     def __init__(self, client: SyncClient, flow_run: FlowRun, *, attempt: tuple[UUID, str] | None = None) -> None:
@@ -83,15 +95,27 @@ class Session:
         self.attempt = attempt
         self.thread = threading.get_ident()
         self.cancel_requested = False
-        #: whether this process was told to end
+        #: subflow runs that somebody wants to stop, while the run itself goes on
+        self.cancelled_subflows: set[UUID] = set()
+        #: whether this process was told to end, by SIGTERM, or by SIGINT while an event loop ran
         self.terminated = False
-        #: whether `thread` runs synchronous user code now, in which an exception may be raised from outside
-        self.interruptible = False
+        self.interrupted = False
+        #: flow run -> its code that runs now, in which an exception may be raised from outside
+        self.running: dict[UUID, Stoppable] = {}
         self.superseded: str | None = None
+        #: whether the server has the run as paused: nothing new is to start; see `penstock.engine.pauses`
+        self.paused = False
+        #: whether this process is to leave, because the run was suspended
+        self.suspended = False
+        #: run -> who looks whether it is still paused
+        self.watches: dict[UUID, Any] = {}
         self.loss_seconds = float(settings.get("PENSTOCK_API_LOSS_SECONDS"))
         #: kept by `penstock.engine.slots`, from the first task run with tags on
         self.slots: object = None
         self.logs_to_api = bool(settings.get("PENSTOCK_LOGGING_TO_API"))
+        #: most bytes of a log line, and whether a longer one was told to have been cut
+        self.longest_line = int(settings.get("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE"))
+        self.cut_told = False
         self._cancelling: bool | None = None
         self._asking = threading.Lock()
         self._messenger = get_sync_client(client.api_url, None, attempt, max_retries=0)
@@ -102,6 +126,8 @@ class Session:
             on_cancel=self._cancel,
             on_over=self._supersede,
             patience=self.loss_seconds,
+            spool_limit=float(settings.get("PENSTOCK_LOGGING_SPOOL_LIMIT_MB")) * 1_000_000,
+            in_a_hurry=lambda: self.terminated,
         )
         self.reporter.start()
         _sessions.add(self)
@@ -130,11 +156,13 @@ class Session:
         return self.ask(flow_runs.set_flow_run_state(flow_run_id, wire.proposal(state)))
 
     def check(self) -> None:
-        """Called before anything new starts. Raises CancelRequested or Superseded if the run is to stop."""
+        """Called before anything new starts. Raises what stops the run if it is to stop."""
         if self.superseded is not None:
             raise Superseded(self.superseded)
         if self.cancel_requested:
             raise CancelRequested("somebody asked for the run to be cancelled")
+        if self.suspended:
+            raise SuspendRequested("the run was suspended")
 
     def is_being_cancelled(self) -> bool:
         """Whether the server has the run as Cancelling or Cancelled. Asked once, for some seconds; unknown is no."""
@@ -142,6 +170,34 @@ class Session:
             if self._cancelling is None:
                 self._cancelling = self.cancel_requested or self._ask_whether_cancelled()
             return self._cancelling
+
+    @contextmanager
+    def code_of(self, flow_run_id: UUID, task: "asyncio.Task[Any] | None") -> Iterator[None]:
+        """In the body runs the code of that flow run, in `task` if it is asynchronous: it can be stopped from outside."""
+        with Stoppable(task) as self.running[flow_run_id]:
+            try:
+                yield
+            finally:
+                del self.running[flow_run_id]
+
+    @contextmanager
+    def noting_sigint(self) -> Iterator[None]:
+        """In the body, SIGINT does what it did, and is remembered: an event loop makes a mere cancellation of it."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or not callable(before):
+            yield
+            return
+
+        def ring(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            before(number, frame)
+
+        signal.signal(signal.SIGINT, ring)
+        try:
+            yield
+        finally:
+            if signal.getsignal(signal.SIGINT) is ring:
+                signal.signal(signal.SIGINT, before)
 
     @contextmanager
     def heeding_sigterm(self, *, isasync: bool) -> Iterator[None]:
@@ -173,7 +229,13 @@ class Session:
         self.client.close()
 
     def _send_batch(self, body: bytes) -> ReportReceipt:
-        return self._messenger.send(Call("POST", "/reports", _receipt, body=body))
+        receipt = self._messenger.send(Call("POST", "/reports", _receipt, body=body))
+        self.paused = receipt.paused
+        for subflow_run_id in receipt.cancel_subflows:
+            if subflow_run_id not in self.cancelled_subflows:
+                self.cancelled_subflows.add(subflow_run_id)
+                self._stop(subflow_run_id, CancelRequested)
+        return receipt
 
     def _ask_whether_cancelled(self) -> bool:
         from penstock.client import flow_runs
@@ -186,13 +248,18 @@ class Session:
 
     def _cancel(self) -> None:
         self.cancel_requested = True
-        if not self.deployed and self.interruptible:
-            interrupt(self.thread, CancelRequested)
+        if not self.deployed:
+            self._stop(self.flow_run_id, CancelRequested)
+
+    def _stop(self, flow_run_id: UUID, exception: type[Interruption]) -> None:
+        code = self.running.get(flow_run_id)
+        if code is not None:
+            code.stop(exception)
 
     def _supersede(self, message: str) -> None:
         self.superseded = message
         if self.deployed:
             # The job's own handler turns this into an exception in the main thread, wherever that waits.
             os.kill(os.getpid(), signal.SIGTERM)
-        elif self.interruptible:
-            interrupt(self.thread, Superseded)
+        else:
+            self._stop(self.flow_run_id, Superseded)

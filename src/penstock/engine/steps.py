@@ -8,9 +8,11 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar
 
+from penstock.engine.deadlines import Timeout, call_within
 from penstock.engine.futures import TaskRunFuture, wait_all, wait_async
-from penstock.engine.interruption import Deadline, DeadlineReached
 from penstock.engine.loop import run_on_loop
+
+__all__ = ["Blocking", "Effect", "Invoke", "Sleep", "Steps", "Timeout", "Until", "WaitFor", "drive", "drive_async"]
 
 T = TypeVar("T")
 
@@ -24,10 +26,6 @@ class Effect(Protocol):
 
 
 Steps = Generator[Effect, Any, T]
-
-
-class Timeout(Exception):
-    """The function took longer than it may."""
 
 
 class Blocking:
@@ -141,14 +139,7 @@ class Invoke:
             return run_on_loop(self.run_async)
         if self.timeout is None:
             return self.fn(*self.args, **self.kwargs)
-        deadline = Deadline(self.timeout)
-        try:
-            with deadline:
-                return self.fn(*self.args, **self.kwargs)
-        except DeadlineReached:
-            if deadline.reached:
-                raise Timeout from None
-            raise
+        return call_within(self.timeout, lambda: self.fn(*self.args, **self.kwargs))
 
     async def run_async(self) -> Any:
         if self.timeout is None:

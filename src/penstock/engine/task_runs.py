@@ -105,7 +105,7 @@ def _tries(
         context.start_time = record.running()
         context.run_count = record.run_count
         state = yield from _one_try(task, record, context, results, args, kwargs)
-        if state.type is not StateType.FAILED or not delays or not (yield from _may_retry(task, context, state)):
+        if not _was_failure(state) or not delays or not (yield from _may_retry(task, context, state)):
             break
         seconds = jittered(delays.pop(0), task.retry_jitter_factor)
         logger_of(context).warning(
@@ -126,6 +126,11 @@ def _tries(
         if results.persists:
             state = yield Blocking(lambda: results.keep(state))
     return state
+
+
+def _was_failure(state: State) -> bool:
+    """Whether retries are for this: the function failed, or the worker that ran it died."""
+    return state.type is StateType.FAILED or state.state_details.reason is Reason.WORKER_LOST
 
 
 def _may_retry(task: TaskLike, context: TaskRunContext, state: State) -> Steps[bool]:
@@ -161,6 +166,8 @@ def _one_try(
         if over.left_behind:
             logger_of(context).warning("%s", LEFT_BEHIND)
         return outcomes.timed_out("Task run", task.timeout_seconds or 0, Reason.TASK_TIMED_OUT)
+    except outcomes.WorkerLost as error:
+        return outcomes.worker_lost(error)
     except Exception as error:
         logger_of(context).error("The task raised an exception", exc_info=users_part(error))
         return outcomes.failed(error)

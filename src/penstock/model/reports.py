@@ -44,10 +44,12 @@ class ReportBatch(Request):
 class ReportReceipt(Data):
     """`sequence` is the highest number that the server has. `cancel`: somebody wants the run to stop.
 
-    `paused`: the run is paused or suspended, so nothing new of it is to start.
+    `cancel_subflows`: subflow runs inside of it that are to stop by themselves. `paused`: the run is paused or suspended,
+    so nothing new of it is to start.
     """
 
     stream: UUID
     sequence: int
     cancel: bool = False
+    cancel_subflows: list[UUID] = Field(default_factory=list)
     paused: bool = False

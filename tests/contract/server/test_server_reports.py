@@ -35,7 +35,7 @@ def test_a_batch_brings_task_runs_states_and_logs(api: Api) -> None:
     report = engine.task("0", "PENDING", "RUNNING", "COMPLETED")
     line = {"name": "n", "level": 20, "message": "hello", "timestamp": STAMP.format(1), "flow_run_id": engine.run_id}
     receipt = engine.send(report, logs=[line])
-    assert receipt == {"stream": engine.stream, "sequence": 1, "cancel": False, "paused": False}
+    assert receipt == {"stream": engine.stream, "sequence": 1, "cancel": False, "cancel_subflows": [], "paused": False}
     task = api.get(f"/task_runs/{report['task_run_id']}").body
     assert (task["name"], task["state_type"], task["run_count"], task["total_run_time"]) == ("t-0", "COMPLETED", 1, 1.0)
     assert task["start_time"] == "2026-01-01T00:00:01Z"

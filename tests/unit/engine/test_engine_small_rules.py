@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from penstock.engine import wire
 from penstock.engine.annotations import unmapped
-from penstock.engine.interruption import Deadline, DeadlineReached
+from penstock.engine.deadlines import Timeout, call_within
+from penstock.engine.interruption import Stoppable, TerminationSignal, interrupt
 from penstock.engine.moments import moment
 from penstock.engine.names import from_template
-from penstock.engine.reporter import batches
+from penstock.engine.batches import batches
 from penstock.engine.retries import delays_of, jittered
 from penstock.engine.task_calls import elements
 from penstock.errors import ConfigurationError, ParameterError
@@ -66,8 +67,8 @@ def test_every_text_can_be_written_as_json_and_kept(text):
 
 
 def test_no_batch_is_larger_than_allowed_and_nothing_is_lost():
-    logs = [wire.log_line("n", 20, "x" * 100, moment(), "f", None) for _ in range(100)]
-    found = batches({"t": {"run_count": 1}}, logs, largest=2000)
+    lines = [wire.log_line("n", 20, "x" * 100, "2026-01-01T00:00:00Z", "f", None) for _ in range(100)]
+    found = list(batches({"t": {"run_count": 1}}, lines, largest=500))
     assert len(found) > 1
     assert all(len(batch) < 2100 for batch in found)
     assert sum(batch.count(b'"message"') for batch in found) == 100
@@ -97,39 +98,85 @@ def in_thread(fn):
     return found[0]
 
 
+def endless():
+    while True:
+        time.sleep(0.01)
+
+
 def too_slow():
-    limit = Deadline(0.05)
-    try:
-        with limit:
-            while True:
-                time.sleep(0.01)
-    except DeadlineReached:
-        return limit.reached
+    with pytest.raises(Timeout) as caught:
+        call_within(0.05, endless)
+    return caught.value.left_behind
 
 
 def in_time():
-    with Deadline(60) as limit:
-        pass
-    return limit.reached
+    return call_within(60, lambda: "value")
 
 
 def outer_first():
-    outer, inner = Deadline(0.05), Deadline(60)
-    try:
-        with outer, inner:
-            while True:
-                time.sleep(0.01)
-    except DeadlineReached:
-        return outer.reached, inner.reached
+    with pytest.raises(Timeout):
+        call_within(0.05, lambda: call_within(60, endless))
+    return "the outer one"
+
+
+def raising():
+    with pytest.raises(ZeroDivisionError):
+        call_within(60, lambda: 1 / 0)
+    return "raised"
 
 
 @pytest.mark.parametrize("where", [lambda fn: fn(), in_thread], ids=["main thread", "other thread"])
 class TestDeadline:
     def test_code_that_takes_too_long_is_stopped(self, where):
-        assert where(too_slow) is True
+        assert where(too_slow) is False
 
     def test_code_that_is_in_time_is_left_alone(self, where):
-        assert where(in_time) is False
+        assert where(in_time) == "value"
+        assert where(raising) == "raised"
 
     def test_the_nearer_deadline_wins(self, where):
-        assert where(outer_first) == (True, False)
+        assert where(outer_first) == "the outer one"
+
+
+def test_code_that_does_not_heed_its_deadline_is_left_behind():
+    go = threading.Event()
+
+    def deaf():
+        with pytest.raises(Timeout) as caught:
+            call_within(0.01, go.wait)
+        return caught.value.left_behind
+
+    assert in_thread(deaf) is True
+    go.set()
+
+
+def test_a_thread_that_waits_is_interrupted_by_whom_it_waits_for():
+    started, told = threading.Event(), []
+
+    def waiting():
+        try:
+            call_within(60, lambda: (started.set(), endless()))
+        except TerminationSignal:
+            told.append("told")
+
+    thread = threading.Thread(target=waiting)
+    thread.start()
+    assert started.wait(30)
+    interrupt(thread.ident, TerminationSignal)
+    thread.join(30)
+    assert told == ["told"]
+
+
+def test_the_main_thread_is_woken_where_it_sleeps():
+    code = Stoppable()
+    timer = threading.Timer(0.05, lambda: code.stop(TerminationSignal))
+    with pytest.raises(TerminationSignal), code:
+        timer.start()
+        threading.Event().wait(60)
+    assert code.stop(TerminationSignal) is False
+
+
+def test_a_stop_that_comes_too_late_stops_nothing():
+    with Stoppable() as code:
+        pass
+    assert code.stop(TerminationSignal) is False

@@ -18,6 +18,7 @@ from penstock.server.database.connection import Transaction
 from penstock.server.database.statements import insert_row, update_row
 from penstock.server.database.tables import attempt as attempt_table
 from penstock.server.database.tables import flow_run, report_stream, task_run, task_run_state
+from penstock.server.operations.cancelled_subflows import cancelled_subflows
 from penstock.server.operations.check_attempt_credential import check_attempt_credential
 from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.create_task_run import task_run_values
@@ -73,7 +74,13 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
     stop = state_type[0] in (StateType.CANCELLING, StateType.CANCELLED)
     ordered = speaker is not None and speaker.cancel_requested_at is not None
     paused = state_type[0] == StateType.PAUSED
-    return ReportReceipt(stream=batch.stream, sequence=known or batch.sequence, cancel=stop or ordered, paused=paused)
+    return ReportReceipt(
+        stream=batch.stream,
+        sequence=known or batch.sequence,
+        cancel=stop or ordered,
+        cancel_subflows=cancelled_subflows(tx, batch.flow_run_id),
+        paused=paused,
+    )
 
 
 def _advance(tx: Transaction, batch: ReportBatch) -> int | None:
