@@ -10,6 +10,7 @@ from penstock.cli.connection import Connection, connect
 from penstock.cli.flow_run_attempts import attempt_lines, attempt_rows, show_attempts
 from penstock.cli.flow_run_cancel import cancel
 from penstock.cli.flow_run_logs import logs
+from penstock.cli.flow_run_pause import pause, resume, suspend
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
@@ -37,11 +38,14 @@ def name_of(row: output.Row) -> str:
 
 @group("flow-run")
 def command() -> None:
-    """List, inspect, follow, cancel and delete flow runs."""
+    """List, inspect, follow, pause, cancel and delete flow runs."""
 
 
 command.add_command(logs)
 command.add_command(cancel)
+command.add_command(pause)
+command.add_command(suspend)
+command.add_command(resume)
 
 
 @command.command("ls")

@@ -39,11 +39,8 @@ class RunInputMetadata(BaseModel):
     receiver: UUID
 
 
-class RunInput(BaseModel):
-    """What a run asks for, or is sent: a subclass names the fields.
-
-    ``pause_flow_run(wait_for_input=Approval)`` gives an `Approval`. `with_initial_data` fills in what is known.
-    """
+class BaseRunInput(BaseModel):
+    """What a run asks for. Users derive from `penstock.input.RunInput`, which can also be sent from run to run."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -95,23 +92,23 @@ class RunInput(BaseModel):
         return self
 
 
-class AutomaticRunInput(RunInput):
+class AutomaticRunInput(BaseRunInput):
     """Input of a type that is no `RunInput`, such as int: its only field is `value`."""
 
     def unwrapped(self) -> Any:
         return self.value  # type: ignore[attr-defined]
 
 
-def model_for(wanted: Any) -> type[RunInput]:
+def model_for(wanted: Any) -> type[BaseRunInput]:
     """The type of input for what a user has written: a RunInput, another model, or any other type.
 
     Raises ConfigurationError for what is no type.
     """
-    if isinstance(wanted, type) and issubclass(wanted, RunInput):
+    if isinstance(wanted, type) and issubclass(wanted, BaseRunInput):
         return wanted
     if isinstance(wanted, type) and issubclass(wanted, BaseModel):
-        return create_model(wanted.__name__, __base__=(RunInput, wanted))  # type: ignore[arg-type]
-    if isinstance(wanted, str | bytes | int | float | RunInput) or wanted is None:
+        return create_model(wanted.__name__, __base__=(BaseRunInput, wanted))  # type: ignore[arg-type]
+    if isinstance(wanted, str | bytes | int | float | BaseRunInput) or wanted is None:
         raise ConfigurationError(
             f"wait_for_input is {wanted!r}; it must be a type", hint="Give a RunInput class, or a type such as str."
         )
@@ -119,14 +116,14 @@ def model_for(wanted: Any) -> type[RunInput]:
     return create_model(name, __base__=AutomaticRunInput, value=(wanted, ...))
 
 
-def save_question(ask: Ask, flow_run_id: UUID, wanted: type[RunInput], keyset: Keyset) -> None:
+def save_question(ask: Ask, flow_run_id: UUID, wanted: type[BaseRunInput], keyset: Keyset) -> None:
     """Keep schema and description for whoever answers."""
     _replace(ask, flow_run_id, keyset["schema"], json.dumps(wanted.model_json_schema()))
     if wanted._description is not None:
         _replace(ask, flow_run_id, keyset["description"], wanted._description)
 
 
-def load_response(ask: Ask, flow_run_id: UUID, wanted: type[RunInput], keyset: Keyset) -> Any:
+def load_response(ask: Ask, flow_run_id: UUID, wanted: type[BaseRunInput], keyset: Keyset) -> Any:
     """The answer. Raises ParameterError if it does not fit after all, ConfigurationError if there is none."""
     try:
         text = ask(flow_run_inputs.read_flow_run_input(flow_run_id, keyset["response"]))

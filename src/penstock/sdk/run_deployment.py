@@ -1,67 +1,65 @@
 """run_deployment: ask for a run of a deployment, and wait for its end."""
 
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from penstock import clock
-from penstock.client.sync import SyncClient
-from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRun
-from penstock.model.states import StateCreate, StateDetails, StateType
+from penstock.engine.deployment_calls import DeploymentCall, deployment_call_steps
+from penstock.engine.dispatch import carry_out
+from penstock.engine.steps import drive_async
+from penstock.errors import ConfigurationError
+from penstock.model.flow_runs import FlowRun
 
 
 def run_deployment(
     name: str | UUID,
-    client: SyncClient | None = None,
+    client: Any = None,
     parameters: dict[str, Any] | None = None,
     scheduled_time: datetime | None = None,
     flow_run_name: str | None = None,
     timeout: float | None = None,
-    poll_interval: float = 1,
+    poll_interval: float = 5,
     tags: Iterable[str] | None = None,
     idempotency_key: str | None = None,
+    work_queue_name: str | None = None,
+    as_subflow: bool = True,
+    infra_overrides: dict[str, Any] | None = None,
     job_variables: dict[str, Any] | None = None,
-) -> FlowRun:
-    """Create a run of the deployment ``flow/deployment`` (or of that id) and return it when it is over.
+) -> Any:
+    """Create a run of the deployment ``flow/deployment`` (or of that id) and return it, a FlowRun, when it is over.
 
-    `timeout` seconds of waiting, after which the run is returned as it then is; 0 does not wait, None waits for ever.
-    The run goes on in any case. Blocks the thread; async code calls `arun_deployment`.
+    To be awaited in asynchronous flows and wherever else an event loop runs.
+
+    `timeout`: seconds of waiting, after which the run is returned as it then is; 0 does not wait, None waits for ever.
+    The run goes on in any case. `poll_interval`: most seconds between two questions to the server, which answers when
+    the run is over. `idempotency_key`: the run that was made under it is taken, if there is one. `work_queue_name`:
+    another queue of the deployment's pool. `job_variables`, or `infra_overrides`, go over the deployment's.
+
+    Within a flow, the run is a subflow run of that: a task run stands for it there, `parameters` may hold futures,
+    cancelling the flow's run cancels it, and when the flow is tried again, a run that has completed or goes on is
+    taken over. `as_subflow=False` makes a run that has nothing to do with the one that asks for it.
+
+    Raises NotFound, ParameterError for parameters that the flow does not have.
     """
-    from penstock.client import deployments, flow_runs, get_sync_client
-
-    if client is None:
-        with get_sync_client() as own:
-            return run_deployment(
-                name, own, parameters, scheduled_time, flow_run_name, timeout, poll_interval, tags, idempotency_key,
-                job_variables,
-            )  # fmt: skip
-    by_id = isinstance(name, UUID)
-    call = deployments.read_deployment(name) if by_id else deployments.read_deployment_by_name(str(name))  # type: ignore[arg-type]
-    deployment = client.send(call)
-    details = StateDetails(scheduled_time=scheduled_time or clock.now())
-    request = DeploymentFlowRunCreate(
-        state=StateCreate(type=StateType.SCHEDULED, state_details=details),
-        name=flow_run_name,
-        parameters=parameters or {},
-        tags=list(tags or ()),
-        idempotency_key=idempotency_key,
-        job_variables=job_variables,
-    )
-    run = client.send(flow_runs.create_flow_run_from_deployment(deployment.id, request))
-    deadline = None if timeout is None else clock.monotonic() + timeout
-    while deadline is None or clock.monotonic() < deadline:
-        run = client.send(flow_runs.read_flow_run(run.id))
-        if run.state is not None and run.state.is_final():
-            return run
-        left = poll_interval if deadline is None else min(poll_interval, deadline - clock.monotonic())
-        time.sleep(max(0.0, left))
-    return run
+    return carry_out(deployment_call_steps(_asked(locals()), client))
 
 
-async def arun_deployment(name: str | UUID, **options: Any) -> FlowRun:
-    """`run_deployment` for async code."""
-    import asyncio
+async def arun_deployment(name: str | UUID, client: Any = None, **options: Any) -> FlowRun:
+    """`run_deployment` for async code: always to be awaited."""
+    return await drive_async(deployment_call_steps(_asked({"name": name, **options}), client))
 
-    return await asyncio.to_thread(run_deployment, name, **options)
+
+def _asked(given: dict[str, Any]) -> DeploymentCall:
+    options = {key: value for key, value in given.items() if value is not None and key != "client"}
+    options["as_subflow"] = bool(given.get("as_subflow", True))
+    overrides = options.pop("infra_overrides", None)
+    if overrides is not None:
+        if "job_variables" in options:
+            raise ConfigurationError("Both job_variables and infra_overrides were given, which is another name of it")
+        options["job_variables"] = overrides
+    for option in ("timeout", "poll_interval"):
+        value = options.get(option, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise ConfigurationError(f"{option} is {value!r}; it must be a number of seconds, 0 or more")
+    return DeploymentCall(**options)
