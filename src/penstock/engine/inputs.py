@@ -2,7 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any
+
+from pydantic import BaseModel
 
 from penstock.engine.annotations import Annotation, allow_failure, quote
 from penstock.engine.futures import TaskRunFuture
@@ -28,7 +31,8 @@ class UpstreamFailed(Exception):
 def walk(value: Any, visit: Visit) -> Any:
     """`value` with every future and state in it replaced by what `visit` makes of it; the same object if there is none.
 
-    Looks into lists, tuples, sets, dictionaries, dataclasses and annotations, not into `quote`, which is unwrapped.
+    Looks into lists, tuples, sets, dictionaries, dataclasses, models of pydantic and annotations, not into `quote`,
+    which is unwrapped.
     """
     return _walk(value, visit, set())
 
@@ -46,7 +50,13 @@ def _walk(value: Any, visit: Visit, inside: set[int]) -> Any:
         return found if found is not value else _walk(value.unwrap(), visit, inside)
     if isinstance(value, Annotation):
         return value.rewrap(_walk(value.unwrap(), visit, inside))
-    if not isinstance(value, list | tuple | set | frozenset | dict) and not _is_dataclass_object(value):
+    if isinstance(value, list | tuple | set | frozenset):
+        if _PLAIN.issuperset(map(type, value)):
+            return value
+    elif isinstance(value, dict):
+        if _PLAIN.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values())):
+            return value
+    elif not isinstance(value, BaseModel) and not _is_dataclass_object(value):
         return value
     if id(value) in inside:
         return value
@@ -70,13 +80,23 @@ def _walk_into(value: Any, visit: Visit, inside: set[int]) -> Any:
         old = list(value)
         new = [_walk(item, visit, inside) for item in old]
         return _like(value, new) if any(a is not b for a, b in zip(old, new, strict=True)) else value
-    changes = {}
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name, None)
-        new_item = _walk(item, visit, inside)
-        if new_item is not item and field.init:
-            changes[field.name] = new_item
-    return dataclasses.replace(value, **changes) if changes else value
+    if isinstance(value, BaseModel):
+        changes = _changes({**value.__dict__, **(value.__pydantic_extra__ or {})}, visit, inside)
+        return value.model_copy(update=changes) if changes else value
+    fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    changes = _changes(fields, visit, inside)
+    if not changes:
+        return value
+    changed_object = copy(value)
+    for name, item in changes.items():
+        object.__setattr__(changed_object, name, item)
+    return changed_object
+
+
+def _changes(fields: dict[str, Any], visit: Visit, inside: set[int]) -> dict[str, Any]:
+    """Those of the fields that `visit` changes, changed."""
+    found = {name: _walk(item, visit, inside) for name, item in fields.items()}
+    return {name: item for name, item in found.items() if item is not fields[name]}
 
 
 def _like(value: Any, items: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import UUID
 
-from penstock.engine import inputs
-from penstock.engine.annotations import allow_failure, unmapped
+from penstock.engine import inputs, mapping
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.endings import stopped_task, without_interruption
 from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture
@@ -14,7 +14,7 @@ from penstock.engine.protocols import TaskLike
 from penstock.engine.steps import Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import create_task_run, task_run_steps
-from penstock.errors import MissingContext, ParameterError
+from penstock.errors import MissingContext
 from penstock.model.states import State
 
 Args = tuple[Any, ...]
@@ -50,7 +50,7 @@ def map_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool, 
     """Submit the task once for each element of its iterable arguments, all of one length: a list of futures."""
     run, parent = _caller(task)
     arguments = _arguments(task, args, kwargs)
-    pending = [f for f in inputs.futures_in(*map(_mapped, arguments.values())) if not f.done]
+    pending = [future for future in mapping.mapped_futures(arguments) if not future.done]
     if any(future.asynchronous for future in pending):
         return _map_later(task, run, parent, arguments, pending, return_state, wait_for)
     WaitFor(pending).run()
@@ -86,61 +86,11 @@ def _map(
     arguments: Kwargs,
     wait_for: Iterable[Any] | None,
 ) -> FutureList:
+    sources = mapping.mapped_sources(arguments)
     return FutureList(
-        _submit(task, run, parent, element, *_as_call(task, element), wait_for)
-        for element in elements(task.name, arguments)
+        _submit(task, run, parent, element, *_as_call(task, element), wait_for, sources)
+        for element in mapping.elements(task.name, task.signature, arguments)
     )
-
-
-def elements(name: str, arguments: Kwargs) -> list[Kwargs]:
-    """The arguments of each call that mapping over `arguments` makes. Raises ParameterError if their lengths differ."""
-    columns: dict[str, list[Any]] = {}
-    fixed: Kwargs = {}
-    for key, value in arguments.items():
-        inner = _mapped(value)
-        if isinstance(value, unmapped):
-            fixed[key] = value.unwrap()
-        elif isinstance(inner, TaskRunFuture | State):
-            columns[key] = [_rewrapped(value, item) for item in _iterable(inputs.to_results(inner), key, name)]
-        elif _is_iterable(inner):
-            columns[key] = [_rewrapped(value, item) for item in inner]
-        else:
-            fixed[key] = value
-    if not columns:
-        raise ParameterError(
-            f"Task '{name}' was mapped, but none of its arguments can be iterated over",
-            hint=f"Pass a list to map over, or call {name}.submit(...) for one run.",
-        )
-    lengths = {key: len(column) for key, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        listed = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise ParameterError(
-            f"Task '{name}' was mapped over arguments of different lengths: {listed}",
-            hint="Wrap an argument that every call shall get as a whole in unmapped(...).",
-        )
-    keys = list(columns)
-    return [{**fixed, **dict(zip(keys, row, strict=True))} for row in zip(*columns.values(), strict=True)]
-
-
-def _mapped(value: Any) -> Any:
-    return value.unwrap() if isinstance(value, allow_failure) else value
-
-
-def _rewrapped(value: Any, item: Any) -> Any:
-    return allow_failure(item) if isinstance(value, allow_failure) else item
-
-
-def _is_iterable(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray)
-
-
-def _iterable(value: Any, key: str, name: str) -> Iterable[Any]:
-    if not _is_iterable(value):
-        raise ParameterError(
-            f"Task '{name}' was mapped over {key}, whose result, {type(value).__name__}, has no elements"
-        )
-    found: Iterable[Any] = value
-    return found
 
 
 def _as_call(task: TaskLike, arguments: Kwargs) -> tuple[Args, Kwargs]:
@@ -201,8 +151,9 @@ def _submit(
     args: Args,
     kwargs: Kwargs,
     wait_for: Iterable[Any] | None,
+    mapped: dict[str, list[UUID]] | None = None,
 ) -> TaskRunFuture[Any]:
-    record = create_task_run(task, run, parent, arguments, wait_for or ())
+    record = create_task_run(task, run, parent, arguments, wait_for or (), mapped)
     if parent is not None and parent.submitted is None:
         parent.submitted = []
     asynchronous = task.isasync and (parent or run).isasync

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from penstock.engine import caching, hooks, inputs, names, outcomes, wire
+from penstock.engine import caching, hooks, inputs, keeping, names, outcomes, wire
 from penstock.engine.context import TASK_RUN, FlowRunContext, TaskRunContext, all_tags, entered
 from penstock.engine.deadlines import LEFT_BEHIND
 from penstock.engine.endings import stopped_task
@@ -32,15 +32,20 @@ def create_task_run(
     parent: TaskRunContext | None,
     arguments: dict[str, Any],
     wait_for: Iterable[Any],
+    mapped: dict[str, list[UUID]] | None = None,
 ) -> TaskRun:
-    """A task run for this call of `task`, by the flow or by the task run `parent`; Pending."""
+    """A task run for this call of `task`, by the flow or by the task run `parent`; Pending.
+
+    `mapped`: the task runs whose results were taken apart for these arguments.
+    """
     retries = retries_of(task, run)
     create: wire.JSON = {"tags": all_tags(task.tags)}
     if task.version is not None:
         create["task_version"] = task.version
     if retries:
         create["empirical_policy"] = _policy(task, retries)
-    create["task_inputs"] = wire.task_inputs(sources_of(arguments, wait_for, parent))
+    sources = sources_of(arguments, wait_for, parent)
+    create["task_inputs"] = wire.task_inputs({**sources, **mapped} if mapped else sources)
     return TaskRun(run, parent, task.task_key, task.name, create)
 
 
@@ -52,7 +57,9 @@ def task_run_steps(
     Raises only what is no Exception: what stops the whole run.
     """
     if record.kept is not None:
-        return record.kept
+        kept = yield from keeping.take_over(record, run)
+        if kept is not None:
+            return kept
     if run.session.paused:
         yield from hold(run.session)
     if run.stopping is not None:
@@ -99,6 +106,10 @@ def _tries(
     retries = retries_of(task, run)
     delays = delays_of(task.retry_delay_seconds, retries) if retries else []
     results = run.results.for_task(task)
+    if results.persists:
+        nowhere = yield from keeping.prepare(results, context)
+        if nowhere is not None:
+            return nowhere
     while True:
         if record.tags:
             yield from _slots(record, run)
@@ -149,18 +160,13 @@ def _one_try(
     kwargs: dict[str, Any],
 ) -> Steps[State]:
     try:
-        if results.persists:
-            yield Blocking(results.prepare)
         value = yield Invoke(task.fn, args, kwargs, isasync=task.isasync, timeout=task.timeout_seconds)
         if context.submitted is not None:
             yield WaitFor([future for future in inputs.futures_in(value) if not future.done])
             value = inputs.to_states(value)
         state = outcomes.from_return_value(value)
         if results.persists and state.type is StateType.COMPLETED:
-            key = None if task.result_storage_key is None else names.result_key(task.result_storage_key, context)
-            state = yield Blocking(lambda: results.keep(state, key))
-            if task.cache_key_fn is not None:
-                caching.cache_details(task, context, state)
+            state = yield from keeping.keep_tasks(task, context, results, state)
         return state
     except Timeout as over:
         if over.left_behind:

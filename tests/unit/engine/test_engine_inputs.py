@@ -1,11 +1,13 @@
 from collections import namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
 
 from penstock.engine import inputs
 from penstock.engine.annotations import allow_failure, quote
@@ -85,3 +87,35 @@ def test_an_allowed_failure_is_passed_as_the_exception():
 
 def test_a_state_stands_for_its_result():
     assert inputs.to_results([State(type=StateType.COMPLETED, data=7)]) == [7]
+
+
+def test_futures_in_models_are_replaced_and_the_model_stays_what_it_is():
+    class Model(BaseModel):
+        model_config = ConfigDict(extra="allow", frozen=True, arbitrary_types_allowed=True)
+        content: Any
+        plain: int = 1
+
+    given_value = Model(content=[future(1)], more=future(2))
+    found = inputs.to_results(given_value)
+    assert type(found) is Model
+    assert (found.content, found.more, found.plain) == ([1], 2, 1)
+    assert given_value.content != [1]
+    same = Model(content=[1], more=2)
+    assert inputs.to_results(same) is same
+
+
+def test_objects_of_dataclasses_are_not_made_anew_by_their_constructor():
+    @dataclass(frozen=True)
+    class Counted:
+        content: object
+        made: int = field(default=0, init=False)
+
+        def __post_init__(self):
+            object.__setattr__(self, "made", self.made + 1)
+
+    found = inputs.to_results(Counted(future(1)))
+    assert (found.content, found.made) == (1, 1)
+
+
+def test_keys_of_dictionaries_may_be_futures():
+    assert inputs.to_results({future("a"): [future(1)]}) == {"a": [1]}

@@ -13,7 +13,6 @@ from penstock.engine.moments import moment
 from penstock.engine.names import from_template
 from penstock.engine.batches import batches
 from penstock.engine.retries import delays_of, jittered
-from penstock.engine.task_calls import elements
 from penstock.errors import ConfigurationError, ParameterError
 
 
@@ -73,21 +72,6 @@ def test_no_batch_is_larger_than_allowed_and_nothing_is_lost():
     assert all(len(batch) < 2100 for batch in found)
     assert sum(batch.count(b'"message"') for batch in found) == 100
     assert found[0].startswith(b'"task_runs":[{"task_run_id":"t"')
-
-
-def test_mapping_gives_each_call_its_element_and_all_calls_what_is_unmapped():
-    found = elements("t", {"a": [1, 2], "b": unmapped([3]), "c": "text"})
-    assert found == [{"a": 1, "b": [3], "c": "text"}, {"a": 2, "b": [3], "c": "text"}]
-
-
-def test_mapping_over_different_lengths_names_them():
-    with pytest.raises(ParameterError, match="a has 1, b has 2"):
-        elements("t", {"a": [1], "b": [1, 2]})
-
-
-def test_mapping_over_nothing_is_refused():
-    with pytest.raises(ParameterError, match="none of its arguments"):
-        elements("t", {"a": 1})
 
 
 def in_thread(fn):
