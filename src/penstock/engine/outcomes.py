@@ -7,6 +7,10 @@ from penstock.model.reasons import Phase, Reason
 from penstock.model.states import State, StateDetails, StateType
 
 
+class WorkerLost(Exception):
+    """The process that ran a task's function elsewhere is gone, in the platform's words."""
+
+
 def describe(error: BaseException) -> str:
     """Type and text of an exception, in one line where the text is one."""
     text = str(error).strip()
@@ -46,6 +50,12 @@ def crashed(message: str, reason: Reason, *, phase: Phase = Phase.RUN, hint: str
     return State(
         type=StateType.CRASHED, message=message, state_details=StateDetails(phase=phase, reason=reason, hint=hint)
     )
+
+
+def worker_lost(error: WorkerLost) -> State:
+    state = crashed(str(error), Reason.WORKER_LOST, hint="Look at the worker's log and memory.")
+    state.data = error
+    return state
 
 
 def cancelled(message: str | None = None) -> State:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     USER_CODE_RAISED = "UserCodeRaised"
     FLOW_TIMED_OUT = "FlowTimedOut"
     TASK_TIMED_OUT = "TaskTimedOut"
+    RESULT_NOT_WRITTEN = "ResultNotWritten"
     PAUSE_EXPIRED = "PauseExpired"
     # while it ran
     EXITED = "Exited"
@@ -54,6 +55,7 @@ class Reason(StrEnum):
     HOST_REBOOTED = "HostRebooted"
     DELETED = "Deleted"
     LOST = "Lost"
+    WORKER_LOST = "WorkerLost"
     RUN_TIMEOUT = "RunTimeout"
     API_LOST = "ApiLost"
     # on purpose

@@ -81,6 +81,11 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "A task took longer than its timeout_seconds.",
         "Raise the task's timeout_seconds, or make it faster.",
     ),
+    Reason.RESULT_NOT_WRITTEN: (
+        "The function returned, but its result could not be written to its storage.",
+        "Return what the serializer can write, choose another one, or set persist_result=False; if the storage refused, "
+        "see to that.",
+    ),
     Reason.PAUSE_EXPIRED: (
         "The run was paused or suspended, and nobody resumed it before the pause's timeout.",
         "Run it again and resume it in time, or give the pause a longer timeout.",
@@ -120,6 +125,10 @@ REASONS: dict[Reason, tuple[str, str]] = {
     Reason.LOST: (
         "Nobody has heard of the job for too long: no agent that could look after it, and no word of the job itself.",
         "Start an agent that can see the platform. The job's token was revoked, so it cannot go on.",
+    ),
+    Reason.WORKER_LOST: (
+        "The worker of a Dask or Ray cluster that ran the task is gone: killed, out of memory, or its node is.",
+        "Look at the worker's log and memory. With retries, the task would have been run again on another worker.",
     ),
     Reason.RUN_TIMEOUT: (
         "The run limit of the infrastructure passed; the job was stopped.",
