@@ -107,3 +107,54 @@ def test_its_blocks_queues_and_pools_are_kept(prefect2: tuple[TestServer, dict[s
     assert "fast" in _run("prefect", "work-queue", "ls", env=env, folder=folder)
     _run("prefect", "work-pool", "create", "mine", "--type", "process", env=env, folder=folder)
     assert "mine" in _run("prefect", "work-pool", "ls", env=env, folder=folder)
+
+
+#: What a flow of Prefect 2 does with variables and artifacts; it checks itself that what it reads is what it wrote.
+NOUNS = """
+from prefect import flow, task
+from prefect.artifacts import (
+    create_link_artifact, create_markdown_artifact, create_table_artifact
+)
+from prefect.variables import Variable
+
+@task
+def report(rows):
+    create_table_artifact(rows, key="rows", description="a table")
+
+@flow
+def leaves():
+    assert Variable.get("moved") is None
+    Variable.set("moved", "1", tags=["a"])
+    try:
+        Variable.set("moved", "2")
+    except ValueError:
+        Variable.set("moved", "2", overwrite=True)
+    assert Variable.get("moved").value == "2"
+    create_markdown_artifact("# first", key="words")
+    create_markdown_artifact("# second", key="words")
+    create_link_artifact("http://a/b", link_text="here", key="link")
+    report([{"a": 1, "b": float("nan")}])
+
+leaves()
+"""
+
+
+def test_its_variables_and_artifacts_are_kept(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
+    running, env, folder = prefect2
+    (folder / "nouns.py").write_text(NOUNS)
+    _run("python", "nouns.py", env=env, folder=folder)
+    with running.client() as client:
+        (run,) = client.send(flow_runs.read_flow_runs())
+        latest = {one.key: one for one in client.read_latest_artifacts()}
+        tasks = client.send(task_runs.read_task_runs())
+        everything = client.count_artifacts(flow_run_filter={"id": {"any_": [str(run.id)]}})
+    assert {key: one.data for key, one in latest.items()} == {
+        "link": "[here](http://a/b)",
+        "rows": '[{"a": 1, "b": null}]',
+        "words": "# second",
+    }
+    assert everything == 4
+    assert [latest["rows"].task_run_id] == [task.id for task in tasks]
+    inspected = _run("prefect", "artifact", "inspect", "words", env=env, folder=folder)
+    assert inspected.index("# second") < inspected.index("# first")
+    assert "moved" in _run("prefect", "variable", "ls", env=env, folder=folder)
