@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from penstock.engine.protocols import TaskRunInfo
+from penstock.errors import PenstockError
 from penstock.model.states import State, StateType
 
 if TYPE_CHECKING:
@@ -162,8 +163,32 @@ class FutureList(list[Any]):
         yield
 
 
+def check_may_block(futures: Iterable[TaskRunFuture[Any]]) -> None:
+    """Raises PenstockError if blocking here until they have ended would block the event loop in which one of them runs."""
+    for future in futures:
+        if future.asynchronous and not future.done and _in_loop():
+            raise PenstockError(
+                f"The task run '{future.name}' is asynchronous and has not ended; waiting for it in synchronous code would "
+                "block the event loop in which it runs, for ever",
+                code="blocks_loop",
+                hint="Await it before: value = await future.result()",
+            )
+
+
+def _in_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def wait_all(futures: Iterable[TaskRunFuture[Any]]) -> None:
-    """Block until all have ended."""
+    """Block until all have ended. Raises PenstockError if that would never be."""
+    futures = list(futures)
+    check_may_block(futures)
     for future in futures:
         TaskRunFuture.wait(future)
 

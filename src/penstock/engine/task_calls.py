@@ -7,7 +7,7 @@ from uuid import UUID
 from penstock.engine import inputs, mapping
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.endings import stopped_task, without_interruption
-from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture
+from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture, check_may_block
 from penstock.engine.loop import spawn_on_loop
 from penstock.engine.parameters import bind
 from penstock.engine.protocols import TaskLike
@@ -25,9 +25,13 @@ def call_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool,
     """Run the task here and now: its result, or its final state. To be awaited if task and flow are asynchronous."""
     run, parent = _caller(task)
     arguments = _arguments(task, args, kwargs)
+    pending = _unfinished(args, kwargs, wait_for)
+    awaited = task.isasync and (parent or run).isasync
+    if pending and not awaited:
+        check_may_block(pending)
     record = create_task_run(task, run, parent, arguments, wait_for or ())
-    steps = _called(task, record, run, parent, args, kwargs, wait_for)
-    if task.isasync and (parent or run).isasync:
+    steps = _called(task, record, run, parent, args, kwargs, wait_for, pending)
+    if awaited:
         return _result_async(steps, return_state)
     state = drive(steps)
     return state if return_state else state.result()
@@ -128,8 +132,8 @@ def _called(
     args: Args,
     kwargs: Kwargs,
     wait_for: Iterable[Any] | None,
+    pending: list[TaskRunFuture[Any]],
 ) -> Steps[State]:
-    pending = _unfinished(args, kwargs, wait_for)
     if pending:
         yield WaitFor(pending)
     state = yield from task_run_steps(task, record, run, args, kwargs, wait_for)
