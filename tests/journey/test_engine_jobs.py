@@ -380,8 +380,7 @@ PROGRAMS = {
     "sync, SIGTERM": (False, signal.SIGTERM, job.TERMINATED, Reason.SIGNALLED),
     "sync, SIGINT": (False, signal.SIGINT, -signal.SIGINT, Reason.SIGNALLED),
     "async, SIGTERM": (True, signal.SIGTERM, job.TERMINATED, Reason.SIGNALLED),
-    # asyncio turns Ctrl-C into a cancellation, which could have other causes
-    "async, SIGINT": (True, signal.SIGINT, -signal.SIGINT, Reason.UNKNOWN),
+    "async, SIGINT": (True, signal.SIGINT, -signal.SIGINT, Reason.SIGNALLED),
 }
 
 

@@ -10,7 +10,7 @@ from penstock.model.states import State, StateType
 
 def stopped_flow(session: Session, error: BaseException) -> State | None:
     """The state to propose for a flow run that `error` stops; None: its agent and the server know and decide."""
-    if isinstance(error, CancelRequested):
+    if _is_cancel(session, error):
         by_itself = session.cancelled_subflows and not session.cancel_requested
         return outcomes.cancelled("Cancelled on request") if by_itself or not session.deployed else None
     if session.terminated:
@@ -22,7 +22,7 @@ def stopped_flow(session: Session, error: BaseException) -> State | None:
 
 def stopped_task(session: Session, error: BaseException, stopping: str | None) -> State:
     """The state of a task run that `error` stops. `stopping`: why its flow run is being stopped, if it is."""
-    if isinstance(error, CancelRequested) or (session.terminated and session.is_being_cancelled()):
+    if _is_cancel(session, error) or (session.terminated and session.is_being_cancelled()):
         return outcomes.cancelled("Stopped, because its flow run was cancelled")
     if isinstance(error, SuspendRequested):
         return outcomes.cancelled("Stopped, because its flow run was suspended; it is run again when that is resumed")
@@ -49,6 +49,12 @@ def _crashed(session: Session, error: BaseException, what: str) -> State:
             hint="asyncio's timeouts, task groups and Task.cancel() do that.",
         )
     return outcomes.crashed(f"Stopped while it ran: {outcomes.describe(error)}", Reason.UNKNOWN)
+
+
+def _is_cancel(session: Session, error: BaseException) -> bool:
+    """Whether the run ends because somebody asked for that. Coroutines of inner runs know only that they are cancelled."""
+    asked = session.cancel_requested or bool(session.cancelled_subflows)
+    return isinstance(error, CancelRequested) or (asked and _is_cancellation(error))
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from uuid import UUID
 from penstock import settings
 from penstock.client import flow_runs, flows
 from penstock.client.sync import get_sync_client
-from penstock.engine import inputs, names, outcomes, parameters, wire
+from penstock.engine import inputs, keeping, names, outcomes, parameters, wire
 from penstock.engine.context import FLOW_RUN, LOADING, TASK_RUN, FlowRunContext, TaskRunContext, all_tags
 from penstock.engine.endings import stopped_task
 from penstock.engine.flow_runs import Call, flow_run_steps, retries_of
@@ -21,6 +21,7 @@ from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import hold, sources_of
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy
 from penstock.model.flows import FlowCreate
+from penstock.model.results import Result
 from penstock.model.states import State, StateCreate, StateType
 from penstock.results.store import ResultStore
 
@@ -174,9 +175,8 @@ def subflow_steps(
     record = TaskRun(parent, calling_task, flow.name, flow.name, _placeholder(arguments, wait_for, calling_task))
     if parent.session.paused:
         yield from hold(parent.session)
-    if record.kept is not None:
-        state = record.kept
-    else:
+    state = (yield from keeping.take_over(record, parent)) if record.kept is not None else None
+    if state is None:
         state = yield from _run_subflow(parent, flow, arguments, wait_for, record)
     if calling_task is None:
         parent.tally.count(state)
@@ -206,7 +206,7 @@ def _run_subflow(
         raise
     except BaseException as error:
         if not _cancelled_alone(run, error):
-            record.finish(_stopped(parent, error))
+            record.finish(_mirrored(_stopped(parent, error), flow_run.id))
             raise
         state = outcomes.cancelled(f"Subflow run '{flow_run.name}' was cancelled")
     record.finish(_mirrored(state, flow_run.id))
@@ -239,4 +239,6 @@ def _placeholder(arguments: dict[str, Any], wait_for: list[Any], calling_task: T
 def _mirrored(state: State, child_id: UUID) -> State:
     """The child's final state as that of its place in the parent."""
     details = state.state_details.model_copy(update={"child_flow_run_id": child_id, "flow_run_id": None})
-    return State(type=state.type, name=state.name, message=state.message, state_details=details)
+    # A result that was written down is found here too: whoever tries the parent again takes it over.
+    data = state.data if isinstance(state.data, Result) else None
+    return State(type=state.type, name=state.name, message=state.message, data=data, state_details=details)
