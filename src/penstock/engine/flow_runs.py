@@ -9,7 +9,7 @@ from uuid import UUID
 
 from penstock import clock, settings
 from penstock.client import flow_runs
-from penstock.engine import hooks, inputs, outcomes, wire
+from penstock.engine import hooks, inputs, keeping, outcomes, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
 from penstock.engine.deadlines import LEFT_BEHIND
 from penstock.engine.endings import stopped_flow
@@ -27,7 +27,7 @@ from penstock.engine.run_logs import logger_of, print_line, title_of
 from penstock.engine.session import LAST_WORDS, Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
 from penstock.engine.tracebacks import users_part
-from penstock.errors import APIError, PenstockError, Refused
+from penstock.errors import APIError, Refused
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
 
@@ -50,15 +50,12 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
     """
     try:
         over = yield from _enter_running(run)
-        if over is not None:
-            return over
+        began = over is None
         while over is None:
             if run.flow.on_running and run.flow_run.state is not None:
                 yield from hooks.after_flow_run(run, run.flow_run.state)
             state = yield from _one_try(run, call)
             over = yield from _conclude(run, state)
-        yield from hooks.after_flow_run(run, over)
-        return over
     except (Exception, GeneratorExit, Superseded):
         raise
     except SuspendRequested:
@@ -69,6 +66,9 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
         raise
     finally:
         run.stop_runner()
+    if began:
+        yield from hooks.after_flow_run(run, over)
+    return over
 
 
 def _enter_running(run: FlowRunContext) -> Steps[State | None]:
@@ -148,7 +148,7 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
             raise
         if state is None:
             state = _returned(run, value)
-        return (yield from _kept(run, state)) if run.results.persists else state
+        return (yield from keeping.keep_flows(run, state)) if run.results.persists else state
 
 
 def _coroutine(run: FlowRunContext) -> "asyncio.Task[Any] | None":
@@ -163,25 +163,13 @@ def _coroutine(run: FlowRunContext) -> "asyncio.Task[Any] | None":
         return None
 
 
-def _kept(run: FlowRunContext, state: State) -> Steps[State]:
-    """`state`, its result written to storage. If that cannot be done, the run fails."""
-    try:
-        kept: State = yield Blocking(lambda: run.results.keep(state))
-    except Exception as error:
-        logger_of(run).error("The result could not be kept", exc_info=users_part(error))
-        return outcomes.failed(error)
-    return kept
-
-
 def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None]]:
     """The function's return value, the futures in it having ended; or the state that it ended in by itself."""
     flow = run.flow
     if run.results.persists:
-        try:
-            yield Blocking(run.results.prepare)
-        except PenstockError as error:
-            logger_of(run).error("%s", error)
-            return None, outcomes.failed(error, reason=Reason.CONFIGURATION_INVALID)
+        nowhere = yield from keeping.prepare(run.results, run)
+        if nowhere is not None:
+            return None, nowhere
     try:
         value = yield Invoke(flow.fn, *call, isasync=flow.isasync, timeout=flow.timeout_seconds)
     except Timeout as over:
