@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.client import flow_runs, task_runs
-from penstock.engine import code, outcomes, parameters
+from penstock.engine import code, keeping, outcomes, parameters
 from penstock.engine.context import EarlierTaskRun
 from penstock.engine.endings import stopped_flow
 from penstock.engine.flow_calls import checked, context_of, policy_of, run_name
@@ -166,8 +166,11 @@ def _earlier(session: Session, flow_run: FlowRun) -> dict[tuple[str, str], Earli
         call = task_runs.read_task_runs(flow_run_filter=only_this, sort="ID_DESC", limit=PAGE, offset=len(found))
         page = session.ask(call)
         for task_run in page:
-            found[task_run.task_key, task_run.dynamic_key] = EarlierTaskRun(
+            earlier = EarlierTaskRun(
                 task_run.id, task_run.name, task_run.state_type, task_run.run_count, task_run.total_run_time
             )
+            if keeping.can_be_taken_over(task_run.state):
+                earlier.state = task_run.state
+            found[task_run.task_key, task_run.dynamic_key] = earlier
         if len(page) < PAGE:
             return found

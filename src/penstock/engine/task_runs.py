@@ -80,6 +80,8 @@ def task_run_steps(
     else:
         state = yield from _in_context(task, record, context, args, kwargs)
     record.finish(state)
+    if record.tags and run.session.slots is not None:
+        _free_slots(record, run)
     record.remember(run, state)
     if context is not None and (task.on_completion or task.on_failure):
         yield from hooks.after_task_run(task, context, state)
@@ -197,6 +199,13 @@ def _slots(record: TaskRun, run: FlowRunContext) -> Steps[None]:
     from penstock.engine import slots
 
     yield from slots.take(frozenset(record.tags), record, run)
+
+
+def _free_slots(record: TaskRun, run: FlowRunContext) -> None:
+    """The end of the task run frees its slots: let it be known soon, if it has any."""
+    from penstock.engine import slots
+
+    slots.ended(record, run)
 
 
 def retries_of(task: TaskLike, run: FlowRunContext) -> int:

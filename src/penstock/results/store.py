@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from penstock import settings
-from penstock.errors import ConfigurationError, PenstockError, SerializationError
+from penstock.errors import ConfigurationError, PenstockError, RunError, SerializationError
 from penstock.model.base import JSONObject
 from penstock.model.results import Result, is_literal
 from penstock.model.states import State, StateType
@@ -110,10 +110,11 @@ class ResultStore:
         if self.persists:
             self._shelf.find()
 
-    def keep(self, state: State, storage_key: str | None = None) -> State:
+    def keep(self, state: State, storage_key: str | None = None, *, of: str = "the run") -> State:
         """Write down the value of a Completed `state`, or the exception of a Failed one, if this store persists.
 
-        Returns the state, whose data is then a `Result`. `storage_key`: under which name, by default a random one.
+        Returns the state, whose data is then a `Result`. `storage_key`: under which name, by default a random one. `of`:
+        whose result it is, for messages.
         Raises SerializationError for a value that cannot be written, and ResultError when the storage refuses;
         an exception that cannot be written stays as it is. Blocks.
         """
@@ -121,20 +122,22 @@ class ResultStore:
             return state
         if state.type is StateType.COMPLETED:
             value = state.data
-            reference = {"type": "literal", "value": value} if is_literal(value) else self._write(value, storage_key)
+            reference = (
+                {"type": "literal", "value": value} if is_literal(value) else self._write(value, storage_key, of)
+            )
             state.data = Result(reference, value) if self.in_memory else Result(reference)
         elif state.type is StateType.FAILED:
             self._keep_exception(state)
         return state
 
-    def _write(self, value: Any, storage_key: str | None) -> JSONObject:
+    def _write(self, value: Any, storage_key: str | None, of: str) -> JSONObject:
         from penstock.results import blobs
 
         place, serializer = self._shelf.find()
         try:
             content = blobs.pack(serializer, value)
         except Exception as error:
-            raise _cannot_write(value, serializer, error) from error
+            raise _cannot_write(value, serializer, error, of) from error
         return self._put(place, serializer, storage_key, content)
 
     def _put(self, place: Any, serializer: Any, storage_key: str | None, content: bytes) -> JSONObject:
@@ -150,9 +153,9 @@ class ResultStore:
         """Write the exception down, if it comes back from there; what matters of it is in the state's message anyway."""
         from penstock.results import blobs
 
-        error = state.data if isinstance(state.data, BaseException) else None
-        if error is None:
-            return
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, RunError):
+            return  # made from the message alone
         try:
             place, serializer = self._shelf.find()
             content = blobs.pack(serializer, error)
@@ -183,7 +186,7 @@ def _key(option: Any) -> Any:
     return option if option is None or isinstance(option, str) else id(option)
 
 
-def _cannot_write(value: Any, serializer: Any, error: Exception) -> PenstockError:
+def _cannot_write(value: Any, serializer: Any, error: Exception, of: str) -> PenstockError:
     """Why `serializer` could not write `value`, and which part of that is to blame."""
     from penstock.results.culprits import find_culprit
 
@@ -199,9 +202,10 @@ def _cannot_write(value: Any, serializer: Any, error: Exception) -> PenstockErro
 
     way, part = find_culprit(value, can_write)
     kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-    what = f"result{way}, of type {kind}," if way else f"The result, of type {kind},"
+    blamed = f"its part {way.removeprefix(', ')} is of type {kind}" if way else f"it is of type {kind}"
     return SerializationError(
-        f"{what} cannot be written by the serializer {serializer.type}: {type(error).__name__}: {error}",
+        f"The result of {of} cannot be written by the serializer {serializer.type}: {blamed}: "
+        f"{type(error).__name__}: {error}",
         hint="Return what can be written, and not connections, locks, open files or generators; or choose another "
         "result_serializer; or keep the result in memory only, with persist_result=False.",
     )
