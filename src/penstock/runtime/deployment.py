@@ -1,6 +1,6 @@
-"""The deployment of the run around the calling code: id, version, parameters, flow_run_id.
+"""The deployment of the run around the calling code: id, name, version, flow_run_id, parameters.
 
-Each is None outside of a run.
+See `penstock.sdk.runtime` for what they are outside of a run.
 """
 
 from typing import Any
@@ -10,3 +10,7 @@ from penstock.sdk import runtime
 
 def __getattr__(name: str) -> Any:
     return runtime.deployment(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(runtime.DEPLOYMENT_FIELDS)

@@ -8,10 +8,12 @@ from paused_flows import InThread, paused_run
 
 from penstock import flow, pause_flow_run, resume_flow_run
 from penstock.client import flow_run_inputs
+from penstock.engine.run_inputs import model_for
 from penstock.errors import ConfigurationError, FlowRunWaitTimeout, ParameterError
 from penstock.flow_runs import wait_for_flow_run
 from penstock.input import RunInput, keyset_from_paused_state, receive_input, send_input
 from penstock.model.states import StateType
+from penstock.testing import wait_until
 
 
 class Approval(RunInput):
@@ -115,8 +117,6 @@ def test_a_field_that_there_is_not_is_refused_where_it_is_written():
     with pytest.raises(ConfigurationError, match="Did you mean 'comment'"):
         Approval.with_initial_data(coment="x")
     with pytest.raises(ConfigurationError, match="must be a type"):
-        from penstock.engine.run_inputs import model_for
-
         model_for("text")
 
 
@@ -139,8 +139,6 @@ def test_runs_send_each_other_inputs_and_answers(accounts):
         return Reply.receive(timeout=20).next().double
 
     running = InThread(answering)
-    from penstock.testing import wait_until
-
     run = wait_until(lambda: (found := accounts.flow_runs(answering)) and found[0], 10, "it runs")
     assert asking(run.id) == 42
     sender = accounts.flow_run(asking)
@@ -152,17 +150,12 @@ def test_plain_inputs_arrive_in_order_and_the_wait_for_more_ends(accounts):
     def gets_numbers(wait):
         return [list(receive_input(int, timeout=wait)), list(receive_input(str, timeout=0))]
 
-    made = accounts.client
-    from penstock.flow_runs import wait_for_flow_run as waits
-
     running = InThread(lambda: gets_numbers(2))
-    from penstock.testing import wait_until
-
     run = wait_until(lambda: (found := accounts.flow_runs(gets_numbers)) and found[0], 10, "it runs")
     for number in (1, 2, 3):
         send_input(number, run.id)
     assert running.result() == [[1, 2, 3], []]
-    assert waits(run.id, timeout=5, client=made).state.is_completed()
+    assert wait_for_flow_run(run.id, timeout=5, client=accounts.client).state.is_completed()
 
 
 def test_whoever_waits_for_a_run_gets_it_when_it_is_over_and_not_for_ever(accounts):
@@ -174,7 +167,7 @@ def test_whoever_waits_for_a_run_gets_it_when_it_is_over_and_not_for_ever(accoun
 
     running = InThread(long_one)
     run = paused_run(accounts, long_one)
-    with pytest.raises(FlowRunWaitTimeout, match="is Paused after 0.2 s"):
+    with pytest.raises(FlowRunWaitTimeout, match=r"is Paused after 0\.2 s"):
         wait_for_flow_run(run.id, timeout=0.2)
     waiting = InThread(lambda: asyncio.run(awaited(run.id)))
     resume_flow_run(run.id)
