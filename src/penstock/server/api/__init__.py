@@ -23,6 +23,7 @@ ROUTERS = (
     "penstock.server.api.global_concurrency_limits",
     "penstock.server.api.variables",
     "penstock.server.api.artifacts",
+    "penstock.server.api.saved_searches",
     "penstock.server.api.work_queues",
     "penstock.server.api.work_pools",
     "penstock.server.api.block_types",

@@ -438,9 +438,11 @@ artifact = Table(
     Column("flow_run_id", Uuid(), ForeignKey("flow_run.id", ondelete="CASCADE")),
     Column("task_run_id", Uuid()),
     Index(None, "key", "created", "id"),
+    Index(None, "key", "id"),
     Index(None, "flow_run_id"),
     Index(None, "task_run_id"),
     Index(None, "created", "id"),
+    Index(None, "updated", "id"),
 )
 
 artifact_collection = Table(
@@ -450,6 +452,14 @@ artifact_collection = Table(
     *_base(),
     Column("key", String, nullable=False, unique=True),
     Column("latest_id", Uuid(), nullable=False),
+)
+
+saved_search = Table(
+    "saved_search",
+    metadata,
+    *_base(),
+    Column("name", String, nullable=False, unique=True),
+    Column("filters", Json, nullable=False),
 )
 
 variable = Table(
