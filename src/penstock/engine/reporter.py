@@ -1,7 +1,8 @@
 """Sends task runs, their states and log lines home in numbered batches, from a thread of its own.
 
-Callers only append; nothing here ever waits for the network on their behalf, except `flush`. One batch is on its way
-at a time. When the API is away, batches wait in the outbox and leave in order when it is back.
+Callers only append; nothing here waits for the network on their behalf, except `flush`, and what is reported while
+memory and spool are full: rather than lose a report, callers wait until there is room. One batch is on its way at a
+time. When the API is away, batches wait in the outbox and leave in order when it is back.
 """
 
 import json
@@ -14,18 +15,19 @@ from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 from penstock.clock import monotonic
-from penstock.engine import wire
-from penstock.engine.outbox import Outbox
+from penstock.engine import outbox, wire
+from penstock.engine.batches import LARGEST_BATCH, LINES_COUNT, batches
 from penstock.errors import APIError, NotAuthorized, NotFound, Unreachable
 
 #: Seconds that the first line of a batch waits for more of them.
 LINGER = 0.05
 #: Seconds without any report after which an empty batch says that the run is alive.
 HEARTBEAT = 10.0
-#: Most bytes of one batch. The server checks a batch in one go, some 8 ms for this size, in which nobody else is answered.
-LARGEST_BATCH = 100_000
-#: So many waiting reports are sealed even while an older batch is on its way.
+#: So many waiting reports, and so many bytes of lines, are sealed even while an older batch is on its way.
 SEAL_AT = 4_000
+SEAL_LINES_AT = LARGEST_BATCH / LINES_COUNT
+#: Seconds between two looks at whether there is room again, and whether waiting for it still makes sense.
+LOOK_AGAIN = 0.5
 #: Seconds of an outage after which whoever looks on is told.
 NOTICE = 5.0
 #: Longest wait in seconds between two tries while the API is away.
@@ -48,6 +50,8 @@ class Reporter:
     `send` sends one batch, given as JSON, and raises what the client raises. `on_cancel` is called, once, when the
     server says that somebody wants the run to stop; `on_over` when it says that this process has no say any more,
     with its words. `patience` is how many seconds an outage may last before the reports are given up.
+
+    At most `spool_limit` bytes of reports lie on disk; callers then wait, unless `in_a_hurry()`.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class Reporter:
         on_cancel: Callable[[], None],
         on_over: Callable[[str], None],
         patience: float,
+        spool_limit: float = float("inf"),
+        in_a_hurry: Callable[[], bool] = lambda: False,
     ) -> None:
         self.flow_run_id = flow_run_id
         self.stream = uuid4()
@@ -68,10 +74,12 @@ class Reporter:
         self._on_cancel = on_cancel
         self._on_over = on_over
         self._patience = patience
-        self._outbox = Outbox(folder / str(self.stream))
+        self._in_a_hurry = in_a_hurry
+        self._outbox = outbox.Outbox(folder / str(self.stream), outbox.IN_MEMORY, spool_limit)
         self._sequence = 0
         self._task_runs: dict[str, wire.JSON] = {}
-        self._logs: list[wire.JSON] = []
+        self._lines: list[bytes] = []
+        self._line_bytes = 0
         self._taken = 0  # how many reports were ever taken
         self._sealed = 0  # how many of them are in a batch
         self._arrived = 0  # how many of them the server has
@@ -81,9 +89,10 @@ class Reporter:
         self._wanted = 0
         self._stopping = False
         self._cancel_told = False
-        self._sending = False
         self._outage_told = False
-        self._changed = threading.Condition(threading.Lock())
+        self._full_told = False
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._run, name="penstock-reporter", daemon=True)
 
     def start(self) -> None:
@@ -91,7 +100,7 @@ class Reporter:
 
     def task_run(self, task_run_id: str, part: wire.JSON) -> None:
         """Report a further part of a task run's story: keys of `penstock.model.reports.TaskRunReport`."""
-        with self._changed:
+        with self._lock:
             if self.over:
                 return
             known = self._task_runs.get(task_run_id)
@@ -101,12 +110,24 @@ class Reporter:
                 wire.merge(known, part)
             self._noted()
 
-    def log(self, line: wire.JSON) -> None:
-        with self._changed:
+    def log(self, line: bytes) -> None:
+        """Report a log line, as `wire.log_line` has made it."""
+        with self._lock:
             if self.over:
                 return
-            self._logs.append(line)
-            self._noted()
+            self._lines.append(line)
+            self._line_bytes += len(line)
+            if self._line_bytes >= SEAL_LINES_AT:
+                self._taken += 1
+                self._seal_early()
+            else:
+                self._noted()
+
+    def hurry(self) -> None:
+        """Have everything reported so far sent now. Does not wait for it."""
+        with self._changed:
+            self._wanted = max(self._wanted, self._taken)
+            self._changed.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything reported so far has arrived. False if that took over `timeout`, or was given up."""
@@ -132,37 +153,80 @@ class Reporter:
             self._thread.join(min(timeout, 1.0))
         with self._changed:
             self._seal()
-            left = None if self.over else self._outbox.keep()
+            left = None if self.over else self._keep()
+            self.over = True
         if left is not None:
-            print(f"penstock: reports that did not reach the server were left in {left}", file=sys.stderr)
+            print(f"penstock: reports that did not reach the server {left}", file=sys.stderr)
 
     def forked(self) -> None:
         """This is a fork of the process that the reports belong to: keep out of them.
 
         The thread and its lock stayed there.
         """
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self.over = True
-        self._outbox = Outbox(self._outbox.folder)
+        self._outbox = outbox.Outbox(self._outbox.folder)
 
     def _noted(self) -> None:
         self._taken += 1
         waiting = self._taken - self._sealed
         if waiting == 1:
             self._changed.notify_all()
-        elif waiting >= SEAL_AT and self._sending:
-            self._seal()
+        elif waiting >= SEAL_AT:
+            self._seal_early()
+
+    def _seal_early(self) -> None:
+        """So much waits that it becomes batches now, in the thread that reports. The lock is held.
+
+        If the outbox is full, that thread waits for room: for as long as the API may be away.
+        """
+        self._seal()
+        self._changed.notify_all()
+        while self._outbox.full and self._thread.is_alive() and not (self.over or self._stopping):
+            if threading.current_thread() is self._thread or self._in_a_hurry():
+                return
+            self._tell_full()
+            self._changed.wait(LOOK_AGAIN)
+
+    def _tell_full(self) -> None:
+        if self._full_told:
+            return
+        self._full_told = True
+        trouble = self._outbox.trouble
+        where = f"The spool {self._outbox.folder}"
+        cause = f"{where} cannot be written: {trouble}" if trouble else f"{where} has grown to its limit"
+        print(
+            f"penstock: {cause}. What reports or logs waits until the API has taken some of it, for up to "
+            f"{self._patience:g} s. PENSTOCK_LOGGING_SPOOL_LIMIT_MB sets the limit.",
+            file=sys.stderr,
+        )
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._await_work():
+        try:
+            while self._await_work():
+                with self._changed:
+                    if not len(self._outbox):
+                        self._seal(even_empty=True)
+                    body = self._head()
+                if body is not None and not self._deliver(body):
+                    return
+        finally:
             with self._changed:
-                if not len(self._outbox):
-                    self._seal(even_empty=True)
-                body = self._outbox.head()
-            if body is not None and not self._deliver(body):
-                return
+                if not self._stopping:
+                    self.over = True  # nobody is to wait for a thread that is no more
+                self._changed.notify_all()
+
+    def _head(self) -> bytes | None:
+        """The oldest batch. One that cannot be read from the spool any more is told and left out. The lock is held."""
+        while True:
+            try:
+                return self._outbox.head()
+            except OSError as error:
+                print(f"penstock: reports in the spool are lost: {error}", file=sys.stderr)
+                self._passed()
 
     def _await_work(self) -> bool:
         """Wait until a batch is due. False: stop."""
@@ -191,12 +255,12 @@ class Reporter:
 
     def _seal(self, *, even_empty: bool = False) -> None:
         """Turn what waits into batches. The lock is held."""
-        task_runs, logs = self._task_runs, self._logs
-        if not (task_runs or logs or even_empty):
+        task_runs, lines = self._task_runs, self._lines
+        if not (task_runs or lines or even_empty):
             return
-        self._task_runs, self._logs = {}, []
+        self._task_runs, self._lines, self._line_bytes = {}, [], 0
         self._sealed = self._taken
-        for batch in batches(task_runs, logs, LARGEST_BATCH):
+        for batch in batches(task_runs, lines):
             self._outbox.append(batch)
             self._batches += 1
         self._marks.append((self._batches, self._sealed))
@@ -205,28 +269,24 @@ class Reporter:
         """Send one batch until it is done with. False: there is no point in going on."""
         away_since: float | None = None
         tries = 0
-        self._sending = True
-        try:
-            while not self.over:
-                try:
-                    self._delivered_one(self._send(self._headed(body)))
-                    return True
-                except APIError as error:
-                    self.last_error = error
-                    if not _is_passing(error):
-                        if self._refused(error):
-                            return not self.over
-                        continue
-                    away_since = away_since or monotonic()
-                    tries += 1
-                    self._tell_outage(monotonic() - away_since, error)
-                    if monotonic() - away_since > self._patience:
-                        self._give_up(error)
-                if not self._pause(random.random() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
-                    return False
-            return False
-        finally:
-            self._sending = False
+        while not self.over:
+            try:
+                self._delivered_one(self._send(self._headed(body)))
+                return True
+            except APIError as error:
+                self.last_error = error
+                if not _is_passing(error):
+                    if self._refused(error):
+                        return not self.over
+                    continue
+                away_since = away_since or monotonic()
+                tries += 1
+                self._tell_outage(monotonic() - away_since, error)
+                if monotonic() - away_since > self._patience:
+                    self._give_up(error)
+            if not self._pause(random.random() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
+                return False
+        return False
 
     def _tell_outage(self, seconds: float, error: Exception) -> None:
         if seconds < NOTICE or self._outage_told:
@@ -283,10 +343,18 @@ class Reporter:
     def _give_up(self, error: Exception) -> None:
         with self._changed:
             self.last_error = error
-            left = self._outbox.keep()
+            left = self._keep()
             self.over = True
             self._changed.notify_all()
-        print(f"penstock: no API for {self._patience:g} s; reports were left in {left}: {error}", file=sys.stderr)
+        print(f"penstock: no API for {self._patience:g} s; reports {left or 'are complete'}: {error}", file=sys.stderr)
+
+    def _keep(self) -> str | None:
+        """Leave on disk what has not arrived; says where. None if there is nothing. The lock is held."""
+        try:
+            folder = self._outbox.keep()
+        except OSError as error:
+            return f"could not be kept and are lost ({error})"
+        return None if folder is None else f"were left in {folder}"
 
     def _pause(self, seconds: float) -> bool:
         until = monotonic() + seconds
@@ -299,31 +367,3 @@ class Reporter:
 def _is_passing(error: APIError) -> bool:
     """Whether the error says nothing about the batch: no answer, one that is not the server's, or a wrong key."""
     return isinstance(error, Unreachable | NotAuthorized) or error.code == "answer"
-
-
-def batches(task_runs: dict[str, wire.JSON], logs: list[wire.JSON], largest: int) -> list[bytes]:
-    """Bodies of batches, all but the head, as JSON: each at most `largest` bytes unless one report alone is more."""
-    from pydantic_core import to_json
-
-    reports = [to_json({"task_run_id": key, **part}) for key, part in task_runs.items()]
-    lines = [to_json(line) for line in logs]
-    found: list[bytes] = []
-    runs_part: list[bytes] = []
-    logs_part: list[bytes] = []
-    size = 0
-
-    def close() -> None:
-        found.append(b'"task_runs":[' + b",".join(runs_part) + b'],"logs":[' + b",".join(logs_part) + b"]")
-
-    for part, pieces in ((runs_part, reports), (logs_part, lines)):
-        for piece in pieces:
-            if size and size + len(piece) > largest:
-                close()
-                runs_part.clear()
-                logs_part.clear()
-                size = 0
-            part.append(piece)
-            size += len(piece) + 1
-    if size or not found:
-        close()
-    return found

@@ -1,104 +1,163 @@
-"""Lines of runs: to stderr for whoever looks on, and to the server.
+"""Loggers of runs.
 
 Runs log to ``penstock.flow_runs`` and ``penstock.task_runs``; PENSTOCK_LOGGING_EXTRA_LOGGERS names further loggers
 whose lines belong to the run in which they are written.
 """
 
-import builtins
 import logging
-import sys
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from penstock import settings
-from penstock.engine import wire
-from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext, get_run_context
+from penstock.engine import lines, wire
+from penstock.engine.context import FlowRunContext, TaskRunContext, get_run_context
+from penstock.engine.log_handlers import (
+    FLOW_RUNS,
+    TASK_RUNS,
+    RunContext,
+    RunHandler,
+    adopt,
+    print_line,
+    run_around,
+    run_with_id,
+    title_of,
+)
 from penstock.engine.moments import moment
 from penstock.engine.session import Session
+from penstock.errors import MissingContext
 from penstock.logs import level_number
 from penstock.model.flow_runs import FlowRun
 
-FLOW_RUNS = "penstock.flow_runs"
-TASK_RUNS = "penstock.task_runs"
+__all__ = [
+    "RunLogger",
+    "begin",
+    "disable_logger",
+    "disable_run_logger",
+    "flow_run_logger",
+    "get_run_logger",
+    "logger_of",
+    "print_line",
+    "report_line",
+    "task_run_logger",
+    "title_of",
+]
 
-_lock = threading.Lock()
-_prints = 0
-_plain_print = builtins.print
+_HANDLER = RunHandler()
+_configuring = threading.Lock()
+#: what was configured last, and the loggers that were changed for it, with their level before and now
+_configured: tuple[Any, ...] | None = None
+_changed: dict[str, tuple[int, int]] = {}
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
     """A logger whose lines belong to one run."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        extra = kwargs.get("extra")
+        kwargs["extra"] = {**extra, **(self.extra or {})} if extra else self.extra
         return msg, kwargs
 
+    def getChild(self, suffix: str, extra: dict[str, Any] | None = None) -> "RunLogger":
+        """A logger for a part of the run: its name has that suffix, its lines belong to the same run."""
+        return RunLogger(self.logger.getChild(suffix), {**(extra or {}), **(self.extra or {})})
 
-def get_run_logger() -> RunLogger:
-    """A logger for the flow or task around the calling code. Raises MissingContext outside of a run."""
-    return logger_of(get_run_context())
+
+def get_run_logger(context: RunContext | None = None, **extra: Any) -> logging.Logger | RunLogger:
+    """A logger for the flow or task around the calling code, or for the run `context`.
+
+    `extra` is put on each of its records. In a thread that the run's code has started, it is the logger of the flow run.
+    Raises MissingContext outside of a run, unless `disable_run_logger` is in force: then its lines go nowhere.
+    """
+    found = context if context is not None else run_around()
+    if found is not None:
+        return logger_of(found, **extra)
+    if logging.getLogger(FLOW_RUNS).disabled and logging.getLogger(TASK_RUNS).disabled:
+        return _NOWHERE
+    get_run_context()
+    raise MissingContext("There is no run here")
 
 
-def logger_of(context: FlowRunContext | TaskRunContext) -> RunLogger:
-    configure()
+def logger_of(context: RunContext, **extra: Any) -> RunLogger:
     if isinstance(context, TaskRunContext):
-        return RunLogger(logging.getLogger(TASK_RUNS), {"run": context, "title": f"Task run '{context.name}'"})
-    return RunLogger(logging.getLogger(FLOW_RUNS), {"run": context, "title": f"Flow run '{context.flow_run.name}'"})
+        run = context.flow_run_context
+        facts = {
+            **extra,
+            "penstock_run": context,
+            "title": title_of(context),
+            "task_run_id": str(context.id),
+            "task_run_name": context.name,
+            "task_name": context.task.name,
+            **_facts_of(run),
+        }
+        return RunLogger(logging.getLogger(TASK_RUNS), facts)
+    facts = {**extra, "penstock_run": context, "title": title_of(context), **_facts_of(context)}
+    return RunLogger(logging.getLogger(FLOW_RUNS), facts)
 
 
-class RunHandler(logging.Handler):
-    """Writes lines of runs to stderr and reports them. Lines of other code, outside of any run, are left alone."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        context = getattr(record, "run", None) or TASK_RUN.get() or FLOW_RUN.get()
-        if context is None:
-            return
-        try:
-            message = record.getMessage()
-            if record.exc_info:
-                message = f"{message}\n{_FORMATTER.formatException(record.exc_info)}"
-            self._report(context, record, message)
-        except Exception:
-            self.handleError(record)
-
-    def _report(self, context: FlowRunContext | TaskRunContext, record: logging.LogRecord, message: str) -> None:
-        timestamp = moment()
-        print_line(timestamp, record.levelname, getattr(record, "title", None) or title_of(context), message)
-        in_task = isinstance(context, TaskRunContext)
-        flow_run = context.flow_run_context if isinstance(context, TaskRunContext) else context
-        if flow_run.session.logs_to_api:
-            task_run_id = str(context.id) if isinstance(context, TaskRunContext) else None
-            name = record.name if record.name not in {FLOW_RUNS, TASK_RUNS} else (TASK_RUNS if in_task else FLOW_RUNS)
-            flow_run.session.reporter.log(
-                wire.log_line(name, record.levelno, message, timestamp, flow_run.id_text, task_run_id)
-            )
+def _facts_of(run: FlowRunContext) -> dict[str, str]:
+    return {"flow_run_id": run.id_text, "flow_run_name": run.flow_run.name, "flow_name": run.flow.name}
 
 
-_FORMATTER = logging.Formatter()
-_HANDLER = RunHandler()
+def flow_run_logger(flow_run: FlowRun, flow: Any = None, **extra: Any) -> RunLogger:
+    """A logger for a flow run that this process executes: for its hooks, and code that only has the run.
+
+    Lines of another process's run are only shown.
+    """
+    run = run_with_id(flow_run.id)
+    if run is not None:
+        return logger_of(run, **extra)
+    facts = {
+        **extra,
+        "title": f"Flow run '{flow_run.name}'",
+        "flow_run_id": str(flow_run.id),
+        "flow_run_name": flow_run.name,
+        "flow_name": flow.name if flow is not None else "<unknown>",
+    }
+    return RunLogger(logging.getLogger(FLOW_RUNS), facts)
 
 
-def title_of(context: FlowRunContext | TaskRunContext) -> str:
-    if isinstance(context, TaskRunContext):
-        return f"Task run '{context.name}'"
-    return f"Flow run '{context.flow_run.name}'"
+def task_run_logger(
+    task_run: Any, task: Any = None, flow_run: FlowRun | None = None, flow: Any = None, **extra: Any
+) -> RunLogger:
+    """A logger for a task run that this process executes. `task_run` is one as the server knows it."""
+    run = run_with_id(task_run.flow_run_id) if task_run.flow_run_id is not None else None
+    facts = {
+        **extra,
+        "title": f"Task run '{task_run.name}'",
+        "task_run_id": str(task_run.id),
+        "task_run_name": task_run.name,
+        "task_name": task.name if task is not None else "<unknown>",
+        "flow_run_id": str(task_run.flow_run_id),
+        "flow_run_name": flow_run.name if flow_run is not None else "<unknown>",
+        "flow_name": flow.name if flow is not None else "<unknown>",
+    }
+    if run is not None:
+        facts |= {"penstock_run": run, **_facts_of(run)}
+    return RunLogger(logging.getLogger(TASK_RUNS), facts)
 
 
-def print_line(timestamp: datetime, level: str, title: str, message: str) -> None:
-    """One line for whoever looks on, in local time."""
-    local = timestamp.astimezone()
-    text = f"{local:%H:%M:%S}.{local.microsecond // 1000:03d} | {level:<7} | {title} - {message}\n"
-    stream = sys.stderr
+@contextmanager
+def disable_logger(name: str) -> Iterator[None]:
+    """In the body, the logger of that name takes nothing."""
+    logger = logging.getLogger(name)
+    before = logger.disabled
+    logger.disabled = True
     try:
-        stream.write(text)
-        stream.flush()
-    except UnicodeEncodeError:
-        stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-    except (OSError, ValueError):
-        return  # nobody looks on any more; the server still gets the line
+        yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
+def disable_run_logger() -> Iterator[None]:
+    """In the body, run loggers take nothing, and `get_run_logger` works outside of runs.
+
+    For tests of a task's plain function: ``with disable_run_logger(): my_task.fn(…)``.
+    """
+    with disable_logger(FLOW_RUNS), disable_logger(TASK_RUNS):
+        yield
 
 
 def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -> None:
@@ -106,53 +165,60 @@ def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -
     timestamp = moment()
     print_line(timestamp, logging.getLevelName(level), f"Flow run '{flow_run.name}'", message)
     if session.logs_to_api:
-        session.reporter.log(wire.log_line(FLOW_RUNS, level, message, timestamp, str(flow_run.id), None))
+        text, _ = lines.cut(message, session.longest_line)
+        line = wire.log_line(FLOW_RUNS, level, text, lines.utc_text(timestamp), str(flow_run.id), None)
+        session.reporter.log(line)
+
+
+def begin(run: FlowRunContext) -> None:
+    """Have the loggers ready for `run`, as the settings are now."""
+    configure()
+    adopt(run)
 
 
 def configure() -> None:
-    """Attach the handler to the loggers of runs and to the extra ones. Doing it again changes nothing."""
-    level = level_number(settings.get("PENSTOCK_LOGGING_LEVEL"))
-    for name in (FLOW_RUNS, TASK_RUNS):
-        logger = logging.getLogger(name)
-        if _HANDLER not in logger.handlers:
-            logger.addHandler(_HANDLER)
-            logger.propagate = False
-            logger.setLevel(level)
-    for name in str(settings.get("PENSTOCK_LOGGING_EXTRA_LOGGERS")).split(","):
-        extra = logging.getLogger(name.strip()) if name.strip() else None
-        if extra is not None and _HANDLER not in extra.handlers:
-            extra.addHandler(_HANDLER)
-            if extra.level == logging.NOTSET:
-                extra.setLevel(level)
+    """Attach the handler to the loggers of runs and to the extra ones. Changes nothing if the settings are as before.
 
-
-@contextmanager
-def printing_as_logs(active: bool) -> Iterator[None]:
-    """While the body runs, `print` in runs that want it is a log line.
-
-    Elsewhere, and with ``file=``, it stays what it was.
+    Raises ConfigurationError for an unknown level, and for a logging file that cannot be used.
     """
-    global _prints
-    if not active:
-        yield
+    global _configured
+    level = level_number(settings.get("PENSTOCK_LOGGING_LEVEL"))
+    extras = str(settings.get("PENSTOCK_LOGGING_EXTRA_LOGGERS"))
+    wanted = (level, extras)
+    if wanted == _configured:
         return
-    with _lock:
-        _prints += 1
-        builtins.print = _print_as_log
-    try:
-        yield
-    finally:
-        with _lock:
-            _prints -= 1
-            if _prints == 0:
-                builtins.print = _plain_print
+    with _configuring:
+        _restore()
+        for name in (FLOW_RUNS, TASK_RUNS):
+            _attach(name, level)
+            logging.getLogger(name).propagate = False
+        for name in filter(None, map(str.strip, extras.split(","))):
+            _attach(name, level)
+            if name == "py.warnings":
+                logging.captureWarnings(True)
+        _configured = wanted
 
 
-def _print_as_log(
-    *values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False
-) -> None:
-    context = TASK_RUN.get() or FLOW_RUN.get()
-    if context is None or not context.log_prints or file not in {None, sys.stdout, sys.stderr}:
-        _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
-        return
-    logger_of(context).info("%s", (" " if sep is None else sep).join(str(value) for value in values))
+def _attach(name: str, level: int) -> None:
+    logger = logging.getLogger(name)
+    if _HANDLER not in logger.handlers:
+        logger.addHandler(_HANDLER)
+    before = logger.level
+    if before == logging.NOTSET:
+        logger.setLevel(level)
+    _changed[name] = (before, logger.level)
+
+
+def _restore() -> None:
+    """Undo what an earlier configuration has changed, but not what the program has changed since."""
+    for name, (before, now) in _changed.items():
+        logger = logging.getLogger(name)
+        logger.removeHandler(_HANDLER)
+        if logger.level == now:
+            logger.setLevel(before)
+    _changed.clear()
+
+
+_NOWHERE = logging.getLogger("penstock.nowhere")
+_NOWHERE.addHandler(logging.NullHandler())
+_NOWHERE.propagate = False

@@ -5,6 +5,7 @@ a test holds each of them against its model.
 """
 
 from datetime import datetime
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +16,8 @@ JSON = dict[str, Any]
 
 #: In place of a result, which stays in the process that made it.
 UNPERSISTED: JSON = {"type": "unpersisted"}
-#: Longest message of a state and of a log line, in characters: well below the size of one batch.
+#: Longest message of a state, in characters: well below the size of one batch.
 LONGEST_STATE_MESSAGE = 20_000
-LONGEST_LOG_MESSAGE = 200_000
 
 
 def shorten(text: str, longest: int) -> str:
@@ -90,18 +90,17 @@ def proposal(proposed: State) -> StateCreate:
 
 
 def log_line(
-    name: str, level: int, message: str, timestamp: datetime, flow_run_id: str | None, task_run_id: str | None
-) -> JSON:
-    line: JSON = {
-        "name": name,
-        "level": level,
-        "message": shorten(plain(message), LONGEST_LOG_MESSAGE),
-        "timestamp": timestamp.isoformat(),
-        "flow_run_id": flow_run_id,
-    }
-    if task_run_id is not None:
-        line["task_run_id"] = task_run_id
-    return line
+    name: str, level: int, message: str, timestamp: str, flow_run_id: str | None, task_run_id: str | None
+) -> bytes:
+    """A `LogCreate` as JSON. Tens of thousands a second may pass here, so it is put together by hand."""
+    if not message.isascii() or "\x00" in message:
+        message = plain(message)
+    flow_run = f',"flow_run_id":"{flow_run_id}"' if flow_run_id is not None else ""
+    task_run = f',"task_run_id":"{task_run_id}"' if task_run_id is not None else ""
+    return (
+        f'{{"name":{_quoted(plain(name))},"level":{level},"message":{_quoted(message)},"timestamp":"{timestamp}"'
+        f"{flow_run}{task_run}}}"
+    ).encode()
 
 
 def scheduled_details(scheduled_time: datetime) -> JSON:

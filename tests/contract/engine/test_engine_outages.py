@@ -55,7 +55,6 @@ def test_a_run_goes_on_while_the_server_is_down_and_spools_to_disk(accounts, pro
     from penstock.engine import outbox, reporter
 
     monkeypatch.setattr(outbox, "IN_MEMORY", 2_000)
-    monkeypatch.setattr(outbox.Outbox.__init__, "__defaults__", (2_000,))
     monkeypatch.setattr(reporter, "SEAL_AT", 50)
     spool = accounts.server.home / "spool"
     held = []

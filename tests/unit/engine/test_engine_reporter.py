@@ -65,7 +65,7 @@ def make(tmp_path, server, monkeypatch):
 
 
 def line(text):
-    return {"message": str(text)}
+    return json.dumps({"message": str(text)}).encode()
 
 
 def test_batches_are_numbered_and_keep_the_order(make, server):
@@ -180,7 +180,8 @@ def test_reports_that_never_arrive_are_left_on_disk_and_named(make, server, tmp_
 
 def test_during_an_outage_memory_is_bounded_and_nothing_is_lost(make, server, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "SEAL_AT", 10)
-    monkeypatch.setattr("penstock.engine.outbox.Outbox.__init__.__defaults__", (500,))
+    monkeypatch.setattr(module, "SEAL_LINES_AT", 300)
+    monkeypatch.setattr(module.outbox, "IN_MEMORY", 500)
     one = make()
     server.gate.clear()
     one.log(line(0))

@@ -1,0 +1,194 @@
+"""Where records of runs go: to whoever looks on, and to the server."""
+
+import logging
+import sys
+import threading
+import warnings
+from datetime import datetime
+from typing import IO, Any
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from penstock import settings
+from penstock.engine import lines, wire
+from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
+from penstock.engine.moments import moment
+from penstock.errors import MissingContext
+
+FLOW_RUNS = "penstock.flow_runs"
+TASK_RUNS = "penstock.task_runs"
+
+RunContext = FlowRunContext | TaskRunContext
+
+#: flow runs of this process, by id, for as long as somebody holds them
+_runs: WeakValueDictionary[UUID, FlowRunContext] = WeakValueDictionary()
+_missing_told: set[str] = set()
+
+
+def adopt(run: FlowRunContext) -> None:
+    """Lines that name `run` by its id, or come from threads of its program, belong to it from now on."""
+    _runs[run.flow_run.id] = run
+
+
+def run_with_id(flow_run_id: UUID) -> FlowRunContext | None:
+    """The run, if this process executes it."""
+    return _runs.get(flow_run_id)
+
+
+def run_around() -> RunContext | None:
+    """The run that the calling code belongs to.
+
+    In a thread that user code has started, which knows of no run, that is the only run of the program, if it has been
+    called by the main thread: then there is no other that the line could mean.
+    """
+    found = TASK_RUN.get() or FLOW_RUN.get()
+    if found is not None or not _runs or threading.current_thread() is threading.main_thread():
+        return found
+    outermost = [run for run in _runs.values() if run.parent is None and not run.session.reporter.over]
+    if len(outermost) != 1 or outermost[0].session.thread != threading.main_thread().ident:
+        return None
+    return None if threading.current_thread().name.startswith("penstock-") else outermost[0]
+
+
+def title_of(context: RunContext) -> str:
+    if isinstance(context, TaskRunContext):
+        return f"Task run '{context.name}'"
+    return f"Flow run '{context.flow_run.name}'"
+
+
+def print_line(timestamp: datetime, level: str, title: str, message: str, colour: str = "") -> None:
+    """One line for whoever looks on, in local time."""
+    text = lines.console_text(timestamp, level, title, message)
+    write(sys.stderr, f"{colour}{text[:-1]}\x1b[0m\n" if colour else text)
+
+
+def write(stream: IO[str] | None, text: str) -> None:
+    try:
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
+    except UnicodeEncodeError:
+        write(stream, text.encode("ascii", "backslashreplace").decode("ascii"))
+    except (OSError, ValueError):
+        return  # nobody looks on any more; the server still gets the line
+
+
+def report(context: RunContext, name: str, level: int, message: str, timestamp: datetime, whole_end: bool) -> None:
+    """Send one line of `context` to the server, cut if it is too long: told once, in a line of its own."""
+    if isinstance(context, TaskRunContext):
+        run, task_run_id = context.flow_run_context, str(context.id)
+    else:
+        run, task_run_id = context, None
+    session = run.session
+    if not session.logs_to_api:
+        return
+    if name in _OURS:
+        name = FLOW_RUNS if task_run_id is None else TASK_RUNS
+    text, left_out = lines.cut(message, session.longest_line, keep_end=whole_end)
+    stamp = lines.utc_text(timestamp)
+    session.reporter.log(wire.log_line(name, level, text, stamp, run.id_text, task_run_id))
+    if left_out and not session.cut_told:
+        session.cut_told = True
+        told = (
+            f"A line of {len(message)} characters was cut for the server; later ones will be, too. "
+            f"PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE, now {session.longest_line} bytes, sets where."
+        )
+        timestamp = moment()
+        print_line(timestamp, "WARNING", title_of(context), told)
+        stamp = lines.utc_text(timestamp)
+        session.reporter.log(wire.log_line(name, logging.WARNING, told, stamp, run.id_text, task_run_id))
+
+
+_OURS = frozenset({FLOW_RUNS, TASK_RUNS})
+
+
+class _Lockless(logging.Handler):
+    """A handler that writes whole lines at once and so needs no lock: threads that log do not wait for each other."""
+
+    def createLock(self) -> None:
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        found: Any = self.filter(record)
+        if found:
+            self.emit(found if isinstance(found, logging.LogRecord) else record)
+        return found
+
+
+class APILogHandler(_Lockless):
+    """Reports records to the server, as lines of the run that they were written in.
+
+    What happens with a record outside of any run says PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW. A record that comes
+    by several loggers is reported once.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            context = _context_of(record, self.missing)
+            if context is not None:
+                self._take(context, record)
+        except MissingContext:
+            raise
+        except Exception:
+            self.handleError(record)
+
+    def missing(self, record: logging.LogRecord) -> None:
+        """Say that a record belongs to no run, as the setting wants it. Raises MissingContext if that is "error"."""
+        wanted = settings.get("PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW")
+        told = f"Logger '{record.name}' was to send a line to the server, but there is no flow run here"
+        if wanted == "error":
+            raise MissingContext(
+                told, hint="Log inside of a flow or task, or set PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW=ignore."
+            )
+        if wanted == "warn" and record.name not in _missing_told:
+            _missing_told.add(record.name)
+            warnings.warn(f"{told}. PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW=ignore silences this.", stacklevel=8)
+
+    def _take(self, context: RunContext, record: logging.LogRecord) -> None:
+        report(context, record.name, record.levelno, lines.message_of(record), moment(), bool(record.exc_info))
+
+
+class RunHandler(APILogHandler):
+    """Both at once: shows a record and reports it. What runs use unless a logging file says otherwise."""
+
+    def _take(self, context: RunContext, record: logging.LogRecord) -> None:
+        message = lines.message_of(record)
+        timestamp = moment()
+        if record.name in _OURS or not _is_shown_elsewhere(record):
+            title = getattr(record, "title", None) or title_of(context)
+            colour = _colour(record.levelno) if record.levelno >= logging.WARNING else ""
+            print_line(timestamp, record.levelname, title, message, colour)
+        report(context, record.name, record.levelno, message, timestamp, bool(record.exc_info))
+
+
+def _context_of(record: logging.LogRecord, missing: Any) -> RunContext | None:
+    """The run that the record belongs to; None if there is none, or the record was taken already."""
+    marked = record.__dict__
+    if "penstock_taken" in marked:
+        return None
+    context: RunContext | None = marked.get("penstock_run") or run_around()
+    if context is None:
+        missing(record)
+        return None
+    marked["penstock_taken"] = True
+    return context
+
+
+def _is_shown_elsewhere(record: logging.LogRecord) -> bool:
+    """Whether the record of an extra logger reaches a terminal by a handler of the program as well."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
+                return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def _colour(level: int) -> str:
+    """For a terminal that shows colours, unless the user wants none."""
+    import os
+
+    if not settings.get("PENSTOCK_LOGGING_COLORS") or os.environ.get("NO_COLOR"):
+        return ""
+    return lines.colour_of(level) if sys.stderr is not None and sys.stderr.isatty() else ""
