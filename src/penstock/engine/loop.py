@@ -90,12 +90,15 @@ class Spawned:
         return self._loop
 
     def cancel(self) -> None:
-        """Called in the loop, as for any asyncio.Task."""
-        if self._task is not None:
-            self._task.cancel()
+        """Cancel it, from any thread."""
+        self._loop.call_soon_threadsafe(self._cancel)
 
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._make())
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 def spawn_on_loop(make: Callable[[], Coroutine[Any, Any, None]]) -> Spawned:

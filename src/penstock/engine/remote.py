@@ -9,8 +9,8 @@ import pickle
 import threading
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import copy_context
 from typing import Any, cast
 from uuid import UUID
@@ -18,8 +18,7 @@ from uuid import UUID
 from penstock import settings
 from penstock.engine import inputs
 from penstock.engine.context import FLOW_RUN, TAGS, TASK_RUN, FlowRunContext, TaskRunContext, entered
-from penstock.engine.interruption import TerminationSignal, interrupt
-from penstock.engine.loop import spawn_on_loop
+from penstock.engine.interruption import Stoppable, TerminationSignal
 from penstock.engine.moments import moment
 from penstock.engine.prints import printing_as_logs
 from penstock.engine.protocols import FlowLike, TaskLike
@@ -44,8 +43,6 @@ from penstock.results.store import ResultStore
 
 #: So many functions and flow runs are kept unpacked.
 KEPT = 256
-
-Interrupting = Callable[[type[BaseException]], None]
 
 
 class _Kept:
@@ -78,8 +75,8 @@ def _unpack_run(packed: bytes) -> tuple[RunFacts, list[tuple[FlowFacts, FlowRun]
 _functions = _Kept(pickle.loads)
 _runs = _Kept(_unpack_run)
 _lock = threading.Lock()
-#: id -> how that call, which runs here now, is interrupted, and whose it is
-_running: dict[str, tuple[Interrupting, WorkerSession]] = {}
+#: id -> how that call, which runs here now, is stopped, and whose it is
+_running: dict[str, tuple[Stoppable, WorkerSession]] = {}
 #: ids of calls that were to stop, some of which may not have begun
 _stopped: deque[str] = deque(maxlen=10_000)
 
@@ -94,18 +91,18 @@ def run_call(payload: bytes) -> bytes:
     return pickle.dumps(outcome)
 
 
-def stop_calls(ids: Iterable[str]) -> None:
+def stop_calls(ids: list[str]) -> None:
     """Interrupt those of these calls that run in this process; the others do not begin any more."""
     with _lock:
-        for call_id in ids:
-            _stopped.append(call_id)
-            if call_id in _running:
-                _running[call_id][0](TerminationSignal)
+        _stopped.extend(ids)
+        found = [_running[call_id][0] for call_id in ids if call_id in _running]
+    for code in found:
+        code.stop(TerminationSignal)
 
 
 def _run(call: RemoteCall) -> Outcome:
     facts, flow_runs = _runs.get(call.run)
-    with session_for(facts, flow_runs[-1][1], _interrupt_calls_of) as session:
+    with session_for(facts, flow_runs[-1][1], _stop_calls_of) as session:
         outcome = _in_context(call, facts, flow_runs, session)
         outcome.undelivered = session.undelivered()
     return outcome
@@ -134,91 +131,41 @@ def _in_context(
                 value = inputs.to_states(value)
             Until(run.tally.when_done).run()
             return pack_value(value, call.task.name)
-        except Timeout:
-            return Outcome(timed_out=True)
+        except Timeout as over:
+            return Outcome(timed_out=True, left_behind=over.left_behind)
         except BaseException as error:
             run.stop_children("the task that called it was stopped", TerminationSignal)
             return pack_error(error, _text_of(error))
 
 
 def _called(call: RemoteCall, session: WorkerSession, invoke: Invoke) -> Any:
-    if invoke.isasync:
-        return _awaited(call, session, invoke)
-    thread = threading.get_ident()
-    with _interruptible(call.id, session, lambda exception: interrupt(thread, exception)) as struck:
-        value = invoke.run()
-    if struck:
-        raise struck[0]()
-    return value
-
-
-def _awaited(call: RemoteCall, session: WorkerSession, invoke: Invoke) -> Any:
-    """Run a coroutine on the shared loop: many tasks of this process may be there at once."""
-    from concurrent.futures import Future
-
-    done: Future[Any] = Future()
-
-    async def work() -> None:
-        try:
-            done.set_result(await invoke.run_async())
-        except BaseException as error:
-            done.set_exception(error)
-
-    spawned = spawn_on_loop(work)
-
-    def cancel(_exception: type[BaseException]) -> None:
-        spawned.get_loop().call_soon_threadsafe(spawned.cancel)
-
-    with _interruptible(call.id, session, cancel) as struck:
-        try:
-            return done.result()
-        except BaseException as error:
-            if not done.done():
-                cancel(type(error))
-            if struck:
-                raise struck[0]() from None
-            raise
-
-
-@contextmanager
-def _interruptible(
-    call_id: str, session: WorkerSession, interrupting: Interrupting
-) -> Iterator[list[type[BaseException]]]:
-    """In the body, the call can be interrupted, once; with what, is in the list then."""
-    struck: list[type[BaseException]] = []
-    thread = threading.get_ident()
-
-    def strike(exception: type[BaseException]) -> None:
-        if not struck:
-            struck.append(exception)
-            interrupting(exception)
-
-    with _lock:
-        if call_id in _stopped:
-            raise TerminationSignal("stopped before it began")
-        _running[call_id] = strike, session
-    raised: type[BaseException] | None = None
+    code = Stoppable()
     try:
-        session.check()
-        yield struck
-    except BaseException as error:
-        raised = type(error)
-        raise
+        with code:
+            _register(call, code, session)
+            return invoke.run()
     finally:
         with _lock:
-            del _running[call_id]
-            if struck and raised is not struck[0]:
-                interrupt(thread, None)  # it came too late, and is not to hit what this thread does next
+            _running.pop(call.id, None)
 
 
-def _interrupt_calls_of(session: WorkerSession) -> Interrupting:
-    def strike(exception: type[BaseException]) -> None:
+def _register(call: RemoteCall, code: Stoppable, session: WorkerSession) -> None:
+    """From now on the call can be stopped. Raises what stops it if that was asked for before."""
+    session.check()
+    with _lock:
+        if call.id in _stopped:
+            raise TerminationSignal("stopped before it began")
+        _running[call.id] = code, session
+
+
+def _stop_calls_of(session: WorkerSession) -> Callable[[type[BaseException]], None]:
+    def stop(exception: type[BaseException]) -> None:
         with _lock:
-            for interrupting, owner in list(_running.values()):
-                if owner is session:
-                    interrupting(exception)
+            found = [code for code, owner in _running.values() if owner is session]
+        for code in found:
+            code.stop(exception)
 
-    return strike
+    return stop
 
 
 class _RemoteFlow:

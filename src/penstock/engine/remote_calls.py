@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from inspect import Signature
 from pathlib import Path
@@ -100,14 +100,15 @@ class RemoteCall:
 class Outcome:
     """How a call went: `value` if it returned, `error` with its `traceback` if it raised, `timed_out`.
 
-    `undelivered`: why log lines of the worker have not reached the server yet.
+    `left_behind`: it has not stopped when its time was over. `undelivered`: why log lines of the worker have not reached the server yet.
     """
 
     value: bytes | None = None
     error: bytes | None = None
     traceback: str | None = None
     timed_out: bool = False
-    undelivered: str | None = field(default=None)
+    left_behind: bool = False
+    undelivered: str | None = None
 
 
 def dumps(value: Any) -> bytes:

@@ -110,7 +110,7 @@ class RemoteTaskRunner(BaseTaskRunner):
         if outcome.undelivered is not None:
             self._tell_undelivered(context.flow_run_context, outcome.undelivered)
         if outcome.timed_out:
-            raise Timeout
+            raise Timeout(left_behind=outcome.left_behind)
         return remote_calls.settle(outcome)
 
     def call_of(self, call_id: str, invoke: Invoke, context: TaskRunContext, tags: frozenset[str]) -> RemoteCall:

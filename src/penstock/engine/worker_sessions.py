@@ -19,18 +19,18 @@ IDLE = 20.0
 #: Seconds that the outcome of a call waits for its log lines to arrive at the server, while that answers.
 PATIENCE = 5.0
 
-#: Interrupts the calls of a session with an exception of that type.
-Interrupt = Callable[[type[BaseException]], None]
+#: Makes, for a session, what stops its calls with an exception of that type.
+StopCalls = Callable[["WorkerSession"], Callable[[type[BaseException]], None]]
 
 
 class WorkerSession(Session):
     """The session of calls that run here for a flow in another process. What stops the run stops these calls only."""
 
-    def __init__(self, facts: RunFacts, flow_run: FlowRun, interrupt: Callable[["WorkerSession"], Interrupt]) -> None:
+    def __init__(self, facts: RunFacts, flow_run: FlowRun, stop_calls: StopCalls) -> None:
         self.calls = 0
         self.idle_since = monotonic()
         self.late = False
-        self._interrupt_calls = interrupt(self)
+        self._stop_calls = stop_calls(self)
         super().__init__(get_sync_client(attempt=facts.attempt), flow_run, attempt=facts.attempt)
 
     def undelivered(self) -> str | None:
@@ -44,11 +44,11 @@ class WorkerSession(Session):
 
     def _cancel(self) -> None:
         self.cancel_requested = True
-        self._interrupt_calls(CancelRequested)
+        self._stop_calls(CancelRequested)
 
     def _supersede(self, message: str) -> None:
         self.superseded = message
-        self._interrupt_calls(Superseded)
+        self._stop_calls(Superseded)
 
 
 _open: dict[tuple[object, ...], WorkerSession] = {}
@@ -58,9 +58,7 @@ _sweeping = False
 
 
 @contextmanager
-def session_for(
-    facts: RunFacts, flow_run: FlowRun, interrupt: Callable[[WorkerSession], Interrupt]
-) -> Iterator[WorkerSession]:
+def session_for(facts: RunFacts, flow_run: FlowRun, stop_calls: StopCalls) -> Iterator[WorkerSession]:
     """The session of that outermost `flow_run`, opened if it is not; held open by the body."""
     key = (flow_run.id, facts.attempt)
     with _lock:
@@ -68,7 +66,7 @@ def session_for(
             _take(facts.settings)
         session = _open.get(key)
         if session is None or session.reporter.over:
-            session = _open[key] = WorkerSession(facts, flow_run, interrupt)
+            session = _open[key] = WorkerSession(facts, flow_run, stop_calls)
         session.calls += 1
     try:
         yield session
