@@ -142,12 +142,12 @@ def _fill_artifacts(tx: Transaction) -> Any:
     return run_ids[0]
 
 
-@pytest.mark.parametrize("sort", list(ArtifactSort))
-def test_every_order_of_artifacts_is_served_by_an_index(database: Database, sort: ArtifactSort) -> None:
+def test_every_order_of_artifacts_is_served_by_an_index(database: Database) -> None:
     def check(tx: Transaction) -> None:
         _fill_artifacts(tx)
-        order = read_artifacts.ORDERS[sort]
-        _assert_by_index(tx, sa.select(artifact).order_by(*order.by()).limit(20), "artifact")
+        for sort in ArtifactSort:
+            order = read_artifacts.ORDERS[sort]
+            _assert_by_index(tx, sa.select(artifact).order_by(*order.by()).limit(20), "artifact")
 
     asyncio.run(database.write(check))
 
