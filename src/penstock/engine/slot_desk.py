@@ -117,20 +117,21 @@ class Desk:
     # -- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        others_come = True
         while True:
             with self._changed:
                 if not self._waiters and not self._unwanted:
                     self._thread = None
                     return
-                self._changed.wait(LINGER)
+                if others_come:
+                    self._changed.wait(LINGER)
                 unwanted, waiters = self._unwanted, dict(list(self._waiters.items())[:1000])
                 self._unwanted = set()
                 ticket = self._ticket = Ticket()
             try:
                 if unwanted:
                     self._give_back(unwanted)
-                if waiters:
-                    self._wait(waiters, ticket)
+                others_come = bool(waiters) and not self._wait(waiters, ticket)
             finally:
                 with self._changed:
                     self._ticket = None
@@ -144,14 +145,15 @@ class Desk:
                     self._unwanted |= holders
                     self._changed.wait(AFTER_FAILURE)
 
-    def _wait(self, waiters: dict[UUID, Waiter], ticket: Ticket) -> None:
+    def _wait(self, waiters: dict[UUID, Waiter], ticket: Ticket) -> bool:
+        """Settle those that the server decides. False: the request was given up, because others have joined."""
         request = SlotRequest(wishes=[waiter.wish for waiter in waiters.values()], wait_seconds=LONGEST_WAIT)
         answer: SlotAnswer | None
         try:
             answer = self._client.send(concurrency_limits.acquire_slots(request), ticket=ticket)
             decided = [*answer.granted, *(denial.holder_id for denial in answer.denied)]
         except Interrupted:
-            return
+            return False
         except PenstockError:
             # Whoever waits asks by itself: that waits for the API as long as it takes, and tells what is wrong.
             answer, decided = None, list(waiters)
@@ -161,6 +163,7 @@ class Desk:
                 self._waiters.pop(waiter.wish.holder_id, None)
         for waiter in settled:
             waiter.settle(answer)
+        return True
 
 
 def acquire(

@@ -20,6 +20,7 @@ from penstock.engine.slot_desk import Desk, acquire
 from penstock.engine.steps import Blocking, Steps
 from penstock.errors import APIError
 from penstock.model.concurrency_limits import SlotWish
+from penstock.model.reasons import Reason
 from penstock.model.states import State, StateType
 from penstock.model.transitions import AWAITING_SLOT
 
@@ -47,6 +48,8 @@ class SessionSlots:
         self.desk = Desk(session.client, session.ask)
         self.limited: Set[str] | None = None
         self.look_at = 0.0
+        #: task runs that hold slots
+        self.holders: set[UUID] = set()
         self._session = session
         self._looking = threading.Lock()
 
@@ -92,6 +95,14 @@ def take(tags: frozenset[str], record: Record, run: FlowRunContext) -> Steps[Non
         yield from _take(sorted(limited), record, run)
 
 
+def ended(record: Record, run: FlowRunContext) -> None:
+    """The task run has ended: what others wait for is reported without delay."""
+    holders = slots_of(run.session).holders
+    if record.id in holders:
+        holders.discard(record.id)
+        run.session.reporter.hurry()
+
+
 def _take(tags: list[str], record: Record, run: FlowRunContext) -> Steps[None]:
     session = run.session
     if record.run_count:
@@ -113,7 +124,11 @@ def _take(tags: list[str], record: Record, run: FlowRunContext) -> Steps[None]:
 
     try:
         yield from acquire(slots_of(session).desk, wish, check=check, on_wait=on_wait)
-    except (Exception, GeneratorExit, Superseded):
+        slots_of(session).holders.add(record.id)
+    except (GeneratorExit, Superseded):
+        raise
+    except Exception as error:
+        record.finish(outcomes.crashed(f"No slot of the tag {named} could be had: {error}", Reason.UNKNOWN))
         raise
     except BaseException:
         record.finish(outcomes.cancelled(f"Not run: stopped while it waited for a slot of the tag {named}"))

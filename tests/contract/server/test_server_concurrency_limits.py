@@ -275,7 +275,12 @@ class Engine:
         self.sequence += 1
         names = {"AwaitingRetry": "SCHEDULED", "AwaitingConcurrencySlot": "SCHEDULED"}
         states = [
-            {"id": str(uuid4()), "type": names.get(kind, kind), "name": kind if kind in names else None, "timestamp": at}
+            {
+                "id": str(uuid4()),
+                "type": names.get(kind, kind),
+                "name": kind if kind in names else None,
+                "timestamp": at,
+            }
             for kind, at in ((kind, STAMP.format(number)) for number, kind in enumerate(kinds, self.sequence))
         ]
         report = {"task_run_id": self.task_run_id, "states": states}
