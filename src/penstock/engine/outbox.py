@@ -12,11 +12,12 @@ IN_MEMORY = 8_000_000
 
 @dataclass(slots=True)
 class _Batch:
-    """`number` names its file; `data` is None while it lies on disk."""
+    """`number` names its file; `data` is None while it lies on disk. `beyond`: in memory, but only for want of room."""
 
     number: int
     size: int
     data: bytes | None
+    beyond: bool = False
 
 
 class Outbox:
@@ -36,6 +37,7 @@ class Outbox:
         self._queue: deque[_Batch] = deque()
         self._in_memory = 0
         self._on_disk = 0
+        self._beyond = 0
         self._next = 0
 
     def __len__(self) -> int:
@@ -47,7 +49,7 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        return self._in_memory > self._memory_limit and len(self._queue) > 1
+        return self._beyond > 0
 
     def append(self, data: bytes) -> None:
         batch = _Batch(self._next, len(data), data)
@@ -57,6 +59,8 @@ class Outbox:
             self._spool(batch)
         if batch.data is not None:
             self._in_memory += batch.size
+            batch.beyond = not fits
+            self._beyond += batch.beyond
         self._queue.append(batch)
 
     def head(self) -> bytes | None:
@@ -74,6 +78,7 @@ class Outbox:
         first = self._queue.popleft()
         if first.data is not None:
             self._in_memory -= first.size
+            self._beyond -= first.beyond
             return
         self._on_disk -= first.size
         self._remove(first)

@@ -77,4 +77,13 @@ def test_a_disk_that_takes_nothing_is_told_and_costs_nothing(tmp_path):
     assert box.head() == b"1234"
     box.pop()
     assert box.head() == b"5678"
+    box.pop()
+    assert not box.full
+
+
+def test_a_batch_that_is_larger_than_the_memory_does_not_make_it_full(tmp_path):
+    box = Outbox(tmp_path / "stream", in_memory=4)
+    box.append(b"12345678")
+    box.append(b"9")
+    assert box.bytes_on_disk == 1
     assert not box.full
