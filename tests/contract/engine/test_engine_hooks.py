@@ -201,7 +201,7 @@ told = Path(sys.argv[1])
 
 def hook(flow, flow_run, state):
     with told.open("a") as file:
-        file.write(f"{flow.name} {state.name} {os.environ.get('LATE', '')}\n")
+        file.write(f"{flow.name} {state.name} {os.environ.get('LATE', '')}\\n")
 
 @flow(log_prints=True, on_crashed=[hook], on_cancellation=[hook], on_failure=[hook], on_completion=[hook])
 def stopped(how):
