@@ -91,8 +91,12 @@ def set_flow_run_state(
 
 
 def resume_flow_run(flow_run_id: UUID, run_input: dict[str, Any] | None = None) -> "Call[OrchestrationResult]":
+    """Let a paused run go on. `run_input`: what it waits for, by field.
+
+    The request carries the id of the state that follows, so that the server knows it again when it is repeated.
+    """
     path = f"/flow_runs/{segment(flow_run_id)}/resume"
-    return Call("POST", path, _orchestration_result, body=given(run_input=run_input))
+    return Call("POST", path, _orchestration_result, body=given(run_input=run_input, state_id=str(uuid4())))
 
 
 def wait_for_flow_run_change(

@@ -35,7 +35,7 @@ async def wait(
 ) -> Response:
     """The run as soon as its state is another than `state_id`, or as it is after so many `seconds`."""
     deadline = clock.monotonic() + seconds
-    with database.hub.subscribe([f"run:{run_id}"]) as subscription:
+    with database.hub.subscribe([f"state:{run_id}"]) as subscription:
         while True:
             run = await read_run(database, run_id)
             left = deadline - clock.monotonic()

@@ -86,7 +86,11 @@ async def resume(
     database: TheDatabase,
     attempt: TheAttempt,
     run_input: Annotated[dict[str, Any] | None, Body(embed=True)] = None,
+    state_id: Annotated[UUID | None, Body(embed=True)] = None,
 ) -> Response:
-    """Let a paused run go on, with the input that it waits for. 200 if it does not: the answer says why."""
-    result, wrote = await database.write(resume_flow_run, run_id, run_input, attempt=attempt)
+    """Let a paused run go on, with the input that it waits for. 200 if it does not: the answer says why.
+
+    `state_id`: the id of the state that follows, chosen by the client, so that the request can be repeated.
+    """
+    result, wrote = await database.write(resume_flow_run, run_id, run_input, state_id, attempt=attempt)
     return answer(result, 201 if wrote else 200)

@@ -74,6 +74,7 @@ def record_flow_run_state(tx: Transaction, run: Any, state: State, values: dict[
             changes[COUNTER.format(run.state_type)] = -1
         change_counters(tx, changes)
     tx.notify(f"run:{run.id}")
+    tx.notify(f"state:{run.id}")
     if state.type is StateType.SCHEDULED and run.work_queue_id is not None:
         tx.notify(f"queue:{run.work_queue_id}")
     return state

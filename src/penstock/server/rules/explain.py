@@ -43,7 +43,7 @@ def explain(run: FlowRun, attempt: Attempt | None, queue: Queue | None, now: dat
     if kind is StateType.RUNNING:
         return _running(attempt)
     if kind is StateType.PAUSED:
-        return "It is paused until somebody resumes it: penstock flow-run resume."
+        return _paused(run, now)
     if kind is StateType.CANCELLING:
         return _cancelling(attempt, now)
     if kind is StateType.COMPLETED:
@@ -110,6 +110,18 @@ def _running(attempt: Attempt | None) -> str:
         since = f"{attempt.unobserved_since:%Y-%m-%d %H:%M:%S} UTC"
         return f"It runs{where}, but nobody has been able to see its job since {since}."
     return f"It runs{where}."
+
+
+def _paused(run: FlowRun, now: datetime) -> str:
+    details = run.state.state_details if run.state is not None else None
+    suspended = details is not None and details.pause_reschedule
+    what = "suspended, and its process has left," if suspended else "paused"
+    wants = " with input" if details is not None and details.run_input_keyset else ""
+    found = f"It is {what} until somebody resumes it{wants}: penstock flow-run resume {run.id}."
+    if details is not None and details.pause_timeout is not None:
+        left = max(0.0, (details.pause_timeout - now).total_seconds())
+        found += f" If nobody does within {seconds(left)}, it fails."
+    return found
 
 
 def _cancelling(attempt: Attempt | None, now: datetime) -> str:
