@@ -307,6 +307,13 @@ _TABLE = [
         "Whether cached task results are ignored and made anew.",
         for_jobs=True,
     ),
+    Setting(
+        "PENSTOCK_RUN_ON_COMPLETION_HOOKS_ON_CACHED",
+        _boolean,
+        False,
+        "Whether on_completion hooks of tasks are called for results that were taken from the cache.",
+        for_jobs=True,
+    ),
     Setting("PENSTOCK_TASK_DEFAULT_RETRIES", int, 0, "Retries of tasks that say nothing else.", for_jobs=True),
     Setting("PENSTOCK_FLOW_DEFAULT_RETRIES", int, 0, "Retries of flows that say nothing else.", for_jobs=True),
     Setting(

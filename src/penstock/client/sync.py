@@ -1,5 +1,6 @@
 """The client for threads."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
@@ -113,13 +114,26 @@ def get_sync_client(
 ) -> SyncClient:
     """A client of `api_url`, else of PENSTOCK_API_URL, else of the local server, which is started if it does not run.
 
-    `key` defaults to PENSTOCK_API_KEY; `attempt` is (id, token) of the attempt that speaks; `max_retries` and `timeout`
-    (seconds) default to PENSTOCK_CLIENT_MAX_RETRIES and PENSTOCK_API_REQUEST_TIMEOUT.
+    `key` defaults to PENSTOCK_API_KEY; `attempt` is (id, token) of the attempt that speaks, by default, where there is no
+    key, the one whose job this process is; `max_retries` and `timeout` (seconds) default to PENSTOCK_CLIENT_MAX_RETRIES
+    and PENSTOCK_API_REQUEST_TIMEOUT.
     """
+    key = key or settings.get("PENSTOCK_API_KEY")
     return SyncClient(
         api_url or settings.get("PENSTOCK_API_URL"),
-        key or settings.get("PENSTOCK_API_KEY"),
-        attempt,
+        key,
+        attempt or (_attempt_of_this_job() if key is None and api_url is None else None),
         max_retries=max_retries,
         timeout=timeout,
     )
+
+
+def _attempt_of_this_job() -> tuple[UUID, str] | None:
+    """What a job was given to show, for code in it that knows nothing of its run: loading a block, reading a result."""
+    attempt_id, token = os.environ.get("PENSTOCK__ATTEMPT_ID"), os.environ.get("PENSTOCK__ATTEMPT_TOKEN")
+    if not attempt_id or not token:
+        return None
+    try:
+        return UUID(attempt_id), token
+    except ValueError:
+        return None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from penstock import settings
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext, entered
 from penstock.engine.prints import printing_as_logs
 from penstock.engine.protocols import FlowLike, Hook, TaskLike
@@ -54,7 +55,7 @@ def after_flow_run(run: FlowRunContext, state: State, seconds: float | None = No
 def after_task_run(task: TaskLike, context: TaskRunContext, state: State) -> Steps[None]:
     """Call the task's hooks for its final state `state`, one after the other."""
     hooks = hooks_of_task(task, state.type)
-    if not hooks:
+    if not hooks or (state.name == "Cached" and not settings.get("PENSTOCK_RUN_ON_COMPLETION_HOOKS_ON_CACHED")):
         return
     with ExitStack() as stack:
         stack.enter_context(entered(TASK_RUN, context))
