@@ -1,18 +1,19 @@
 """What a deployed run reads and leaves behind, on a server that demands a key which the job does not have."""
 
 import pytest
-from conftest import world_in
 
 SOURCE = """
 import os
 from penstock.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from penstock.variables import Variable
 
+GREETING = Variable.get("greeting").value  # while the file is loaded there is no run yet
+
 @task
 def look():
     bar = create_progress_artifact(0, key="bar")
     update_progress_artifact(bar, 100)
-    return create_markdown_artifact("# " + Variable.get("greeting").value, key="greeting")
+    return create_markdown_artifact("# " + GREETING, key="greeting")
 
 @flow
 def main():
@@ -25,8 +26,8 @@ def main():
 
 
 @pytest.fixture
-def guarded(tmp_path):
-    with world_in(tmp_path / "world", env={"PENSTOCK_SERVER_API_KEY": "secret"}) as world:
+def guarded(tmp_path, make_world):
+    with make_world(tmp_path / "world", env={"PENSTOCK_SERVER_API_KEY": "secret"}) as world:
         yield world
 
 

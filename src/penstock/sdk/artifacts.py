@@ -100,8 +100,6 @@ aupdate_progress_artifact = asynchronous(update_progress_artifact)
 
 def _create(kind: str, key: str | None, description: str | None, data: Any) -> UUID:
     task, run = TASK_RUN.get(), FLOW_RUN.get()
-    if task is not None:
-        run = task.flow_run_context
     asked = request(
         ArtifactCreate,
         key=key,

@@ -1,34 +1,44 @@
 """How code inside and outside of runs asks the server."""
 
-from typing import Any, TypeVar
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from penstock.client.call import Call
-from penstock.client.sync import get_sync_client
-from penstock.engine.context import FLOW_RUN, TASK_RUN
+from penstock.engine.context import FLOW_RUN
 from penstock.errors import Invalid
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from penstock.client.call import Call
+
 T = TypeVar("T")
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="BaseModel")
+
+#: In the environment of a job: the id of its run.
+RUN_ID = "PENSTOCK__FLOW_RUN_ID"
 
 
-def ask(call: Call[T]) -> T:
+def ask(call: "Call[T]") -> T:
     """The answer to `call`. Inside of a run an API that is away is waited for, as long as the run does.
 
     Raises what `SyncClient.send` raises.
     """
-    task, run = TASK_RUN.get(), FLOW_RUN.get()
-    if task is not None:
-        run = task.flow_run_context
+    run = FLOW_RUN.get()
     if run is not None:
         return run.session.ask(call)
-    with get_sync_client() as client:
+    from penstock.client import get_sync_client
+    from penstock.engine.job import assignment_from
+
+    # a job may have no key, but its attempt has a token
+    attempt = assignment_from(os.environ).attempt if RUN_ID in os.environ else None
+    with get_sync_client(attempt=attempt) as client:
         return client.send(call)
 
 
 def request(model: type[M], **fields: Any) -> M:
     """A `model` with these fields. Raises Invalid, as the server would, naming the field that does not fit."""
+    from pydantic import ValidationError
+
     try:
         return model(**fields)
     except ValidationError as error:

@@ -8,21 +8,16 @@ import json
 import os
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from penstock.engine.context import FLOW_RUN, TASK_RUN
 from penstock.errors import ConfigurationError, did_you_mean
+from penstock.sdk.asking import RUN_ID, ask
 
 if TYPE_CHECKING:
-    from penstock.client.call import Call
     from penstock.engine.context import FlowRunContext
     from penstock.model.flow_runs import FlowRun
-
-T = TypeVar("T")
-
-#: The job's environment names its run here.
-RUN_ID = "PENSTOCK__FLOW_RUN_ID"
 
 
 class Run(NamedTuple):
@@ -149,7 +144,7 @@ def _flow_name(run: Run) -> str:
         return run.context.flow.name
     from penstock.client import flows
 
-    return _ask(flows.read_flow(run.stored.flow_id)).name
+    return ask(flows.read_flow(run.stored.flow_id)).name
 
 
 def _parent(run: Run) -> "FlowRun | None":
@@ -163,7 +158,7 @@ def _stored_parent(stored: "FlowRun") -> "FlowRun | None":
         return None
     from penstock.client import task_runs
 
-    flow_run_id = _ask(task_runs.read_task_run(stored.parent_task_run_id)).flow_run_id
+    flow_run_id = ask(task_runs.read_task_run(stored.parent_task_run_id)).flow_run_id
     return _read_flow_run(flow_run_id) if flow_run_id is not None else None
 
 
@@ -185,26 +180,13 @@ def _text(stored: "FlowRun | None", name: str) -> str | None:
 def _read_flow_run(flow_run_id: UUID) -> "FlowRun":
     from penstock.client import flow_runs
 
-    return _ask(flow_runs.read_flow_run(flow_run_id))
+    return ask(flow_runs.read_flow_run(flow_run_id))
 
 
 def _deployment_name(deployment_id: UUID) -> str:
     from penstock.client import deployments
 
-    return _ask(deployments.read_deployment(deployment_id)).name
-
-
-def _ask(call: "Call[T]") -> T:
-    run = FLOW_RUN.get()
-    if run is not None:
-        return run.session.ask(call)
-    from penstock.client import get_sync_client
-    from penstock.engine.job import assignment_from
-
-    # a job may have no key, but its attempt has a token
-    attempt = assignment_from(os.environ).attempt if RUN_ID in os.environ else None
-    with get_sync_client(attempt=attempt) as client:
-        return client.send(call)
+    return ask(deployments.read_deployment(deployment_id)).name
 
 
 def _api_url() -> str:

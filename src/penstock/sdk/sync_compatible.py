@@ -1,11 +1,10 @@
 """Functions that wait for the server, callable from synchronous code and to be awaited in asynchronous code."""
 
 import functools
-import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from penstock.engine.context import FLOW_RUN, TASK_RUN
+from penstock.engine.dispatch import is_awaited
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +26,7 @@ def sync_compatible(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if not _is_asynchronous_code():
+        if not is_awaited():
             return function(*args, **kwargs)
         import asyncio
 
@@ -49,18 +48,3 @@ def asynchronous(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]
         return await asyncio.to_thread(function, *args, **kwargs)
 
     return call
-
-
-def _is_asynchronous_code() -> bool:
-    if "asyncio" not in sys.modules:  # no event loop can be running
-        return False
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    task, run = TASK_RUN.get(), FLOW_RUN.get()
-    if task is not None:
-        return task.task.isasync
-    return run is None or run.flow.isasync
