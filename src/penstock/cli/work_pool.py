@@ -12,6 +12,7 @@ from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
+from penstock.cli.switches import add_switches
 from penstock.cli.work_queue import show_runs, upcoming
 from penstock.errors import NotFound, did_you_mean
 
@@ -43,7 +44,7 @@ def find(connection: Connection, name: str) -> dict[str, Any]:
         ) from None
 
 
-def _change(connection: Connection, name: str, **values: Any) -> dict[str, Any]:
+def _change(connection: Connection, name: str, values: dict[str, Any]) -> dict[str, Any]:
     from penstock.client import work_pools
     from penstock.model.work_pools import WorkPoolUpdate
 
@@ -142,45 +143,11 @@ def update(name: str, base_job_template: str | None, concurrency_limit: int | No
     if not values:
         raise UsageProblem("Nothing was given to be changed.", hint="See `penstock work-pool update --help`.")
     with connect() as connection:
-        row = _change(connection, name, **values)
+        row = _change(connection, name, values)
     output.done(current(), f"Changed the work pool {name!r}.", row, _COLUMNS, _name)
 
 
-@command.command("pause")
-@click.argument("name")
-def pause(name: str) -> None:
-    """Pause a pool: its runs wait, those that run go on."""
-    with connect() as connection:
-        row = _change(connection, name, is_paused=True)
-    output.done(current(), f"{name!r} is paused.", row, _COLUMNS, _name)
-
-
-@command.command("resume")
-@click.argument("name")
-def resume(name: str) -> None:
-    """Let a paused pool go on."""
-    with connect() as connection:
-        row = _change(connection, name, is_paused=False)
-    output.done(current(), f"{name!r} goes on.", row, _COLUMNS, _name)
-
-
-@command.command("set-concurrency-limit")
-@click.argument("name")
-@click.argument("concurrency_limit", type=click.IntRange(min=0))
-def set_concurrency_limit(name: str, concurrency_limit: int) -> None:
-    """Limit how many runs of a pool may be live at once."""
-    with connect() as connection:
-        row = _change(connection, name, concurrency_limit=concurrency_limit)
-    output.done(current(), f"At most {concurrency_limit} runs of {name!r} may be live at once.", row, _COLUMNS, _name)
-
-
-@command.command("clear-concurrency-limit")
-@click.argument("name")
-def clear_concurrency_limit(name: str) -> None:
-    """Remove a pool's concurrency limit."""
-    with connect() as connection:
-        row = _change(connection, name, concurrency_limit=None)
-    output.done(current(), f"{name!r} has no concurrency limit.", row, _COLUMNS, _name)
+add_switches(command, "pool", _change, _COLUMNS)
 
 
 @command.command("preview")

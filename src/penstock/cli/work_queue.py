@@ -10,6 +10,7 @@ from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
+from penstock.cli.switches import add_switches
 from penstock.errors import NotFound, did_you_mean
 
 _COLUMNS = [
@@ -59,10 +60,11 @@ def find(connection: Connection, reference: str, pool: str | None) -> dict[str, 
         ) from None
 
 
-def _change(connection: Connection, row: dict[str, Any], **values: Any) -> dict[str, Any]:
+def _change(connection: Connection, name: str, values: dict[str, Any], pool: str | None) -> dict[str, Any]:
     from penstock.client import work_queues
     from penstock.model.work_queues import WorkQueueUpdate
 
+    row = find(connection, name, pool)
     connection.send(work_queues.update_work_queue(row["id"], WorkQueueUpdate(**values)))
     return {**row, **values}
 
@@ -133,45 +135,7 @@ def inspect(name: str, pool: str | None) -> None:
     output.emit_one(current(), row, columns, _name)
 
 
-@command.command("set-concurrency-limit")
-@click.argument("name")
-@click.argument("limit", type=click.IntRange(min=0))
-@_POOL
-def set_concurrency_limit(name: str, limit: int, pool: str | None) -> None:
-    """Limit how many runs of a queue may be live at once."""
-    with connect() as connection:
-        row = _change(connection, find(connection, name, pool), concurrency_limit=limit)
-    output.done(current(), f"At most {limit} runs of {row['name']!r} may be live at once.", row, _COLUMNS, _name)
-
-
-@command.command("clear-concurrency-limit")
-@click.argument("name")
-@_POOL
-def clear_concurrency_limit(name: str, pool: str | None) -> None:
-    """Remove a queue's concurrency limit."""
-    with connect() as connection:
-        row = _change(connection, find(connection, name, pool), concurrency_limit=None)
-    output.done(current(), f"{row['name']!r} has no concurrency limit.", row, _COLUMNS, _name)
-
-
-@command.command("pause")
-@click.argument("name")
-@_POOL
-def pause(name: str, pool: str | None) -> None:
-    """Pause a queue: its runs wait, those that run go on."""
-    with connect() as connection:
-        row = _change(connection, find(connection, name, pool), is_paused=True)
-    output.done(current(), f"{row['name']!r} is paused.", row, _COLUMNS, _name)
-
-
-@command.command("resume")
-@click.argument("name")
-@_POOL
-def resume(name: str, pool: str | None) -> None:
-    """Let a paused queue go on."""
-    with connect() as connection:
-        row = _change(connection, find(connection, name, pool), is_paused=False)
-    output.done(current(), f"{row['name']!r} goes on.", row, _COLUMNS, _name)
+add_switches(command, "queue", _change, _COLUMNS, options=[_POOL])
 
 
 def upcoming(connection: Connection, hours: float | None, **filters: Any) -> list[dict[str, Any]]:
