@@ -230,6 +230,13 @@ _TABLE = [
         for_jobs=True,
     ),
     Setting(
+        "PENSTOCK_LOGGING_SETTINGS_PATH",
+        str,
+        None,
+        "File that configures logging in the programs that run flows; by default logging.yml in PENSTOCK_HOME, if it is there.",
+        for_jobs=True,
+    ),
+    Setting(
         "PENSTOCK_LOGGING_TO_API", _boolean, True, "Whether the logs of runs are sent to the server.", for_jobs=True
     ),
     Setting(
@@ -449,6 +456,14 @@ def for_jobs() -> dict[str, str]:
     return found
 
 
+#: What is no setting, but no typing error either: a job's assignment, tests, and values of the logging file.
+_OTHERS = (
+    "PENSTOCK__",
+    "PENSTOCK_TEST_",
+    *(f"PENSTOCK_LOGGING_{part}_" for part in ("FILTERS", "FORMATTERS", "HANDLERS", "LOGGERS", "ROOT")),
+)
+
+
 def unknown_variables() -> dict[str, str | None]:
     """PENSTOCK_ variables of the environment that are no settings, with the nearest name: typing errors, most likely."""
     from penstock.errors import nearest
@@ -456,5 +471,5 @@ def unknown_variables() -> dict[str, str | None]:
     return {
         key: nearest(key, SETTINGS)
         for key in os.environ
-        if key.startswith(PREFIX) and not key.startswith(("PENSTOCK__", "PENSTOCK_TEST_")) and key not in SETTINGS
+        if key.startswith(PREFIX) and not key.startswith(_OTHERS) and key not in SETTINGS
     }

@@ -1,6 +1,7 @@
 """Where records of runs go: to whoever looks on, and to the server."""
 
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -156,9 +157,36 @@ class RunHandler(APILogHandler):
         timestamp = moment()
         if record.name in _OURS or not _is_shown_elsewhere(record):
             title = getattr(record, "title", None) or title_of(context)
-            colour = _colour(record.levelno) if record.levelno >= logging.WARNING else ""
-            print_line(timestamp, record.levelname, title, message, colour)
+            colour = _colour(record.levelno, sys.stderr) if record.levelno >= logging.WARNING else ""
+            shown = record.__dict__.get("penstock_brief") or message
+            print_line(timestamp, record.levelname, title, shown, colour)
         report(context, record.name, record.levelno, message, timestamp, bool(record.exc_info))
+
+
+class PenstockConsoleHandler(_Lockless):
+    """Shows records on standard error, or on `stream`, in colours by level if that is a terminal that shows any.
+
+    `styles` takes the place of colours: level name, in small letters, to an escape sequence's numbers such as "1;31".
+    """
+
+    def __init__(
+        self, stream: IO[str] | None = None, styles: dict[str, str] | None = None, level: int | str = logging.NOTSET
+    ) -> None:
+        super().__init__(level)
+        self._stream = stream
+        self._styles = styles or {}
+        for style in self._styles.values():
+            if not all(number.isdigit() for number in str(style).split(";")):
+                raise ValueError(f"the style {style!r} is no escape sequence's numbers, such as 1;31")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            stream = self._stream or sys.stderr
+            text = self.format(record)
+            colour = _colour(record.levelno, stream, self._styles.get(record.levelname.lower()))
+            write(stream, f"{colour}{text}\x1b[0m\n" if colour else f"{text}\n")
+        except Exception:
+            self.handleError(record)
 
 
 def _context_of(record: logging.LogRecord, missing: Any) -> RunContext | None:
@@ -185,10 +213,10 @@ def _is_shown_elsewhere(record: logging.LogRecord) -> bool:
     return False
 
 
-def _colour(level: int) -> str:
-    """For a terminal that shows colours, unless the user wants none."""
-    import os
-
-    if not settings.get("PENSTOCK_LOGGING_COLORS") or os.environ.get("NO_COLOR"):
+def _colour(level: int, stream: IO[str] | None, style: str | None = None) -> str:
+    """What a line begins with on a terminal, unless the user wants no colours."""
+    if stream is None or not stream.isatty() or os.environ.get("NO_COLOR"):
         return ""
-    return lines.colour_of(level) if sys.stderr is not None and sys.stderr.isatty() else ""
+    if not settings.get("PENSTOCK_LOGGING_COLORS"):
+        return ""
+    return f"\x1b[{style}m" if style else lines.colour_of(level)

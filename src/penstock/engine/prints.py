@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from penstock.engine.context import FLOW_RUN, TASK_RUN
+from penstock.engine.deadlines import DEBUGGERS
 from penstock.engine.log_handlers import RunContext, run_around
 from penstock.engine.run_logs import logger_of
 
@@ -33,7 +34,7 @@ def printing_as_logs(active: bool) -> Iterator[None]:
     context = TASK_RUN.get() or FLOW_RUN.get()
     with _lock:
         _runs += 1
-        builtins.print = _print_as_log
+        builtins.print = print_as_log
     try:
         yield
     finally:
@@ -45,15 +46,22 @@ def printing_as_logs(active: bool) -> Iterator[None]:
                 builtins.print = _plain_print
 
 
-def _print_as_log(
+def print_as_log(
     *values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False
 ) -> None:
-    if file is None or file is sys.stdout or file is sys.stderr:
+    """`print`, whose text is a line of the run around it if that wants so. Takes what `print` takes."""
+    if file is None or ((file is sys.stdout or file is sys.stderr) and not _is_of_debugger()):
         context = run_around()
         if context is not None and context.log_prints:
             _log(context, values, sep, end)
             return
     _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
+
+
+def _is_of_debugger() -> bool:
+    """Whether a debugger prints, which says something to whoever types into it, and nothing of the run."""
+    name = sys._getframe(2).f_globals.get("__name__", "")
+    return name.partition(".")[0] in DEBUGGERS or name.startswith("IPython.")
 
 
 def _log(context: RunContext, values: tuple[Any, ...], sep: str | None, end: str | None) -> None:

@@ -8,10 +8,11 @@ import logging
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from penstock import settings
-from penstock.engine import lines, wire
+from penstock.engine import lines, logging_file, wire
 from penstock.engine.context import FlowRunContext, TaskRunContext, get_run_context
 from penstock.engine.log_handlers import (
     FLOW_RUNS,
@@ -184,14 +185,17 @@ def configure() -> None:
     global _configured
     level = level_number(settings.get("PENSTOCK_LOGGING_LEVEL"))
     extras = str(settings.get("PENSTOCK_LOGGING_EXTRA_LOGGERS"))
-    wanted = (level, extras)
+    stamp = logging_file.stamp()
+    wanted = (level, extras, stamp)
     if wanted == _configured:
         return
     with _configuring:
         _restore()
+        wired = logging_file.apply(Path(stamp[0])).get("loggers", {}) if stamp is not None else {}
         for name in (FLOW_RUNS, TASK_RUNS):
-            _attach(name, level)
-            logging.getLogger(name).propagate = False
+            if not wired.get(name, {}).get("handlers"):
+                _attach(name, level)
+                logging.getLogger(name).propagate = False
         for name in filter(None, map(str.strip, extras.split(","))):
             _attach(name, level)
             if name == "py.warnings":
