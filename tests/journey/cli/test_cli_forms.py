@@ -45,6 +45,12 @@ READING = [
     "block ls",
     "block type ls",
     "block type inspect process",
+    "concurrency-limit ls",
+    "concurrency-limit ls --limit 3 --offset 0",
+    "concurrency-limit inspect forms",
+    "concurrency-limit read forms",
+    "global-concurrency-limit ls",
+    "gcl inspect forms",
     "variable ls",
     "variable ls --limit 5 --tag forms",
     "variable inspect forms",
@@ -78,6 +84,11 @@ WRITING = [
     "work-pool clear-concurrency-limit default-agent-pool",
     "work-pool update default-agent-pool --description text",
     "variable set forms changed --overwrite --tag forms",
+    "concurrency-limit create forms 4",
+    "concurrency-limit reset forms",
+    "gcl update forms --limit 5 --slot-decay-per-second 0.5 --active-slots 0 --enable",
+    "gcl disable forms",
+    "gcl enable forms",
 ]
 
 
@@ -91,6 +102,8 @@ def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
         terminal.ok("deployment", "build", "flows.py:hello", "-n", "forms", "-q", "forms", "-a")
         terminal.ok("deployment", "run", "hello/forms", "--watch")
         terminal.ok("variable", "set", "forms", "here", "-t", "forms")
+        terminal.ok("concurrency-limit", "create", "forms", "3")
+        terminal.ok("global-concurrency-limit", "create", "forms", "--limit", "3")
         for text in ("older", "newer"):
             terminal.ok("api", "POST", "/artifacts/", "-f", "key=forms", "-f", "type=markdown", "-f", f"data={text}")
         yield terminal
@@ -167,6 +180,25 @@ def test_artifacts_are_listed_by_key_and_deleted_with_all_their_versions(furnish
     assert furnished("artifact", "inspect", key).code == 3
 
 
+def test_limits_are_made_shown_with_their_holders_and_deleted(furnished: Terminal) -> None:
+    name, holder = f"limit-{uuid4().hex[:6]}", str(uuid4())
+    made = furnished.ok("gcl", "create", name, "-l", "2", "-o", "json").json
+    assert (made["name"], made["limit"], made["active_slots"]) == (name, 2, 0)
+    assert furnished("gcl", "create", name, "-l", "2").code == 6
+    wish = json.dumps({"wishes": [{"holder_id": holder, "names": [name]}]})
+    furnished.ok("api", "POST", "/concurrency_slots/acquire", "--data", wish)
+    shown = furnished.ok("gcl", "inspect", name, "-o", "json").json
+    assert (shown["active_slots"], [held["holder_id"] for held in shown["holders"]]) == (1, [holder])
+    assert holder in furnished.ok("gcl", "inspect", name).out
+    furnished.ok("gcl", "inspect", name, "--file", "limit.json")
+    assert json.loads((furnished.folder / "limit.json").read_text())["name"] == name
+    assert furnished.ok("gcl", "delete", name, "-o", "name").out == f"{name}\n"
+    assert furnished("gcl", "inspect", name).code == 3
+    furnished.ok("concurrency-limit", "create", name, "1")
+    assert furnished.ok("concurrency-limit", "delete", name, "-o", "name").out == f"{name}\n"
+    assert furnished("concurrency-limit", "inspect", name).code == 3
+
+
 def test_a_reference_that_one_command_prints_is_accepted_by_the_next(furnished: Terminal) -> None:
     for listing, reading in (
         (("flow-run", "ls", "--limit", "1"), ("flow-run", "inspect")),
@@ -226,6 +258,13 @@ def test_a_reader_that_has_seen_enough_makes_no_noise(furnished: Terminal) -> No
         ("work-pool inspect defalt-agent-pool", 3, "Did you mean 'default-agent-pool'"),
         ("work-pool create prefect-pool", 1, "prefect"),
         ("block inspect process/none", 3, "no block"),
+        ("concurrency-limit inspect frms", 3, "Did you mean 'forms'"),
+        ("concurrency-limit reset frms", 3, "Did you mean 'forms'"),
+        ("concurrency-limit create forms many", 2, "many"),
+        ("gcl inspect frms", 3, "Did you mean 'forms'"),
+        ("gcl update forms", 2, "Nothing was given"),
+        ("gcl update forms --enable --disable", 2, "Both"),
+        ("gcl create unlimited", 2, "--limit"),
         ("variable inspect frms", 3, "Did you mean 'forms'"),
         ("variable delete frms", 3, "Did you mean 'forms'"),
         ("variable set forms again", 6, "--overwrite"),

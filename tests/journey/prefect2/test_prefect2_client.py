@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.client import flow_runs, task_runs
+from penstock.client import concurrency_limits, flow_runs, task_runs
+from penstock.model.concurrency_limits import GlobalConcurrencyLimitCreate
 from penstock.testing import TestServer, server
 
 BIN = Path(__file__).parents[3] / ".venv-prefect2" / "bin"
@@ -50,7 +51,7 @@ def prefect2(tmp_path: Path) -> Iterator[tuple[TestServer, dict[str, str], Path]
         message = "there is no client of Prefect 2 here (tests/services/install brings it)"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     (tmp_path / "flows.py").write_text(FLOWS)
-    with server() as running:
+    with server(env={"PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}) as running:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "PREFECT_"))}
         env |= {"PREFECT_API_URL": running.api_url, "PREFECT_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
         yield running, env, tmp_path
@@ -158,3 +159,65 @@ def test_its_variables_and_artifacts_are_kept(prefect2: tuple[TestServer, dict[s
     inspected = _run("prefect", "artifact", "inspect", "words", env=env, folder=folder)
     assert inspected.index("# second") < inspected.index("# first")
     assert "moved" in _run("prefect", "variable", "ls", env=env, folder=folder)
+
+
+#: Tasks of Prefect 2 with a limited tag and with slots of a named limit; it checks itself that no limit was exceeded.
+SLOTS = """
+import threading, time
+from prefect import flow, task
+from prefect.concurrency.sync import concurrency, rate_limit
+
+class Witness:
+    inside = most = visits = 0
+    lock = threading.Lock()
+    def __enter__(self):
+        with self.lock:
+            self.inside += 1
+            self.visits += 1
+            self.most = max(self.most, self.inside)
+    def __exit__(self, *_):
+        with self.lock:
+            self.inside -= 1
+
+tagged, named = Witness(), Witness()
+
+@task(tags=["database"])
+def limited(n):
+    with tagged:
+        time.sleep(0.2)
+
+@task
+def licensed(n):
+    rate_limit("calls")
+    with concurrency("licenses", occupy=1):
+        with named:
+            time.sleep(0.05)
+    with concurrency("no-such-limit"):
+        pass
+
+@flow
+def working():
+    for future in limited.map(range(3)) + licensed.map(range(5)):
+        future.result()
+
+working()
+assert (tagged.visits, tagged.most) == (3, 1), (tagged.visits, tagged.most)
+assert (named.visits, named.most <= 2) == (5, True), (named.visits, named.most)
+"""
+
+
+def test_its_tag_limits_and_named_limits_hold(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
+    running, env, folder = prefect2
+    (folder / "slots.py").write_text(SLOTS)
+    _run("prefect", "concurrency-limit", "create", "database", "1", env=env, folder=folder)
+    _run("prefect", "gcl", "create", "licenses", "--limit", "2", env=env, folder=folder)
+    with running.client() as client:
+        rate = GlobalConcurrencyLimitCreate(name="calls", limit=5, slot_decay_per_second=20)
+        client.send(concurrency_limits.create_global_concurrency_limit(rate))
+        _run("python", "slots.py", env=env, folder=folder)
+        tag = client.send(concurrency_limits.read_concurrency_limit_by_tag("database"))
+        named = client.send(concurrency_limits.read_global_concurrency_limit_by_name("licenses"))
+        assert (tag.active_slots, named.active_slots) == ([], 0)
+        _run("prefect", "gcl", "update", "licenses", "--limit", "7", "--disable", env=env, folder=folder)
+        named = client.send(concurrency_limits.read_global_concurrency_limit_by_name("licenses"))
+        assert (named.limit, named.active) == (7, False)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from penstock.server.database.attempts import OPEN
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import agent, attempt, report_stream, task_run_state_cache
+from penstock.server.database.tables import agent, attempt, concurrency_slot, report_stream, task_run_state_cache
 from penstock.server.database.turns import take_turn
 
 #: Days after which a stream of reports is over for good: longer than any engine keeps reports for a lost API.
@@ -30,11 +30,15 @@ def remove_stale(tx: Transaction) -> int:
     cached = (
         sa.select(task_run_state_cache.c.cache_key).where(task_run_state_cache.c.cache_expiration < tx.now).limit(BATCH)
     )
+    leases = (
+        sa.select(concurrency_slot.c.id).where(concurrency_slot.c.expires_at < tx.now - timedelta(days=1)).limit(BATCH)
+    )
     removed = 0
     for column, gone in (
         (report_stream.c.stream, streams),
         (agent.c.id, agents),
         (task_run_state_cache.c.cache_key, cached),
+        (concurrency_slot.c.id, leases),
     ):
         removed += tx.execute(sa.delete(column.table).where(column.in_(gone))).rowcount
     return removed
