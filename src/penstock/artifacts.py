@@ -2,6 +2,11 @@
 
 from penstock.sdk.artifacts import (
     Artifact,
+    ImageArtifact,
+    LinkArtifact,
+    MarkdownArtifact,
+    ProgressArtifact,
+    TableArtifact,
     acreate_image_artifact,
     acreate_link_artifact,
     acreate_markdown_artifact,
@@ -18,6 +23,11 @@ from penstock.sdk.artifacts import (
 
 __all__ = [
     "Artifact",
+    "ImageArtifact",
+    "LinkArtifact",
+    "MarkdownArtifact",
+    "ProgressArtifact",
+    "TableArtifact",
     "acreate_image_artifact",
     "acreate_link_artifact",
     "acreate_markdown_artifact",

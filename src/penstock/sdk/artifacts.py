@@ -1,45 +1,138 @@
 """Artifacts: what a run leaves for people to look at.
 
-Each function is to be awaited in asynchronous code; those that begin with an "a" always are. Inside of a run the artifact
-belongs to it. Artifacts with equal keys are versions of one thing: the newest is what `Artifact.get` gives.
+Functions and methods are to be awaited in asynchronous code; those that begin with an "a" always are. Inside of a run the
+artifact belongs to it. Artifacts with equal keys are versions of one thing: the newest is what `Artifact.get` gives.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from penstock.client import artifacts
 from penstock.engine.context import FLOW_RUN, TASK_RUN
-from penstock.errors import Invalid, NotFound
+from penstock.errors import NotFound
 from penstock.model.artifacts import Artifact as Record
-from penstock.model.artifacts import ArtifactCreate, ArtifactUpdate
+from penstock.model.artifacts import ArtifactCreate, ArtifactKey, ArtifactUpdate
+from penstock.sdk import tables
 from penstock.sdk.asking import ask, request
 from penstock.sdk.sync_compatible import asynchronous, sync_compatible
-
-#: A list of rows, each with its columns' names; columns by name; or rows without names.
-Table = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]] | Sequence[Sequence[Any]]
+from penstock.sdk.tables import Table
 
 
-class Artifact(Record):
-    """An artifact as it was when it was read."""
+class Artifact(BaseModel):
+    """An artifact that is to be made, by `create`. `data` is text, or plain JSON: what it means depends on `type`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str | None = None
+    #: lowercase letters, digits and dashes
+    key: ArtifactKey | None = None
+    #: may be Markdown
+    description: str | None = None
+    data: Any = None
+    metadata_: dict[str, str] | None = None
+
+    def format(self) -> Any:
+        """What is kept as the artifact's data."""
+        return self.data
+
+    @sync_compatible
+    def create(self) -> Record:
+        """Leave it. Returns it as the server keeps it, with its id."""
+        return self._create()
+
+    async def acreate(self) -> Record:
+        """`create`, for asynchronous code."""
+        return await asynchronous(self._create)()
 
     @classmethod
     @sync_compatible
-    def get(cls, key: str) -> Self | None:
+    def get(cls, key: str) -> Record | None:
         """The newest artifact with that key, None if there is none."""
-        return cls._get(key)
+        return _newest(key)
 
     @classmethod
-    async def aget(cls, key: str) -> Self | None:
+    async def aget(cls, key: str) -> Record | None:
         """`get`, for asynchronous code."""
-        return await asynchronous(cls._get)(key)
+        return await asynchronous(_newest)(key)
 
     @classmethod
-    def _get(cls, key: str) -> Self | None:
-        try:
-            return cls.model_validate(ask(artifacts.read_latest_artifact(key)).model_dump())
-        except NotFound:
-            return None
+    @sync_compatible
+    def get_or_create(
+        cls, key: str, description: str | None = None, data: Any = None, **fields: Any
+    ) -> tuple[Record, bool]:
+        """The newest artifact with that key, and whether it was made just now, because there was none."""
+        found = _newest(key)
+        if found is not None:
+            return found, False
+        if data is not None:
+            fields["data"] = data
+        return request(cls, key=key, description=description, **fields)._create(), True
+
+    def _create(self) -> Record:
+        run, task = FLOW_RUN.get(), TASK_RUN.get()
+        asked = ArtifactCreate(
+            key=self.key,
+            type=self.type,
+            description=self.description,
+            data=self.format(),
+            metadata_=self.metadata_,
+            flow_run_id=None if run is None else run.flow_run.id,
+            task_run_id=None if task is None else task.id,
+        )
+        return ask(artifacts.create_artifact(asked))
+
+
+class MarkdownArtifact(Artifact):
+    """A text in Markdown."""
+
+    type: str | None = "markdown"
+    markdown: str
+
+    def format(self) -> str:
+        return self.markdown
+
+
+class TableArtifact(Artifact):
+    """A list of dictionaries, a dictionary of lists, or a list of lists."""
+
+    type: str | None = "table"
+    table: Annotated[Any, BeforeValidator(tables.shaped)]
+
+    def format(self) -> str:
+        return tables.to_json(self.table)
+
+
+class LinkArtifact(Artifact):
+    """A link, shown as `link_text`."""
+
+    type: str | None = "markdown"
+    link: str
+    link_text: str | None = None
+
+    def format(self) -> str:
+        return f"[{self.link_text or self.link}]({self.link})"
+
+
+class ImageArtifact(Artifact):
+    """An image, which whoever looks at it loads from `image_url`."""
+
+    type: str | None = "image"
+    image_url: str
+
+    def format(self) -> str:
+        return self.image_url
+
+
+class ProgressArtifact(Artifact):
+    """A bar that shows `progress`, in percent."""
+
+    type: str | None = "progress"
+    progress: float = Field(ge=0, le=100)
+
+    def format(self) -> float:
+        return self.progress
 
 
 @sync_compatible
@@ -48,7 +141,7 @@ def create_markdown_artifact(markdown: str, key: str | None = None, description:
 
     `key`: lowercase letters, digits and dashes; `description` may be Markdown, too. Raises Invalid for one that cannot be.
     """
-    return _create("markdown", key, description, _text("markdown", markdown))
+    return request(MarkdownArtifact, markdown=markdown, key=key, description=description)._create().id
 
 
 @sync_compatible
@@ -57,7 +150,7 @@ def create_table_artifact(table: Table, key: str | None = None, description: str
 
     Values that JSON does not have become the nearest that it has: NaN null, times and everything else their text.
     """
-    return _create("table", key, description, _table(table))
+    return request(TableArtifact, table=table, key=key, description=description)._create().id
 
 
 @sync_compatible
@@ -65,25 +158,25 @@ def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> UUID:
     """Leave a link, shown as `link_text`. Returns the artifact's id."""
-    return _create("markdown", key, description, f"[{link_text or _text('link', link)}]({link})")
+    return request(LinkArtifact, link=link, link_text=link_text, key=key, description=description)._create().id
 
 
 @sync_compatible
 def create_image_artifact(image_url: str, key: str | None = None, description: str | None = None) -> UUID:
     """Leave an image, which whoever looks at it loads from `image_url`. Returns the artifact's id."""
-    return _create("image", key, description, _text("image_url", image_url))
+    return request(ImageArtifact, image_url=image_url, key=key, description=description)._create().id
 
 
 @sync_compatible
 def create_progress_artifact(progress: float, key: str | None = None, description: str | None = None) -> UUID:
     """Leave a bar that shows `progress`, in percent. Returns the id, with which `update_progress_artifact` moves it."""
-    return _create("progress", key, description, _percent(progress))
+    return request(ProgressArtifact, progress=progress, key=key, description=description)._create().id
 
 
 @sync_compatible
 def update_progress_artifact(artifact_id: UUID, progress: float, description: str | None = None) -> UUID:
     """Move the bar of `create_progress_artifact` to `progress` percent. Returns the artifact's id. Raises NotFound."""
-    change = ArtifactUpdate(data=_percent(progress))
+    change = ArtifactUpdate(data=request(ProgressArtifact, progress=progress).format())
     if description is not None:
         change.description = description
     ask(artifacts.update_artifact(artifact_id, change))
@@ -98,64 +191,8 @@ acreate_progress_artifact = asynchronous(create_progress_artifact)
 aupdate_progress_artifact = asynchronous(update_progress_artifact)
 
 
-def _create(kind: str, key: str | None, description: str | None, data: Any) -> UUID:
-    task, run = TASK_RUN.get(), FLOW_RUN.get()
-    asked = request(
-        ArtifactCreate,
-        key=key,
-        type=kind,
-        description=description,
-        data=data,
-        flow_run_id=None if run is None else run.flow_run.id,
-        task_run_id=None if task is None else task.id,
-    )
-    return ask(artifacts.create_artifact(asked)).id
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise Invalid(f"{name} is {value!r}; it must be a text")
-    return value
-
-
-def _percent(progress: Any) -> float:
-    if isinstance(progress, bool) or not isinstance(progress, int | float) or not 0 <= progress <= 100:
-        raise Invalid(f"progress is {progress!r}; it is a number of percent, from 0 to 100")
-    return float(progress)
-
-
-def _table(table: Any) -> str:
-    """`table` as JSON. Raises Invalid unless it has the shape of one."""
-    import pydantic_core
-
-    if isinstance(table, Mapping):
-        columns = {name: _items(column, f"table[{name!r}]") for name, column in table.items()}
-        lengths = {len(column) for column in columns.values()}
-        if len(lengths) > 1:
-            raise Invalid(f"The columns of the table have different lengths: {sorted(lengths)}")
-        shaped: Any = columns
-    else:
-        shaped = [_row(row, number) for number, row in enumerate(_items(table, "table"))]
-    return pydantic_core.to_json(shaped, inf_nan_mode="null", fallback=_plain).decode()
-
-
-def _row(row: Any, number: int) -> Any:
-    return dict(row) if isinstance(row, Mapping) else _items(row, f"table[{number}]")
-
-
-def _items(value: Any, place: str) -> list[Any]:
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise Invalid(
-            f"{place} is {value!r:.80}, which is no list",
-            hint="A table is a list of dictionaries, a dictionary of lists, or a list of lists.",
-        )
-    return list(value)
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON does not have, as one that it has. Numbers of other libraries tell theirs by `item`."""
+def _newest(key: str) -> Record | None:
     try:
-        # what equals nothing, not even itself, stands for a missing value, as NaN does
-        return value.item() if value == value else None
-    except Exception:
-        return str(value)
+        return ask(artifacts.read_latest_artifact(key))
+    except NotFound:
+        return None

@@ -11,6 +11,9 @@ import pytest
 from penstock import flow, task
 from penstock.artifacts import (
     Artifact,
+    LinkArtifact,
+    MarkdownArtifact,
+    TableArtifact,
     acreate_markdown_artifact,
     aupdate_progress_artifact,
     create_image_artifact,
@@ -119,7 +122,7 @@ def test_links_images_and_progress_are_kept(accounts):
     lambda: create_markdown_artifact("x", key="Bad_Key"),
     lambda: create_markdown_artifact(5),
     lambda: create_link_artifact(None),
-    lambda: create_image_artifact(b"png"),
+    lambda: create_image_artifact(5),
     lambda: create_progress_artifact(101),
     lambda: create_progress_artifact(float("nan")),
     lambda: create_progress_artifact("half"),
@@ -128,6 +131,21 @@ def test_what_cannot_be_an_artifact_is_refused_before_it_is_sent(call):
     with pytest.raises(Invalid) as refused:
         call()
     assert refused.value.status is None
+
+
+def test_the_classes_that_users_of_prefect_2_know_do_the_same(accounts):
+    made = MarkdownArtifact(markdown="# Hi", key="by-class", description="d").create()
+    assert (made.type, made.data, made.key, made.description) == ("markdown", "# Hi", "by-class", "d")
+    assert TableArtifact(table=[{"a": 1}]).create().data == '[{"a":1}]'
+    assert LinkArtifact(link="http://a", link_text="here").create().data == "[here](http://a)"
+    other = Artifact(type="mine", data={"a": [1]}, metadata_={"b": "c"}).create()
+    assert (other.type, other.data, other.metadata_) == ("mine", {"a": [1]}, {"b": "c"})
+    assert Artifact.get_or_create("by-class") == (made, False)
+    created, is_new = MarkdownArtifact.get_or_create("by-method", description="d", markdown="# New")
+    assert (created.data, created.key, is_new) == ("# New", "by-method", True)
+    assert Artifact.get_or_create("by-method", data="other") == (created, False)
+    with pytest.raises(ValueError, match="lowercase"):
+        MarkdownArtifact(markdown="# Hi", key="Bad_Key")
 
 
 def test_asynchronous_flows_await_them_and_synchronous_tasks_inside_do_not(accounts):
