@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from penstock import flow, task
+from penstock import flow, get_run_logger, task
 
 KEY, PROBES = os.environ["KEY"], Path(os.environ["PROBES"])
 FLOWS = {}
@@ -375,7 +375,8 @@ def on_cancellation(flow, run, state):
 def hooked():
     mark("started")
     while True:
-        time.sleep(0.01)
+        get_run_logger().info("a line, with whose receipt the server can say that the run is to be cancelled")
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

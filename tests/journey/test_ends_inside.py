@@ -199,8 +199,14 @@ SIGNALS = {
 }
 
 
-@pytest.mark.parametrize("as_job", [False, True], ids=["program", "job"])
-@pytest.mark.parametrize(("case", "number"), SIGNALS, ids=[f"{case} {number.name}" for case, number in SIGNALS])
+#: Each in a program and in a job, but for those that take the seconds which a stuck thread is given.
+SENT = [(*sent, as_job) for sent in SIGNALS for as_job in (False, True) if sent[0] != "with_a_stuck_thread"] + [
+    ("with_a_stuck_thread", signal.SIGINT, False),
+    ("with_a_stuck_thread", signal.SIGTERM, True),
+]
+
+
+@pytest.mark.parametrize(("case", "number", "as_job"), SENT)
 def test_a_signal_ends_the_run_and_all_in_it(shared_world, case, number, as_job):
     code, state = SIGNALS[case, number]
     ended = Inside(shared_world, as_job).start(case).marked("started").send(number).end()

@@ -26,7 +26,7 @@ LEFT_BEHIND = (
 #: Seconds after which a deadline looks again whether the debugger has let go of the code.
 LOOK_AGAIN = 1.0
 #: Modules whose frames say that a debugger holds the code.
-_DEBUGGERS = ("bdb", "pdb", "pydevd", "debugpy")
+DEBUGGERS = ("bdb", "pdb", "pydevd", "debugpy")
 
 
 class Timeout(Exception):
@@ -137,7 +137,7 @@ class _Beside:
 def is_debugged(frame: FrameType | None) -> bool:
     """Whether a debugger's own code runs there, for example its prompt."""
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] in _DEBUGGERS:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in DEBUGGERS:
             return True
         frame = frame.f_back
     return False

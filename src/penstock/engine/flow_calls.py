@@ -19,6 +19,7 @@ from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import hold, sources_of
+from penstock.engine.tracebacks import cut_to_users
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy
 from penstock.model.flows import FlowCreate
 from penstock.model.results import Result
@@ -41,7 +42,7 @@ def call_flow(
     parent, calling_task = FLOW_RUN.get(), TASK_RUN.get()
     arguments = parameters.bind(flow.signature, args, kwargs, f"flow '{flow.name}'")
     if parent is None:
-        steps = outermost_steps(flow, checked(flow, arguments))
+        steps = outermost_steps(flow, checked(flow, arguments), raises=not return_state)
     else:
         parent.session.check()
         steps = subflow_steps(parent, calling_task, flow, arguments, list(wait_for or ()))
@@ -52,8 +53,13 @@ def call_flow(
 
 
 async def _result_async(steps: Steps[State], return_state: bool) -> Any:
-    state = await drive_async(steps)
-    return state if return_state else state.result()
+    __tracebackhide__ = True  # pytest and IPython leave this frame out
+    try:
+        state = await drive_async(steps)
+        return state if return_state else state.result()
+    except BaseException as error:
+        cut_to_users(error)
+        raise
 
 
 def _skipped(flow: FlowLike, path: str) -> None:
@@ -80,9 +86,10 @@ def policy_of(flow: FlowLike) -> FlowRunPolicy:
     return FlowRunPolicy(retries=retries, retry_delay=flow.retry_delay_seconds if retries else 0)
 
 
-def outermost_steps(flow: FlowLike, arguments: dict[str, Any]) -> Steps[State]:
-    """Make a run for this call, and run it."""
+def outermost_steps(flow: FlowLike, arguments: dict[str, Any], *, raises: bool) -> Steps[State]:
+    """Make a run for this call, and run it. `raises`: whether the caller gets the exception of a run that fails."""
     session, flow_run = yield Blocking(lambda: _begin(flow, arguments))
+    session.raises = raises
     try:
         run = context_of(flow, flow_run, session, arguments)
         logger_of(run).info("Created flow run '%s' for flow '%s'", flow_run.name, flow.name)

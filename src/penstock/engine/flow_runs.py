@@ -26,7 +26,7 @@ from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import logger_of, print_line, title_of
 from penstock.engine.session import LAST_WORDS, Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
-from penstock.engine.tracebacks import users_part
+from penstock.engine.tracebacks import log_raised
 from penstock.errors import APIError, Refused
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
@@ -177,7 +177,7 @@ def _user_code(run: FlowRunContext, call: Call) -> Steps[tuple[Any, State | None
             logger_of(run).warning("%s", LEFT_BEHIND)
         return None, outcomes.timed_out("Flow run", flow.timeout_seconds or 0, Reason.FLOW_TIMED_OUT)
     except Exception as error:
-        logger_of(run).error("The flow raised an exception", exc_info=users_part(error))
+        log_raised(logger_of(run), "The flow raised an exception", error, to_caller=run.session.raises)
         return None, outcomes.failed(error)
     yield WaitFor([future for future in inputs.futures_in(value) if not future.done])
     return value, None

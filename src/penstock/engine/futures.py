@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from penstock.engine.protocols import TaskRunInfo
+from penstock.engine.tracebacks import cut_to_users
 from penstock.errors import PenstockError
 from penstock.model.states import State, StateType
 
@@ -116,7 +117,12 @@ class TaskRunFuture(Generic[R]):
         state = self.wait(timeout)
         if state is None:
             raise TimeoutError(f"Task run '{self.name}' has not ended after {timeout} s")
-        return state.result(raise_on_failure=raise_on_failure)
+        __tracebackhide__ = True  # pytest and IPython leave this frame out
+        try:
+            return state.result(raise_on_failure=raise_on_failure)
+        except BaseException as error:
+            cut_to_users(error)
+            raise
 
     def get_state(self) -> Any:
         """The final state, or, while the task has not ended, one that says so."""
@@ -149,7 +155,12 @@ class AsyncTaskRunFuture(TaskRunFuture[R]):
         state = await self.wait(timeout)
         if state is None:
             raise TimeoutError(f"Task run '{self.name}' has not ended after {timeout} s")
-        return state.result(raise_on_failure=raise_on_failure)
+        __tracebackhide__ = True  # pytest and IPython leave this frame out
+        try:
+            return state.result(raise_on_failure=raise_on_failure)
+        except BaseException as error:
+            cut_to_users(error)
+            raise
 
     async def get_state(self) -> State:
         return self._state or _running()

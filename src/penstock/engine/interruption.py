@@ -102,6 +102,16 @@ def make_wakeable() -> None:
         signal.signal(signal.SIGURG, _obey)
 
 
+def wake_running_loop() -> None:
+    """Have the event loop of this thread, if one runs, look at what a signal handler has left for it to do."""
+    import sys
+
+    asyncio = sys.modules.get("asyncio")
+    loop = asyncio._get_running_loop() if asyncio is not None else None
+    if loop is not None:
+        loop.call_soon_threadsafe(lambda: None)
+
+
 def _is_wakeable() -> bool:
     return hasattr(signal, "SIGURG") and signal.getsignal(signal.SIGURG) is _obey
 
@@ -126,6 +136,10 @@ class Stoppable:
         self._open = False
         self._thread = 0
         self._struck: type[BaseException] | None = None
+
+    @property
+    def is_coroutine(self) -> bool:
+        return self._task is not None
 
     def stop(self, exception: type[BaseException]) -> bool:
         """Whether the body still ran, so that it will be stopped."""

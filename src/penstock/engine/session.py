@@ -28,6 +28,7 @@ from penstock.engine.interruption import (
     Superseded,
     SuspendRequested,
     TerminationSignal,
+    wake_running_loop,
 )
 from penstock.engine.reporter import FENCED, Reporter
 from penstock.errors import APIError, Unreachable
@@ -95,6 +96,8 @@ class Session:
         self.attempt = attempt
         self.thread = threading.get_ident()
         self.cancel_requested = False
+        #: whether what ends the run is raised to the program's own code, which shows it
+        self.raises = False
         #: subflow runs that somebody wants to stop, while the run itself goes on
         self.cancelled_subflows: set[UUID] = set()
         #: whether this process was told to end, by SIGTERM, or by SIGINT while an event loop ran
@@ -182,15 +185,23 @@ class Session:
 
     @contextmanager
     def noting_sigint(self) -> Iterator[None]:
-        """In the body, SIGINT does what it did, and is remembered: an event loop makes a mere cancellation of it."""
+        """In the body, SIGINT does what it did, and is remembered: an event loop makes a mere cancellation of it.
+
+        Where it would be an exception amid an event loop, which leaves the flow's coroutine hanging, that is stopped.
+        """
         before = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or not callable(before):
             yield
             return
 
         def ring(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
-            before(number, frame)
+            again, self.interrupted = self.interrupted, True
+            code = self.running.get(self.flow_run_id)
+            if before is signal.default_int_handler and code is not None and code.is_coroutine and not again:
+                code.stop(KeyboardInterrupt)
+            else:
+                before(number, frame)
+            wake_running_loop()
 
         signal.signal(signal.SIGINT, ring)
         try:

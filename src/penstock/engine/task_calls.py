@@ -14,6 +14,7 @@ from penstock.engine.protocols import TaskLike
 from penstock.engine.steps import Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import create_task_run, task_run_steps
+from penstock.engine.tracebacks import cut_to_users
 from penstock.errors import MissingContext
 from penstock.model.states import State
 
@@ -143,8 +144,13 @@ def _called(
 
 
 async def _result_async(steps: Steps[State], return_state: bool) -> Any:
-    state = await drive_async(steps)
-    return state if return_state else state.result()
+    __tracebackhide__ = True  # pytest and IPython leave this frame out
+    try:
+        state = await drive_async(steps)
+        return state if return_state else state.result()
+    except BaseException as error:
+        cut_to_users(error)
+        raise
 
 
 def _submit(

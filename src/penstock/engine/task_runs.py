@@ -19,7 +19,7 @@ from penstock.engine.run_logs import logger_of
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, WaitFor
 from penstock.engine.task_run_records import TaskRun
-from penstock.engine.tracebacks import users_part
+from penstock.engine.tracebacks import log_raised
 from penstock.errors import PenstockError
 from penstock.model.reasons import Reason
 from penstock.model.states import State, StateType
@@ -177,7 +177,9 @@ def _one_try(
     except outcomes.WorkerLost as error:
         return outcomes.worker_lost(error)
     except Exception as error:
-        logger_of(context).error("The task raised an exception", exc_info=users_part(error))
+        log_raised(
+            logger_of(context), "The task raised an exception", error, to_caller=context.flow_run_context.session.raises
+        )
         return outcomes.failed(error)
     except Superseded:
         raise

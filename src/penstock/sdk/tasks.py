@@ -177,7 +177,14 @@ class Task(Decorated[P, R], Generic[P, R]):
         from penstock.engine.task_calls import call_task
 
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
-        return call_task(self, args, kwargs, return_state=return_state, wait_for=wait_for)
+        __tracebackhide__ = True  # pytest and IPython leave this frame out
+        try:
+            return call_task(self, args, kwargs, return_state=return_state, wait_for=wait_for)
+        except BaseException as error:
+            from penstock.engine.tracebacks import cut_to_users
+
+            cut_to_users(error)
+            raise
 
     @overload
     def submit(
