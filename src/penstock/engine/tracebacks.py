@@ -17,11 +17,20 @@ _ORIGIN, _SHOWN = "_penstock_origin", "_penstock_shown"
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
+class RemoteTraceback(Exception):
+    """The cause of an exception that was raised on a worker: its text is the traceback from there."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
 def users_part(error: BaseException) -> ExcInfo:
     """`error` as exc_info, its traceback starting at the first frame that is not Penstock's.
 
-    The whole, if there is none.
+    The whole, if there is none. Nothing, if it was raised on a worker: the traceback of that is its cause.
     """
+    if isinstance(error.__cause__, RemoteTraceback):
+        return type(error), error, None
     return type(error), error, _below_ours(error.__traceback__) or error.__traceback__
 
 
@@ -38,7 +47,7 @@ def _cut(error: BaseException) -> TracebackType | None:
     if origin is not None:
         return origin
     found = _below_ours(error.__traceback__)
-    if found is not None or isinstance(error, PenstockError):
+    if found is not None or isinstance(error, PenstockError) or isinstance(error.__cause__, RemoteTraceback):
         return found
     last = _last(error.__traceback__)
     return None if last is not None and last.tb_frame.f_code.co_filename == _STATES else error.__traceback__
