@@ -14,6 +14,19 @@ _STATES = os.path.join(_PENSTOCK, "model", "states.py")
 #: Attributes of exceptions: their traceback when a run ended with them; whether a log has shown them.
 _ORIGIN, _SHOWN = "_penstock_origin", "_penstock_shown"
 
+
+class _Origin:
+    """A traceback that an exception carries along, but not to another process: there it is None."""
+
+    __slots__ = ("traceback",)
+
+    def __init__(self, traceback: TracebackType | None) -> None:
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
@@ -43,9 +56,9 @@ def cut_to_users(error: BaseException) -> None:
 
 
 def _cut(error: BaseException) -> TracebackType | None:
-    origin: TracebackType | None = getattr(error, _ORIGIN, None)
-    if origin is not None:
-        return origin
+    origin = getattr(error, _ORIGIN, None)
+    if isinstance(origin, _Origin) and origin.traceback is not None:
+        return origin.traceback
     found = _below_ours(error.__traceback__)
     if found is not None or isinstance(error, PenstockError) or isinstance(error.__cause__, RemoteTraceback):
         return found
@@ -64,7 +77,7 @@ def log_raised(
     exc_info = users_part(error)
     brief = to_caller or getattr(error, _SHOWN, False)
     with suppress(AttributeError):  # an exception may be without room for attributes
-        setattr(error, _ORIGIN, exc_info[2])
+        setattr(error, _ORIGIN, _Origin(exc_info[2]))
         setattr(error, _SHOWN, True)
     extra = {"penstock_brief": f"{what}: {describe(error)}{_place(exc_info[2])}"} if brief else None
     logger.error("%s", what, exc_info=exc_info, extra=extra)

@@ -86,7 +86,8 @@ def _instance(value: Any, inner: Encode) -> Any:
     if isinstance(value, BaseModel):
         return _marked("model", [_path(type(value)), inner(_model_state(value))])
     if isinstance(value, BaseException):
-        return _marked("exception", [_path(type(value)), _items(value.args, inner), inner(dict(vars(value)))])
+        own = {name: item for name, item in vars(value).items() if not name.startswith("_penstock_")}
+        return _marked("exception", [_path(type(value)), _items(value.args, inner), inner(own)])
     if isinstance(value, type):
         return _marked("class", _path(value))
     if dataclasses.is_dataclass(value):
