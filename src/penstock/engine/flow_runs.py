@@ -129,7 +129,8 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
     with ExitStack() as stack:
         stack.enter_context(entered(FLOW_RUN, run))
         stack.enter_context(entered(TASK_RUN, None))
-        stack.enter_context(printing_as_logs(run.log_prints))
+        if run.log_prints:
+            stack.enter_context(printing_as_logs())
         try:
             with run.session.code_of(run.flow_run.id, _coroutine(run)):
                 value, state = yield from _user_code(run, call)

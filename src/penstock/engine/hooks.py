@@ -48,8 +48,9 @@ def after_flow_run(run: FlowRunContext, state: State, seconds: float | None = No
     with ExitStack() as stack:
         stack.enter_context(entered(FLOW_RUN, run))
         stack.enter_context(entered(TASK_RUN, None))
-        stack.enter_context(printing_as_logs(run.log_prints))
-        yield from _call(hooks, (run.flow, run.flow_run, state), state, logger_of(run), seconds)
+        if run.log_prints:
+            stack.enter_context(printing_as_logs())
+        yield from _call(hooks, {"flow": run.flow, "flow_run": run.flow_run, "state": state}, logger_of(run), seconds)
 
 
 def after_task_run(task: TaskLike, context: TaskRunContext, state: State) -> Steps[None]:
@@ -59,8 +60,10 @@ def after_task_run(task: TaskLike, context: TaskRunContext, state: State) -> Ste
         return
     with ExitStack() as stack:
         stack.enter_context(entered(TASK_RUN, context))
-        stack.enter_context(printing_as_logs(context.log_prints))
-        yield from _call(hooks, (task, _with_state(context, state), state), state, logger_of(context), None)
+        if context.log_prints:
+            stack.enter_context(printing_as_logs())
+        arguments = {"task": task, "task_run": _with_state(context, state), "state": state}
+        yield from _call(hooks, arguments, logger_of(context), None)
 
 
 def agrees(task: TaskLike, context: TaskRunContext, state: State) -> Steps[bool]:
@@ -68,7 +71,7 @@ def agrees(task: TaskLike, context: TaskRunContext, state: State) -> Steps[bool]
     assert task.retry_condition_fn is not None
     arguments = (task, _with_state(context, state), state)
     try:
-        return bool((yield _invoke(task.retry_condition_fn, arguments, None)))
+        return bool((yield _invoke(task.retry_condition_fn, arguments, {}, None)))
     except Exception as error:
         logger_of(context).error(
             "retry_condition_fn raised an exception, so the task is not run again", exc_info=users_part(error)
@@ -76,23 +79,35 @@ def agrees(task: TaskLike, context: TaskRunContext, state: State) -> Steps[bool]
         return False
 
 
-def _call(
-    hooks: Sequence[Hook], arguments: tuple[Any, ...], state: State, logger: RunLogger, seconds: float | None
-) -> Steps[None]:
+def _call(hooks: Sequence[Hook], arguments: dict[str, Any], logger: RunLogger, seconds: float | None) -> Steps[None]:
     for hook in list(hooks):
         name = getattr(hook, "__name__", type(hook).__name__)
-        logger.info("Calling the hook %r: the run is %s", name, state.name)
+        logger.info("Calling the hook %r: the run is %s", name, arguments["state"].name)
+        args, kwargs = as_hook_takes_them(hook, arguments)
         try:
-            yield _invoke(hook, arguments, seconds)
+            yield _invoke(hook, args, kwargs, seconds)
         except Timeout:
             logger.error("The hook %r was stopped: it may take %g s when the run is being ended", name, seconds)
         except Exception as error:
             logger.error("The hook %r raised an exception", name, exc_info=users_part(error))
 
 
-def _invoke(fn: Hook, arguments: tuple[Any, ...], seconds: float | None) -> Invoke:
+def as_hook_takes_them(hook: Hook, arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """By name if the hook has parameters of all these names, in whatever order; else in this order. Pure."""
+    try:
+        parameters = inspect.signature(hook).parameters.values()
+    except (TypeError, ValueError):
+        return tuple(arguments.values()), {}
+    by_name = {p.name for p in parameters if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}}
+    only_by_name = all(p.kind in {p.VAR_KEYWORD, p.KEYWORD_ONLY} for p in parameters) and bool(parameters)
+    if by_name.issuperset(arguments) or only_by_name:
+        return (), arguments
+    return tuple(arguments.values()), {}
+
+
+def _invoke(fn: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float | None) -> Invoke:
     isasync = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
-    return Invoke(fn, arguments, {}, isasync=isasync, timeout=seconds)
+    return Invoke(fn, args, kwargs, isasync=isasync, timeout=seconds)
 
 
 def _with_state(context: TaskRunContext, state: State) -> TaskRun:

@@ -21,16 +21,13 @@ _begun: dict[tuple[int, int], str] = {}
 
 
 @contextmanager
-def printing_as_logs(active: bool) -> Iterator[None]:
-    """While the body runs, `print` in runs that want it is a log line.
+def printing_as_logs() -> Iterator[None]:
+    """While the body of a run that wants it runs, `print` in such runs is a log line.
 
     Elsewhere, and with a ``file=`` of its own, it stays what it was. What is printed without an end of line is one line
     together with what follows; at the end of the body it is complete.
     """
     global _runs
-    if not active:
-        yield
-        return
     context = TASK_RUN.get() or FLOW_RUN.get()
     with _lock:
         _runs += 1

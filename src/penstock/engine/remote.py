@@ -122,7 +122,8 @@ def _in_context(
         stack.enter_context(entered(FLOW_RUN, run))
         stack.enter_context(entered(TASK_RUN, context))
         stack.enter_context(entered(TAGS, call.tags))
-        stack.enter_context(printing_as_logs(call.log_prints))
+        if call.log_prints:
+            stack.enter_context(printing_as_logs())
         stack.callback(run.stop_runner)
         try:
             value = _called(call, session, Invoke(fn, args, kwargs, isasync=call.task.isasync, timeout=call.timeout))

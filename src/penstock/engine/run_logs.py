@@ -174,6 +174,7 @@ def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -
 def begin(run: FlowRunContext) -> None:
     """Have the loggers ready for `run`, as the settings are now."""
     configure()
+    run.session.debug = logging.getLogger(TASK_RUNS).isEnabledFor(logging.DEBUG)
     adopt(run)
 
 

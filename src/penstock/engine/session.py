@@ -119,6 +119,8 @@ class Session:
         #: most bytes of a log line, and whether a longer one was told to have been cut
         self.longest_line = int(settings.get("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE"))
         self.cut_told = False
+        #: whether each task run is told when it comes and goes
+        self.debug = False
         self._cancelling: bool | None = None
         self._asking = threading.Lock()
         self._messenger = get_sync_client(client.api_url, None, attempt, max_retries=0)

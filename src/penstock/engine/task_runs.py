@@ -46,7 +46,10 @@ def create_task_run(
         create["empirical_policy"] = _policy(task, retries)
     sources = sources_of(arguments, wait_for, parent)
     create["task_inputs"] = wire.task_inputs({**sources, **mapped} if mapped else sources)
-    return TaskRun(run, parent, task.task_key, task.name, create)
+    record = TaskRun(run, parent, task.task_key, task.name, create)
+    if run.session.debug:
+        logger_of(run).debug("Created task run '%s' for task '%s'", record.name, task.name)
+    return record
 
 
 def task_run_steps(
@@ -80,6 +83,8 @@ def task_run_steps(
     else:
         state = yield from _in_context(task, record, context, args, kwargs)
     record.finish(state)
+    if run.session.debug and context is not None and state.type is StateType.COMPLETED:
+        logger_of(context).debug("Finished in state %s", state.name)
     if record.tags and run.session.slots is not None:
         _free_slots(record, run)
     record.remember(run, state)
@@ -93,7 +98,8 @@ def _in_context(
 ) -> Steps[State]:
     with ExitStack() as stack:
         stack.enter_context(entered(TASK_RUN, context))
-        stack.enter_context(printing_as_logs(context.log_prints))
+        if context.log_prints:
+            stack.enter_context(printing_as_logs())
         if task.cache_key_fn is not None:
             cached = yield from caching.look_up(task, record, context)
             if cached is not None:
