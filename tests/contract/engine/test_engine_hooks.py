@@ -150,6 +150,25 @@ def test_a_hook_that_raises_is_logged_and_the_next_one_is_called(accounts):
     assert "from the asynchronous hook" in messages
 
 
+def test_arguments_are_passed_by_name_to_hooks_that_have_the_names(accounts):
+    calls = []
+
+    def turned_around(state, flow_run, flow):
+        calls.append((state.name, flow_run.flow_id is not None, flow.name))
+
+    def only_names(**facts):
+        calls.append(sorted(facts))
+
+    def other_names(a, b, *rest):
+        calls.append((a.name, len(rest)))
+
+    @flow(on_completion=[turned_around, only_names, other_names])
+    def named(): ...
+
+    named()
+    assert calls == [("Completed", True, "named"), ["flow", "flow_run", "state"], ("named", 1)]
+
+
 def test_hooks_of_asynchronous_flows_are_awaited(accounts):
     calls = []
 
@@ -207,8 +226,8 @@ def hook(flow, flow_run, state):
 def stopped(how):
     if how == "exit":
         sys.exit(3)
-    (told.parent / "ready").touch()
     try:
+        (told.parent / "ready").touch()
         for _ in range(600):
             print("a line is answered with the news that the run is to stop")
             time.sleep(0.1)

@@ -1,0 +1,120 @@
+"""Whatever is combined: what is executed, recorded, called and returned is what a small pure model says."""
+
+import threading
+import time
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from plans_of_runs import Happened, Model, Plan, Step, plans
+
+from penstock import flow, task
+from penstock.task_runners import ConcurrentTaskRunner, SequentialTaskRunner
+
+
+class Played:
+    """A plan turned into flows and tasks, and what happened when they were run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.id = plan, uuid4().hex
+        self.happened = Happened()
+        self._lock = threading.Lock()
+        runner = SequentialTaskRunner() if plan.sequential else ConcurrentTaskRunner()
+        self.main = self._flow("main", plan.retries, self._body, task_runner=runner)
+        self.subflows = {}
+        self.entries = [self._entry(index, step) for index, step in enumerate(plan.steps)]
+
+    def _flow(self, name, retries, body, **options):
+        hooks = {
+            f"on_{event}": [lambda *_, event=event: self._hook(name.rstrip("0123456789"), event)]
+            for event in ("running", "completion", "failure")
+        }
+        return flow(name=f"{name}-{self.id}", flow_run_name=name, retries=retries, **hooks, **options)(body)
+
+    def _hook(self, what, event):
+        with self._lock:
+            self.happened.hooks[what, event] += 1
+
+    def _entry(self, index: int, step: Step):
+        """What the main flow calls for this step."""
+
+        def work(element: int = 0):
+            label = f"{index}.{element}"
+            with self._lock:
+                self.happened.executions[label] += 1
+                number = self.happened.executions[label]
+            if number <= step.fails and not step.slow:
+                raise ValueError(label)
+            while number <= step.fails:
+                time.sleep(0.002)
+            return label
+
+        inner = _task(
+            f"step{index}",
+            work,
+            retries=step.retries,
+            timeout_seconds=0.05 if step.slow else None,
+            cache_key_fn=(lambda *_: f"{self.id}-{step.key}") if step.key else None,
+            on_completion=[lambda *_: self._hook("step", "completion")],
+            on_failure=[lambda *_: self._hook("step", "failure")],
+        )
+        if step.kind == "nested":
+            return _task(f"outer{index}", lambda element=0: inner(element))
+        if step.kind == "subflow":
+            self.subflows[index] = self._flow(f"sub{index}", step.sub_retries, lambda: inner())
+            return self.subflows[index]
+        return inner
+
+    def _body(self):
+        waiting, before, completed = [], None, []
+        for index, (step, entry) in enumerate(zip(self.plan.steps, self.entries, strict=True)):
+            wait_for = before if step.after and step.has_futures else None
+            if step.mode == "call":
+                states = [entry(return_state=True)]
+                before = None
+            else:
+                futures = (
+                    entry.map(range(2), wait_for=wait_for) if step.mode == "map" else [entry.submit(wait_for=wait_for)]
+                )
+                before = futures
+                waiting.append((index, futures))
+                states = [future.wait() for future in futures] if self.plan.strict or step.key else []
+            if step.mode == "call":
+                waiting.append((index, states))
+            if self.plan.strict:
+                [state.result() for state in states]
+        for index, ends in waiting:
+            for element, end in enumerate(ends):
+                state = end if hasattr(end, "is_completed") else end.wait()
+                completed += [f"{index}.{element}"] if state.is_completed() else []
+        return completed if self.plan.returns else None
+
+    def play(self, accounts) -> Happened:
+        state = self.main(return_state=True)
+        self.happened.result = state.result() if state.is_completed() else "raised"
+        self._account(accounts, "main", accounts.flow_run(self.main))
+        for index, subflow in self.subflows.items():
+            for number, run in enumerate(accounts.flow_runs(subflow)):
+                self._account(accounts, f"sub{index}-{number}", run)
+        return self.happened
+
+    def _account(self, accounts, name, run):
+        self.happened.runs[name, ""] = accounts.states(run)
+        for task_run in accounts.task_runs(run).values():
+            states = accounts.task_states(task_run)
+            self.happened.runs[name, task_run.name.replace(f"-{self.id}", "")] = states
+
+
+def _task(name, function, **options):
+    function.__qualname__ = name
+    return task(name=name, **options)(function)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(plan=plans)
+def test_what_happens_is_what_the_model_says(accounts, plan):
+    played = Played(plan).play(accounts)
+    expected = Model(plan).run()
+    assert played.result == expected.result
+    assert played.executions == expected.executions
+    assert played.runs == expected.runs
+    assert played.hooks == +expected.hooks
