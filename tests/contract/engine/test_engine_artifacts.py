@@ -24,7 +24,7 @@ from penstock.artifacts import (
     update_progress_artifact,
 )
 from penstock.errors import Invalid, NotFound
-from penstock.testing import FaultProxy
+from penstock.testing import Fault, FaultProxy, wait_until
 
 
 class Measure:
@@ -175,7 +175,9 @@ def test_asynchronous_flows_await_them_and_synchronous_tasks_inside_do_not(accou
     for newest in asyncio.run(awaits()):
         assert newest.id == ids["flow"]
     run = accounts.flow_run(awaits)
-    kept = accounts.client.read_artifacts(flow_run_filter={"id": {"any_": [str(run.id)]}})
+    of_run = {"id": {"any_": [str(run.id)]}}
+    wait_until(lambda: accounts.client.count_artifacts(flow_run_filter=of_run) == 7, 30, "what nobody awaited is there")
+    kept = accounts.client.read_artifacts(flow_run_filter=of_run)
     assert sorted(one.data for one in kept if one.type == "markdown") == ["1", "1", "2", "3", "4", "5"]
     assert [one.data for one in kept if one.type == "progress"] == [3.0]
     by_id = {one.id: one for one in kept}
@@ -213,8 +215,6 @@ def test_an_artifact_survives_an_api_that_is_away(accounts, monkeypatch):
 
 
 def test_an_artifact_whose_answer_was_lost_is_kept_once(accounts, monkeypatch):
-    from penstock.testing import Fault
-
     with FaultProxy(accounts.server.api_url) as proxy:
         monkeypatch.setenv("PENSTOCK_API_URL", proxy.url)
         lost = proxy.add(Fault("drop_answer", method="POST", path="/api/artifacts/", times=1))
