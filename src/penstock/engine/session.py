@@ -90,6 +90,9 @@ class Session:
     run it is raised where the next task or subflow would start.
     """
 
+    #: whether the flow itself runs in this process; a worker of a cluster only runs calls for it
+    owns_run = True
+
     def __init__(self, client: SyncClient, flow_run: FlowRun, *, attempt: tuple[UUID, str] | None = None) -> None:
         self.client = client
         self.flow_run_id = flow_run.id

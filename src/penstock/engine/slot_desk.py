@@ -2,18 +2,17 @@
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any
 from uuid import UUID
 
 from penstock.client import concurrency_limits
 from penstock.client.call import Call
 from penstock.client.transport import Interrupted, Ticket
 from penstock.clock import monotonic
+from penstock.engine.slot_leases import Client, Leases
 from penstock.engine.steps import Blocking, Steps, Until
 from penstock.errors import APIError, PenstockError
 from penstock.model.concurrency_limits import LONGEST_WAIT, SlotAnswer, SlotRequest, SlotWish
-
-T = TypeVar("T")
 
 #: Seconds in which further wishes join a request that is about to be sent.
 LINGER = 0.02
@@ -23,12 +22,6 @@ LOOK_UP = 1.0
 AFTER_FAILURE = 0.5
 #: Seconds that giving slots back may take, at most.
 RELEASE_SECONDS = 10.0
-
-
-class Client(Protocol):
-    """What the desk needs of `penstock.client.sync.SyncClient`."""
-
-    def send(self, call: Call[T], *, deadline: float | None = None, ticket: Ticket | None = None) -> T: ...
 
 
 class SlotsDenied(PenstockError):
@@ -69,16 +62,48 @@ class Waiter:
 
 
 class Desk:
-    """`ask` sends a request and waits for the API as long as that may be away; `client` sends those that can be given up."""
+    """`ask` sends a request and waits for the API as long as that may be away; `client` sends those that can be given up.
 
-    def __init__(self, client: Client, ask: Callable[[Call[SlotAnswer]], SlotAnswer]) -> None:
-        self._client = client
+    What is got here is bound to the run `flow_run_id`, and `leased` or not: within a run its reports renew that. With
+    `renews`, it is bound to no run, and this process renews it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ask: Callable[[Call[SlotAnswer]], SlotAnswer],
+        *,
+        flow_run_id: UUID | None = None,
+        leased: bool = True,
+        renews: bool = False,
+    ) -> None:
+        self.client = client
+        self.leases = Leases(client) if renews else None
+        self._bound: dict[str, Any] = {"flow_run_id": None if renews else flow_run_id, "leased": leased or renews}
         self._ask = ask
         self._changed = threading.Condition(threading.Lock())
         self._waiters: dict[UUID, Waiter] = {}
         self._unwanted: set[UUID] = set()
         self._ticket: Ticket | None = None
         self._thread: threading.Thread | None = None
+
+    def wish(self, holder_id: UUID, **wanted: Any) -> SlotWish:
+        """A wish of this process; `wanted`: the fields of `SlotWish` that say of what and how much."""
+        return SlotWish(holder_id=holder_id, **self._bound, **wanted)
+
+    def hold(self, wish: SlotWish, answer: SlotAnswer) -> None:
+        """The wish was granted: see to it that the slots are kept until `give_back`."""
+        if self.leases is not None:
+            self.leases.keep(wish.holder_id, ", ".join([*wish.tags, *wish.names]), answer.lease_seconds)
+
+    def give_back(self, holder_id: UUID) -> None:
+        """Give back what the holder has. If the API does not answer soon, that is done when it does."""
+        if self.leases is not None:
+            self.leases.drop(holder_id)
+        try:
+            self.client.send(concurrency_limits.release_slots([holder_id]), deadline=monotonic() + RELEASE_SECONDS)
+        except APIError:
+            self.withdraw(holder_id)
 
     def ask(self, wish: SlotWish) -> SlotAnswer:
         """What the server says now. Who gets nothing has a place in the line, for some seconds."""
@@ -104,13 +129,6 @@ class Desk:
             self._unwanted.add(holder_id)
             self._work()
 
-    def release(self, holder_id: UUID) -> None:
-        """Give back what the holder has. If the API does not answer soon, that is done when it does."""
-        try:
-            self._client.send(concurrency_limits.release_slots([holder_id]), deadline=monotonic() + RELEASE_SECONDS)
-        except APIError:
-            self.withdraw(holder_id)
-
     def _work(self) -> None:
         """Have the thread look at what changed. The lock is held."""
         if self._thread is None:
@@ -135,15 +153,15 @@ class Desk:
                 ticket = self._ticket = Ticket()
             try:
                 if unwanted:
-                    self._give_back(unwanted)
+                    self._release(unwanted)
                 others_come = bool(waiters) and not self._wait(waiters, ticket)
             finally:
                 with self._changed:
                     self._ticket = None
 
-    def _give_back(self, holders: set[UUID]) -> None:
+    def _release(self, holders: set[UUID]) -> None:
         try:
-            self._client.send(concurrency_limits.release_slots(holders), deadline=monotonic() + RELEASE_SECONDS)
+            self.client.send(concurrency_limits.release_slots(holders), deadline=monotonic() + RELEASE_SECONDS)
         except APIError as error:
             if error.status is None:
                 with self._changed:
@@ -155,7 +173,7 @@ class Desk:
         request = SlotRequest(wishes=[waiter.wish for waiter in waiters.values()], wait_seconds=LONGEST_WAIT)
         answer: SlotAnswer | None
         try:
-            answer = self._client.send(concurrency_limits.acquire_slots(request), ticket=ticket)
+            answer = self.client.send(concurrency_limits.acquire_slots(request), ticket=ticket)
             decided = [*answer.granted, *(denial.holder_id for denial in answer.denied)]
         except Interrupted:
             return False

@@ -19,7 +19,6 @@ from penstock.engine.session import Session
 from penstock.engine.slot_desk import Desk, acquire
 from penstock.engine.steps import Blocking, Steps
 from penstock.errors import APIError
-from penstock.model.concurrency_limits import SlotWish
 from penstock.model.reasons import Reason
 from penstock.model.states import State, StateType
 from penstock.model.transitions import AWAITING_SLOT
@@ -45,7 +44,13 @@ class SessionSlots:
     """What one session knows of limited tags, and where it waits for slots."""
 
     def __init__(self, session: Session) -> None:
-        self.desk = Desk(session.client, session.ask)
+        self.desk = Desk(
+            session.client,
+            session.ask,
+            flow_run_id=session.flow_run_id,
+            leased=not session.deployed,
+            renews=not session.owns_run,
+        )
         self.limited: Set[str] | None = None
         self.look_at = 0.0
         #: task runs that hold slots
@@ -97,10 +102,14 @@ def take(tags: frozenset[str], record: Record, run: FlowRunContext) -> Steps[Non
 
 def ended(record: Record, run: FlowRunContext) -> None:
     """The task run has ended: what others wait for is reported without delay."""
-    holders = slots_of(run.session).holders
-    if record.id in holders:
-        holders.discard(record.id)
+    mine = slots_of(run.session)
+    if record.id not in mine.holders:
+        return
+    mine.holders.discard(record.id)
+    if run.session.owns_run:
         run.session.reporter.hurry()
+    else:
+        mine.desk.give_back(record.id)
 
 
 def _take(tags: list[str], record: Record, run: FlowRunContext) -> Steps[None]:
@@ -108,7 +117,8 @@ def _take(tags: list[str], record: Record, run: FlowRunContext) -> Steps[None]:
     if record.run_count:
         # The end of the try before frees its slot: that must not come after the slot of the next try was granted.
         yield Blocking(session.reporter.flush)
-    wish = SlotWish(holder_id=record.id, tags=tags, flow_run_id=session.flow_run_id, leased=not session.deployed)
+    mine = slots_of(session)
+    wish = mine.desk.wish(record.id, tags=tags)
     named = " and ".join(repr(tag) for tag in tags)
 
     def check() -> None:
@@ -123,8 +133,8 @@ def _take(tags: list[str], record: Record, run: FlowRunContext) -> Steps[None]:
         )
 
     try:
-        yield from acquire(slots_of(session).desk, wish, check=check, on_wait=on_wait)
-        slots_of(session).holders.add(record.id)
+        mine.desk.hold(wish, (yield from acquire(mine.desk, wish, check=check, on_wait=on_wait)))
+        mine.holders.add(record.id)
     except (GeneratorExit, Superseded):
         raise
     except Exception as error:

@@ -26,6 +26,8 @@ StopCalls = Callable[["WorkerSession"], Callable[[type[BaseException]], None]]
 class WorkerSession(Session):
     """The session of calls that run here for a flow in another process. What stops the run stops these calls only."""
 
+    owns_run = False
+
     def __init__(self, facts: RunFacts, flow_run: FlowRun, stop_calls: StopCalls) -> None:
         self.calls = 0
         self.idle_since = monotonic()

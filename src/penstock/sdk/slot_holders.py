@@ -9,31 +9,22 @@ from uuid import UUID, uuid4
 
 from penstock import settings
 from penstock.client import concurrency_limits
-from penstock.client.sync import SyncClient, get_sync_client
+from penstock.client.sync import get_sync_client
 from penstock.engine.context import FLOW_RUN, FlowRunContext
 from penstock.engine.interruption import CancelRequested
-from penstock.engine.slot_desk import Client, Desk, SlotsDenied, SlotsTimeout, acquire
+from penstock.engine.slot_desk import Desk, SlotsDenied, SlotsTimeout, acquire
+from penstock.engine.slot_leases import Client
 from penstock.engine.slots import slots_of
 from penstock.engine.steps import Blocking, Steps
 from penstock.errors import APIError, PenstockError, did_you_mean
-from penstock.model.concurrency_limits import SlotAnswer, SlotMode, SlotWish
-from penstock.sdk.slot_leases import Leases
+from penstock.model.concurrency_limits import SlotAnswer, SlotMode
 
 _log = logging.getLogger("penstock.concurrency")
 _making = threading.Lock()
 #: by process and API
-_outside: dict[tuple[int, str | None], "Outside"] = {}
+_outside: dict[tuple[int, str | None], Desk] = {}
 #: names that were warned of: once is enough
 _warned: set[str] = set()
-
-
-class Outside:
-    """Where slots are asked for outside of any run."""
-
-    def __init__(self, client: SyncClient) -> None:
-        self.client = client
-        self.desk = Desk(client, client.send)
-        self.leases = Leases(client)
 
 
 @dataclass
@@ -42,12 +33,9 @@ class Holding:
 
     desk: Desk
     holder_id: UUID
-    leases: Leases | None
 
     def release(self) -> None:
-        if self.leases is not None:
-            self.leases.drop(self.holder_id)
-        self.desk.release(self.holder_id)
+        self.desk.give_back(self.holder_id)
 
 
 @dataclass
@@ -64,15 +52,9 @@ class Request:
     def acquire(self) -> Steps[Holding]:
         """Wait for the slots, in the name of the run around the calling code if there is one."""
         run = FLOW_RUN.get()
-        wish = SlotWish(
-            holder_id=uuid4(),
-            names=self.names,
-            slots=self.occupy,
-            mode=SlotMode.RATE_LIMIT if self.rate else SlotMode.CONCURRENCY,
-            flow_run_id=run.session.flow_run_id if run is not None else None,
-            leased=run is None or not run.session.deployed,
-        )
-        desk = slots_of(run.session).desk if run is not None else _find_outside().desk
+        desk = slots_of(run.session).desk if run is not None else _outside_of_runs()
+        mode = SlotMode.RATE_LIMIT if self.rate else SlotMode.CONCURRENCY
+        wish = desk.wish(uuid4(), names=self.names, slots=self.occupy, mode=mode)
         try:
             answer = yield from acquire(desk, wish, timeout=self.timeout, check=_check(run))
         except SlotsDenied as error:
@@ -80,19 +62,19 @@ class Request:
         except SlotsTimeout as error:
             named = ", ".join(repr(name) for name in self.names)
             raise self.timed_out(f"No slots of {named}: {error.message}") from None
-        leases = _find_outside().leases if run is None and not self.rate else None
-        if leases is not None:
-            leases.keep(wish.holder_id, ", ".join(self.names), answer.lease_seconds)
-        yield from _warn_of_unknown(run.session.client if run is not None else _find_outside().client, answer)
-        return Holding(desk, wish.holder_id, leases)
+        if not self.rate:
+            desk.hold(wish, answer)
+        yield from _warn_of_unknown(desk.client, answer)
+        return Holding(desk, wish.holder_id)
 
 
-def _find_outside() -> Outside:
+def _outside_of_runs() -> Desk:
     key = (os.getpid(), settings.get("PENSTOCK_API_URL"))
     with _making:
         found = _outside.get(key)
         if found is None:
-            found = _outside[key] = Outside(get_sync_client())
+            client = get_sync_client()
+            found = _outside[key] = Desk(client, client.send, renews=True)
         return found
 
 

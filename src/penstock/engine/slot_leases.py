@@ -1,18 +1,28 @@
-"""Slots that are held outside of any run: leased, and renewed from one thread as long as this process lives."""
+"""Slots that no run holds by itself: leased, and renewed from one thread as long as this process lives."""
 
 import logging
 import threading
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from penstock.client import concurrency_limits
+from penstock.client.call import Call
+from penstock.client.transport import Ticket
 from penstock.clock import monotonic
-from penstock.engine.slot_desk import Client
 from penstock.errors import APIError
+
+T = TypeVar("T")
 
 _log = logging.getLogger("penstock.concurrency")
 
 #: Seconds between two tries of a renewal that failed.
 AFTER_FAILURE = 2.0
+
+
+class Client(Protocol):
+    """What is needed of `penstock.client.sync.SyncClient`."""
+
+    def send(self, call: Call[T], *, deadline: float | None = None, ticket: Ticket | None = None) -> T: ...
 
 
 class Leases:
