@@ -131,8 +131,8 @@ class FlowRunContext:
         """The task runner, started."""
         with self.lock:
             if not self._runner_started:
-                self._runner_started = True
                 self.task_runner.start()
+                self._runner_started = True
         return self.task_runner
 
     def stop_runner(self) -> None:

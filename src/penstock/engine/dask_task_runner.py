@@ -1,9 +1,11 @@
 """Tasks on a Dask cluster: one made for the run, or one that is there."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Self
 
+from penstock.engine.outcomes import describe
 from penstock.engine.remote import run_call, stop_calls
 from penstock.engine.remote_runners import RemoteTaskRunner
 from penstock.errors import ConfigurationError
@@ -57,6 +59,8 @@ class DaskTaskRunner(RemoteTaskRunner):
             if self.adapt_kwargs:
                 (self.cluster or self._made).adapt(**self.adapt_kwargs)
             self._client = distributed.Client(where, **self.client_kwargs)
+            logger = logging.getLogger(__name__)
+            logger.info("Dashboard of the Dask cluster: %s", self._client.dashboard_link)
             self._begin_report(distributed)
         except OSError as error:
             self.disconnect()
@@ -88,16 +92,12 @@ class DaskTaskRunner(RemoteTaskRunner):
             client.loop.add_callback(client.run, stop_calls, call_ids, on_error="ignore")
 
     def disconnect(self) -> None:
-        report, self._report = self._report, None
         client, self._client = self._client, None
         made, self._made = self._made, None
-        try:
-            if report is not None:
-                report.__exit__(None, None, None)
-        finally:
-            for thing in (client, made):
-                if thing is not None:
-                    thing.close()
+        self._end_report(client)
+        for thing in (client, made):
+            if thing is not None:
+                thing.close()
 
     def _make_cluster(self, distributed: Any) -> Any:
         self._made = _cluster_class(self.cluster_class, distributed)(**self.cluster_kwargs)
@@ -112,6 +112,16 @@ class DaskTaskRunner(RemoteTaskRunner):
             with self._client.as_current():
                 self._report = distributed.performance_report(filename=self.performance_report_path)
                 self._report.__enter__()
+
+    def _end_report(self, client: Any) -> None:
+        report, self._report = self._report, None
+        if report is None:
+            return
+        try:
+            with client.as_current():
+                report.__exit__(None, None, None)
+        except Exception as error:  # it is an extra, as is bokeh, which draws it
+            logging.getLogger(__name__).warning("Dask wrote no performance report: %s", describe(error))
 
 
 def _exclude(name: str, value: Any, others: dict[str, Any]) -> None:

@@ -200,6 +200,7 @@ class _RemoteRecord:
         self.call = call.call
         self.number = call.number
         self.in_task = False
+        self.tags = self._model.tags
 
     def as_model(self) -> TaskRun:
         return self._model

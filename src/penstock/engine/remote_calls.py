@@ -1,5 +1,6 @@
 """What travels between a flow's process and the workers of a cluster, as bytes. Pure but for the pickling."""
 
+import os
 import pickle
 import sys
 import threading
@@ -8,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from inspect import Signature
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,7 @@ from penstock.results.culprits import find_culprit
 from penstock.version import __version__
 
 #: Folders whose modules are installed, and so can be imported wherever the same things are installed.
-_INSTALLED = tuple({str(Path(prefix).resolve()) for prefix in (sys.prefix, sys.base_prefix)})
+_INSTALLED = tuple({os.path.join(os.path.abspath(prefix), "") for prefix in (sys.prefix, sys.base_prefix)})
 
 _pickling = threading.Lock()
 
@@ -144,10 +144,11 @@ def travelling(fn: Callable[..., Any]) -> list[ModuleType]:
 
     A script, and the files beside it. What is installed, and packages, are only named: workers import them.
     """
-    folder = _script_folder(sys.modules.get(getattr(fn, "__module__", None) or ""))
+    folder = _folder(sys.modules.get(getattr(fn, "__module__", None) or ""))
     if folder is None:
         return []
-    return [module for module in list(sys.modules.values()) if _script_folder(module) == folder]
+    # cloudpickle itself takes the code of __main__ along
+    return [module for name, module in list(sys.modules.items()) if name != "__main__" and _folder(module) == folder]
 
 
 def pack_function(fn: Callable[..., Any], modules: list[ModuleType], task_name: str) -> bytes:
@@ -167,15 +168,17 @@ def pack_function(fn: Callable[..., Any], modules: list[ModuleType], task_name: 
         ) from first
 
 
-def _script_folder(module: ModuleType | None) -> Path | None:
-    """The folder of a module that is a single file and not installed."""
-    file = getattr(module, "__file__", None)
-    if module is None or not isinstance(file, str) or getattr(module, "__package__", None):
+def _folder(module: ModuleType | None) -> str | None:
+    """The folder of a module that is a single file and not installed; of a notebook, the current one."""
+    # Not by getattr: there are modules that are only loaded when they are asked for an attribute.
+    facts = vars(module) if isinstance(module, ModuleType) else None
+    if facts is None or facts.get("__package__") or "__path__" in facts:
         return None
-    if module.__name__ == "__main__" or hasattr(module, "__path__") or "." in module.__name__:
-        return None
-    path = Path(file)
-    return None if str(path.resolve()).startswith(_INSTALLED) else path.parent
+    file = facts.get("__file__")
+    if not isinstance(file, str):
+        return os.getcwd() if facts.get("__name__") == "__main__" else None
+    folder = os.path.dirname(os.path.abspath(file))
+    return None if (folder + os.sep).startswith(_INSTALLED) else folder
 
 
 def pack_arguments(

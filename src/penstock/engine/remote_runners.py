@@ -4,6 +4,7 @@ The generator of a task run is carried on here, piece by piece; only the call of
 away, or a retry is waited for, no thread is taken: thousands of task runs may be under way.
 """
 
+import logging
 import pickle
 import threading
 from abc import abstractmethod
@@ -92,10 +93,11 @@ class RemoteTaskRunner(BaseTaskRunner):
             self.withdraw(away)
 
     def stop(self) -> None:
+        self._pool.stop()
         try:
             self.disconnect()
-        finally:
-            self._pool.stop()
+        except Exception as error:  # the run has its outcome; this cannot change it any more
+            logging.getLogger(__name__).warning("The cluster was not left in good order: %s", describe(error))
 
     def ended(self, drive: "_Drive") -> None:
         with self._lock:

@@ -163,6 +163,8 @@ def _submit(
     wait_for: Iterable[Any] | None,
     mapped: dict[str, list[UUID]] | None = None,
 ) -> TaskRunFuture[Any]:
+    if run.task_runner.remote:
+        run.runner()  # a cluster that cannot be reached is told here, before there is a task run
     record = create_task_run(task, run, parent, arguments, wait_for or (), mapped)
     if parent is not None and parent.submitted is None:
         parent.submitted = []
@@ -186,7 +188,6 @@ def _hand_over(
     runner = run.task_runner
     in_order = runner.concurrency_type.value == "SEQUENTIAL"
     if runner.remote:
-        run.runner()  # a cluster that cannot be reached is told where the task was submitted
         _when_all_done(pending, lambda: runner.carry_out(steps, lambda state, error: _end(run, future, state, error)))
     elif future.asynchronous:
         if in_order:
