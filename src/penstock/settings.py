@@ -176,8 +176,8 @@ _TABLE = [
         "PENSTOCK_CONCURRENCY_LEASE_SECONDS",
         float,
         60.0,
-        "Seconds for which the server keeps a concurrency slot for a holder that gives no sign of life. A run of an "
-        "agent needs none: it holds its slots until it is over.",
+        "Seconds for which the server keeps a concurrency slot for a holder that gives no sign of life; a run gives "
+        "one every 10 s. A run that an agent started needs none: it holds its slots until it is over.",
     ),
     Setting(
         "PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS",
