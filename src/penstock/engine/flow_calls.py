@@ -132,8 +132,8 @@ def _flow_run_create(
 
 
 def run_name(flow: FlowLike, arguments: dict[str, Any]) -> str | None:
-    """The name that the flow's template makes, if it has one."""
-    if flow.flow_run_name is None:
+    """The name that the flow's template makes, if it has one. A function is called when there is a run to be named."""
+    if not isinstance(flow.flow_run_name, str):
         return None
     return names.from_template(flow.flow_run_name, arguments, "flow_run_name")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from penstock import clock, settings
 from penstock.client import flow_runs
-from penstock.engine import hooks, inputs, keeping, outcomes, wire
+from penstock.engine import hooks, inputs, keeping, names, outcomes, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
 from penstock.engine.deadlines import LEFT_BEHIND
 from penstock.engine.endings import stopped_flow
@@ -27,7 +27,8 @@ from penstock.engine.run_logs import logger_of, print_line, title_of
 from penstock.engine.session import LAST_WORDS, Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
 from penstock.engine.tracebacks import log_raised
-from penstock.errors import APIError, Refused
+from penstock.errors import APIError, ConfigurationError, Refused
+from penstock.model.flow_runs import FlowRunUpdate
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
 
@@ -49,7 +50,7 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
     SystemExit, a cancelled coroutine) is told to the server as well as there is time for, and raised.
     """
     try:
-        over = yield from _enter_running(run)
+        over = (yield from _name(run)) or (yield from _enter_running(run))
         began = over is None
         while over is None:
             if run.flow.on_running and run.flow_run.state is not None:
@@ -69,6 +70,23 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
     if began:
         yield from hooks.after_flow_run(run, over)
     return over
+
+
+def _name(run: FlowRunContext) -> Steps[State | None]:
+    """Let the flow's function name the run, if it has one. Returns the state of a run that ends because it cannot."""
+    if not callable(run.flow.flow_run_name) or run.flow_run.run_count:
+        return None
+    try:
+        with entered(FLOW_RUN, run), entered(TASK_RUN, None):
+            name = names.from_template(run.flow.flow_run_name, run.parameters, "flow_run_name")
+    except ConfigurationError as error:
+        state = outcomes.failed(error, phase=Phase.PARAMETERS, reason=Reason.CONFIGURATION_INVALID)
+        state.state_details.retriable = False
+        return (yield from _conclude(run, state))
+    update = FlowRunUpdate(name=name)
+    yield Blocking(lambda: run.session.ask(flow_runs.update_flow_run(run.flow_run.id, update)))
+    run.flow_run.name = name
+    return None
 
 
 def _enter_running(run: FlowRunContext) -> Steps[State | None]:
@@ -254,7 +272,6 @@ def _overruled(run: FlowRunContext, state: State, answer: OrchestrationResult) -
     """The server has another final state, or none; it was told why before, so only who looks on is told here."""
     found = answer.state if answer.state is not None and answer.state.is_final() else state
     print_line(
-        clock.now(),
         "WARNING",
         title_of(run),
         f"The server did not take the state {state.name}: {answer.details.reason}. The run is {found.name}.",

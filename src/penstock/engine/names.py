@@ -13,7 +13,10 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
     Raises ConfigurationError that names `option` (`flow_run_name`, `task_run_name`) if that does not work.
     """
     if callable(template):
-        name = template()
+        try:
+            name = template()
+        except Exception as error:
+            raise ConfigurationError(f"{option} is a function that raised {type(error).__name__}: {error}") from error
         if not isinstance(name, str):
             raise ConfigurationError(
                 f"{option} is a function that returned {type(name).__name__}; it must return a str"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from penstock.model.base import new_id
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import State, StateDetails, StateType
 
@@ -82,10 +83,17 @@ def from_return_value(value: Any) -> State:
     A state is itself the outcome; a list, tuple or set of states is judged as a whole; all else completes the run.
     """
     if isinstance(value, State):
-        return value if value.is_final() else _not_final(value)
+        return _anew(value) if value.is_final() else _not_final(value)
     if isinstance(value, list | tuple | set | frozenset) and value and all(isinstance(v, State) for v in value):
         return from_states(list(value))
     return completed(value)
+
+
+def _anew(state: State) -> State:
+    """The same for another run: `state` may be that of a task or subflow, or be returned by more than one run."""
+    details = state.state_details
+    own = StateDetails(phase=details.phase, reason=details.reason, hint=details.hint, retriable=details.retriable)
+    return state.model_copy(update={"id": new_id(), "timestamp": None, "state_details": own})
 
 
 def from_states(states: Sequence[State]) -> State:

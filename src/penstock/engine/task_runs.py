@@ -221,10 +221,12 @@ def retries_of(task: TaskLike, run: FlowRunContext) -> int:
 
 
 def _context(task: TaskLike, record: TaskRun, run: FlowRunContext, parameters: dict[str, Any]) -> TaskRunContext:
-    if task.task_run_name is not None:
-        record.renamed(names.from_template(task.task_run_name, parameters, "task_run_name"))
     log_prints = run.log_prints if task.log_prints is None else task.log_prints
-    return TaskRunContext(task, record, run, parameters, run.start_time, 0, log_prints)
+    context = TaskRunContext(task, record, run, parameters, run.start_time, 0, log_prints)
+    if task.task_run_name is not None:
+        with entered(TASK_RUN, context):
+            record.renamed(names.from_template(task.task_run_name, parameters, "task_run_name"))
+    return context
 
 
 def _policy(task: TaskLike, retries: int) -> wire.JSON:

@@ -530,3 +530,28 @@ def test_a_try_after_a_timeout_can_submit_again(accounts):
 
     assert slow_at_first() == 3
     assert accounts.states(accounts.flow_run(slow_at_first))[-3:] == ["AwaitingRetry", "Retrying", "Completed"]
+
+
+def test_a_state_may_be_returned_by_more_than_one_run(accounts):
+    always = Completed(message="nothing to do", data=1)
+
+    @task
+    def idle():
+        return always
+
+    @flow
+    def inner():
+        return always
+
+    @flow
+    def passes_on():
+        return inner(return_state=True)
+
+    @flow
+    def passes_on_a_tasks():
+        return idle(return_state=True)
+
+    assert passes_on() == passes_on_a_tasks() == inner() == 1
+    ends = [accounts.flow_runs(of)[0].state for of in (passes_on, passes_on_a_tasks, inner)]
+    assert {state.message for state in ends} == {"nothing to do"}
+    assert len({state.id for state in [*ends, always]}) == 4

@@ -24,7 +24,9 @@ def test_an_empty_list_is_a_value_like_any_other():
 
 def test_a_returned_state_is_the_outcome_itself():
     own = State(type=StateType.FAILED, message="nothing came in")
-    assert outcomes.from_return_value(own) is own
+    found = outcomes.from_return_value(own)
+    assert (found.type, found.name, found.message, found.data) == (own.type, own.name, own.message, own.data)
+    assert found.id != own.id, "a state belongs to one run"
 
 
 def test_no_run_can_end_in_a_state_that_is_not_final():
