@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 import warnings
-from datetime import datetime
 from typing import IO, Any
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -28,7 +27,7 @@ _missing_told: set[str] = set()
 
 def adopt(run: FlowRunContext) -> None:
     """Lines that name `run` by its id, or come from threads of its program, belong to it from now on."""
-    _runs[run.flow_run.id] = run
+    _runs.setdefault(run.flow_run.id, run)
 
 
 def run_with_id(flow_run_id: UUID) -> FlowRunContext | None:
@@ -57,9 +56,9 @@ def title_of(context: RunContext) -> str:
     return f"Flow run '{context.flow_run.name}'"
 
 
-def print_line(timestamp: datetime, level: str, title: str, message: str, colour: str = "") -> None:
-    """One line for whoever looks on, in local time."""
-    text = lines.console_text(timestamp, level, title, message)
+def show(stamp: lines.Stamp, level: str, title: str, message: str, colour: str = "") -> None:
+    """One line for whoever looks on."""
+    text = lines.console_text(stamp, level, title, message)
     write(sys.stderr, f"{colour}{text[:-1]}\x1b[0m\n" if colour else text)
 
 
@@ -74,8 +73,8 @@ def write(stream: IO[str] | None, text: str) -> None:
         return  # nobody looks on any more; the server still gets the line
 
 
-def report(context: RunContext, name: str, level: int, message: str, timestamp: datetime, whole_end: bool) -> None:
-    """Send one line of `context` to the server, cut if it is too long: told once, in a line of its own."""
+def report(context: RunContext, name: str, level: int, message: str, stamp: lines.Stamp, keep_end: bool) -> None:
+    """Send one line of `context` to the server, cut if it is too long: that is told once, in a line of its own."""
     if isinstance(context, TaskRunContext):
         run, task_run_id = context.flow_run_context, str(context.id)
     else:
@@ -85,19 +84,20 @@ def report(context: RunContext, name: str, level: int, message: str, timestamp: 
         return
     if name in _OURS:
         name = FLOW_RUNS if task_run_id is None else TASK_RUNS
-    text, left_out = lines.cut(message, session.longest_line, keep_end=whole_end)
-    stamp = lines.utc_text(timestamp)
-    session.reporter.log(wire.log_line(name, level, text, stamp, run.id_text, task_run_id))
+    text, left_out = lines.cut(message, session.longest_line, keep_end=keep_end)
+    reporter = session.reporter
+    # A line that names no run is the reporter's own run's: most lines are, and so are a quarter shorter.
+    flow_run_id = None if run.id_text == reporter.id_text else run.id_text
+    reporter.log(wire.log_line(name, level, text, stamp.utc, flow_run_id, task_run_id))
     if left_out and not session.cut_told:
         session.cut_told = True
         told = (
             f"A line of {len(message)} characters was cut for the server; later ones will be, too. "
             f"PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE, now {session.longest_line} bytes, sets where."
         )
-        timestamp = moment()
-        print_line(timestamp, "WARNING", title_of(context), told)
-        stamp = lines.utc_text(timestamp)
-        session.reporter.log(wire.log_line(name, logging.WARNING, told, stamp, run.id_text, task_run_id))
+        stamp = lines.Stamp(moment())
+        show(stamp, "WARNING", title_of(context), told)
+        reporter.log(wire.log_line(name, logging.WARNING, told, stamp.utc, flow_run_id, task_run_id))
 
 
 _OURS = frozenset({FLOW_RUNS, TASK_RUNS})
@@ -146,7 +146,9 @@ class APILogHandler(_Lockless):
             warnings.warn(f"{told}. PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW=ignore silences this.", stacklevel=8)
 
     def _take(self, context: RunContext, record: logging.LogRecord) -> None:
-        report(context, record.name, record.levelno, lines.message_of(record), moment(), bool(record.exc_info))
+        report(
+            context, record.name, record.levelno, lines.message_of(record), lines.Stamp(moment()), bool(record.exc_info)
+        )
 
 
 class RunHandler(APILogHandler):
@@ -154,13 +156,13 @@ class RunHandler(APILogHandler):
 
     def _take(self, context: RunContext, record: logging.LogRecord) -> None:
         message = lines.message_of(record)
-        timestamp = moment()
+        stamp = lines.Stamp(moment())
         if record.name in _OURS or not _is_shown_elsewhere(record):
             title = getattr(record, "title", None) or title_of(context)
             colour = _colour(record.levelno, sys.stderr) if record.levelno >= logging.WARNING else ""
             shown = record.__dict__.get("penstock_brief") or message
-            print_line(timestamp, record.levelname, title, shown, colour)
-        report(context, record.name, record.levelno, message, timestamp, bool(record.exc_info))
+            show(stamp, record.levelname, title, shown, colour)
+        report(context, record.name, record.levelno, message, stamp, bool(record.exc_info))
 
 
 class PenstockConsoleHandler(_Lockless):

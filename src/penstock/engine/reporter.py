@@ -23,9 +23,10 @@ from penstock.errors import APIError, NotAuthorized, NotFound, Unreachable
 LINGER = 0.05
 #: Seconds without any report after which an empty batch says that the run is alive.
 HEARTBEAT = 10.0
-#: So many waiting reports, and so many bytes of lines, are sealed even while an older batch is on its way.
+#: So many waiting reports, and so many bytes of lines (just about one batch), are sealed even while an older batch is
+#: on its way.
 SEAL_AT = 4_000
-SEAL_LINES_AT = LARGEST_BATCH / LINES_COUNT
+SEAL_LINES_AT = 0.95 * LARGEST_BATCH / LINES_COUNT
 #: Seconds between two looks at whether there is room again, and whether waiting for it still makes sense.
 LOOK_AGAIN = 0.5
 #: Seconds of an outage after which whoever looks on is told.
@@ -67,6 +68,8 @@ class Reporter:
         in_a_hurry: Callable[[], bool] = lambda: False,
     ) -> None:
         self.flow_run_id = flow_run_id
+        #: the same, as lines name it
+        self.id_text = str(flow_run_id)
         self.stream = uuid4()
         self.over = False
         self.last_error: Exception | None = None

@@ -20,9 +20,9 @@ from penstock.engine.log_handlers import (
     RunContext,
     RunHandler,
     adopt,
-    print_line,
     run_around,
     run_with_id,
+    show,
     title_of,
 )
 from penstock.engine.moments import moment
@@ -161,13 +161,18 @@ def disable_run_logger() -> Iterator[None]:
         yield
 
 
+def print_line(level: str, title: str, message: str) -> None:
+    """A line that only whoever looks on is told."""
+    show(lines.Stamp(moment()), level, title, message)
+
+
 def report_line(session: Session, flow_run: FlowRun, level: int, message: str) -> None:
     """A line of a flow run that has not begun: there is no context yet that a logger could find."""
-    timestamp = moment()
-    print_line(timestamp, logging.getLevelName(level), f"Flow run '{flow_run.name}'", message)
+    stamp = lines.Stamp(moment())
+    show(stamp, logging.getLevelName(level), f"Flow run '{flow_run.name}'", message)
     if session.logs_to_api:
         text, _ = lines.cut(message, session.longest_line)
-        line = wire.log_line(FLOW_RUNS, level, text, lines.utc_text(timestamp), str(flow_run.id), None)
+        line = wire.log_line(FLOW_RUNS, level, text, stamp.utc, str(flow_run.id), None)
         session.reporter.log(line)
 
 

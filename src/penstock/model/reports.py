@@ -31,7 +31,7 @@ class ReportBatch(Request):
     """Batch number `sequence` (1, 2, 3 …) of `stream`, an id that one engine process made for itself.
 
     A number that the server already has is answered as if it were new and changes nothing; a gap is refused with 409.
-    `flow_run_id` is the run that the stream belongs to. An empty batch is a sign of life.
+    `flow_run_id` is the run that the stream belongs to; lines that name no run are its. An empty batch is a sign of life.
     """
 
     stream: UUID

@@ -101,8 +101,8 @@ def test_of_a_traceback_the_end_is_kept_too():
 
 def test_times_are_written_as_they_are():
     moment = datetime(2026, 3, 1, 23, 59, 58, 7, UTC)
-    assert datetime.fromisoformat(lines.utc_text(moment)) == moment
+    assert datetime.fromisoformat(lines.Stamp(moment).utc) == moment
     later = moment.replace(second=59)
-    assert datetime.fromisoformat(lines.utc_text(later)) == later
+    assert datetime.fromisoformat(lines.Stamp(later).utc) == later
     local = moment.astimezone()
-    assert lines.console_text(moment, "INFO", "T", "m") == f"{local:%H:%M:%S}.000 | INFO    | T - m\n"
+    assert lines.console_text(lines.Stamp(moment), "INFO", "T", "m") == f"{local:%H:%M:%S}.000 | INFO    | T - m\n"

@@ -34,10 +34,10 @@ def insert_columns(tx: Transaction, table: sa.Table, columns: Mapping[str, Seque
     """Insert rows that are given column by column, all of one length. Returns how many there were.
 
     For what comes by the thousands: there is no object per row, and a value that is the same in neighbouring rows is
-    made ready for the database once.
+    made ready for the database once. Ids may be given as 32 hexadecimal digits.
     """
     text, binders = _insert(tx.connection.dialect, table, tuple(columns), None)
-    ready = [_bound(columns[name], bind) for name, bind in binders]
+    ready = [columns[name] if _is_ready(columns[name]) else _bound(columns[name], bind) for name, bind in binders]
     rows: list[Any] = list(zip(*ready, strict=True))
     if tx.dialect == "postgresql":
         names = [name for name, _ in binders]
@@ -45,6 +45,11 @@ def insert_columns(tx: Transaction, table: sa.Table, columns: Mapping[str, Seque
     if rows:
         tx.connection.exec_driver_sql(text, rows)
     return len(rows)
+
+
+def _is_ready(values: Sequence[Any]) -> bool:
+    """Whether these are texts, which need nothing done to them."""
+    return bool(values) and isinstance(values[0], str)
 
 
 def _bound(values: Sequence[Any], bind: Callable[[Any], Any] | None) -> Sequence[Any]:

@@ -67,7 +67,7 @@ def apply_reports(tx: Transaction, batch: ReportBatch, *, attempt: tuple[UUID, s
                 "A task run of the batch belongs to a flow run that does not exist", code="flow_run_not_found"
             ) from error
         settle_slots(tx, batch.flow_run_id, reported)
-        create_logs(tx, batch.logs)
+        create_logs(tx, batch.logs, batch.flow_run_id)
         tx.notify(f"run:{batch.flow_run_id}")
     if speaker is not None:
         update_row(tx, attempt_table, speaker.id, {"last_reported_at": tx.now})
