@@ -7,7 +7,9 @@ for and where.
 import importlib
 import importlib.util
 import os
+import re
 import sys
+from hashlib import md5
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -109,13 +111,21 @@ def _import_failed(path: str, error: BaseException) -> CodeError:
 
 
 def _module_name(file: Path) -> str:
-    """The name under which other files of the flow would import it too, unless something else has that name."""
+    """The name under which other files of the flow would import it too, unless something else has that name.
+
+    It is the same in every process and every folder: keys of task runs, by which a later try finds them, begin with it.
+    """
     stem = file.stem
-    known = sys.modules.get(stem)
-    same = known is not None and getattr(known, "__file__", None) == str(file)
-    if not stem.isidentifier() or stem in sys.stdlib_module_names or (known is not None and not same):
-        return f"penstock_flow_{abs(hash(str(file))):x}"
-    return stem
+    if stem.isidentifier() and stem not in sys.stdlib_module_names and _is_free(stem, file):
+        return stem
+    name = "penstock_flow_" + re.sub(r"\W", "_", stem)
+    return name if _is_free(name, file) else f"{name}_{md5(str(file).encode(), usedforsecurity=False).hexdigest()}"
+
+
+def _is_free(name: str, file: Path) -> bool:
+    """Whether nothing but `file` has been imported under that name."""
+    known = sys.modules.get(name)
+    return known is None or getattr(known, "__file__", None) == str(file)
 
 
 def _nearby(path: Path) -> str:
