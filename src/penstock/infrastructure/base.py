@@ -30,6 +30,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from penstock.model.attempts import Observation
+from penstock.model.findings import Finding as Finding
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,6 @@ class Handle:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Handle":
         return cls(type=value["type"], version=value["version"], data=value["data"])
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that `check` tried. `said` is the platform's own words; `fix` what to do when `ok` is False."""
-
-    tried: str
-    ok: bool
-    said: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True)
