@@ -1,6 +1,7 @@
 """Log lines: from what the server gives to what is printed."""
 
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +12,10 @@ from penstock.cli.session import Session
 
 #: Entries of one page, as many as the API gives at once.
 PAGE = 200
-#: Lines may reach the server out of order: each look goes back by so much and leaves out what was seen.
+#: Lines may reach the server out of order: each look goes back by so much time, but not beyond so many lines, and leaves
+#: out what was seen.
 _OVERLAP = timedelta(seconds=10)
+_OVERLAP_LINES = 1_000
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _NAMES = {number: name for name, number in LEVELS.items()}
@@ -42,18 +45,27 @@ def log_filter(
 def pages(
     connection: Connection, wanted: dict[str, Any], *, newest_first: bool = False, limit: int | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The lines that fit `wanted`, page by page, at most `limit`."""
+    """The lines that fit `wanted`, page by page, at most `limit`.
+
+    Each page begins at the time of the last line so far, and leaves out as many lines of that time as were given. So
+    the thousandth page takes no longer than the first, and lines that come in meanwhile move nothing.
+    """
     from penstock.client import logs
 
-    sort = "TIMESTAMP_DESC" if newest_first else "TIMESTAMP_ASC"
-    offset = 0
-    while limit is None or offset < limit:
-        size = PAGE if limit is None else min(PAGE, limit - offset)
+    sort, bound = ("TIMESTAMP_DESC", "before_") if newest_first else ("TIMESTAMP_ASC", "after_")
+    given, offset, reached = 0, 0, None
+    while limit is None or given < limit:
+        size = PAGE if limit is None else min(PAGE, limit - given)
         page = connection.rows(logs.read_logs(log_filter=wanted, sort=sort, limit=size, offset=offset))
         yield from page
-        offset += len(page)
+        given += len(page)
         if len(page) < size:
             return
+        last = page[-1]["timestamp"]
+        of_that_time = next((n for n, row in enumerate(reversed(page)) if row["timestamp"] != last), len(page))
+        offset = of_that_time + (offset if last == reached and of_that_time == len(page) else 0)
+        reached = last
+        wanted = {**wanted, "timestamp": {**wanted.get("timestamp", {}), bound: last}}
 
 
 class Tail:
@@ -67,6 +79,7 @@ class Tail:
         self._level = level
         self._from = after
         self._latest: datetime | None = None
+        self._recent: deque[datetime] = deque(maxlen=_OVERLAP_LINES)
         self._seen: set[str] = set()
 
     @property
@@ -82,7 +95,10 @@ class Tail:
         """The lines that came in since the last call, oldest first."""
         after = self._from
         if self._latest is not None:
-            after = max(self._latest - _OVERLAP, self._from) if self._from else self._latest - _OVERLAP
+            back = self._latest - _OVERLAP
+            if len(self._recent) == _OVERLAP_LINES:
+                back = max(back, min(self._recent))
+            after = max(back, self._from) if self._from else back
         wanted = log_filter(self._flow_run_id, level=self._level, after=after)
         rows = [row for row in pages(self._connection, wanted) if row["id"] not in self._seen]
         self._note(rows)
@@ -93,6 +109,7 @@ class Tail:
             self._seen.add(str(row["id"]))
             moment = datetime.fromisoformat(str(row["timestamp"]))
             self._latest = max(self._latest, moment) if self._latest else moment
+            self._recent.append(moment)
 
 
 def line(session: Session, row: dict[str, Any]) -> str:

@@ -193,3 +193,97 @@ def test_during_an_outage_memory_is_bounded_and_nothing_is_lost(make, server, mo
     assert one.flush(30)
     assert server.lines == [str(n) for n in range(500)]
     assert list(tmp_path.rglob("*.json")) == []
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Memory for little, so that what is beyond it is soon reached."""
+    monkeypatch.setattr(module, "SEAL_LINES_AT", 200)
+    monkeypatch.setattr(module.outbox, "IN_MEMORY", 300)
+    monkeypatch.setattr(module, "LOOK_AGAIN", 0.02)
+
+
+def logging_on(one, count):
+    """A thread that logs `count` lines, and how many it has got rid of so far."""
+    done = []
+
+    def log():
+        for n in range(count):
+            one.log(line(n))
+            done.append(n)
+
+    thread = threading.Thread(target=log)
+    thread.start()
+    return thread, done
+
+
+def test_when_memory_and_spool_are_full_whoever_logs_waits_and_no_line_is_lost(make, server, small, capsys):
+    one = make(spool_limit=1_000)
+    server.gate.clear()
+    thread, done = logging_on(one, 500)
+    assert server.arrived.wait(30)
+    wait_until(lambda: "has grown to its limit" in capsys.readouterr().err)
+    assert len(done) < 200
+    server.gate.set()
+    thread.join(30)
+    assert one.flush(30)
+    assert server.lines == [str(n) for n in range(500)]
+
+
+def test_a_disk_that_takes_nothing_is_told_and_no_line_is_lost(make, server, small, tmp_path, capsys):
+    tmp_path.rmdir()
+    tmp_path.write_text("no folder, so no spool can be in it")
+    one = make()
+    server.gate.clear()
+    thread, done = logging_on(one, 500)
+    wait_until(lambda: "cannot be written: " in capsys.readouterr().err)
+    assert len(done) < 200
+    server.gate.set()
+    thread.join(30)
+    assert one.flush(30)
+    assert server.lines == [str(n) for n in range(500)]
+
+
+def test_a_process_that_is_told_to_end_does_not_wait_for_room(make, server, small):
+    one = make(spool_limit=1_000, in_a_hurry=lambda: True)
+    server.gate.clear()
+    thread, done = logging_on(one, 500)
+    thread.join(30)
+    assert len(done) == 500
+    server.gate.set()
+    assert one.flush(30)
+    assert server.lines == [str(n) for n in range(500)]
+
+
+def test_waiting_for_room_ends_when_the_api_is_given_up(make, server, small):
+    server.troubles = [Unreachable("away")] * 10_000
+    one = make(spool_limit=1_000, patience=0.3)
+    thread, done = logging_on(one, 500)
+    thread.join(30)
+    assert len(done) == 500
+    assert one.flush(30) is False
+
+
+def test_a_spooled_batch_that_somebody_removed_is_told_and_the_others_arrive(make, server, small, tmp_path, capsys):
+    one = make()
+    server.gate.clear()
+    one.log(line("first"))
+    assert server.arrived.wait(30)
+    for n in range(100):
+        one.log(line(n))
+    files = sorted(tmp_path.rglob("*.json"))
+    files[1].unlink()
+    server.gate.set()
+    assert one.flush(30)
+    assert "reports in the spool are lost" in capsys.readouterr().err
+    assert server.lines[0] == "first"
+    assert server.lines[-1] == "99"
+    assert 50 < len(server.lines) < 101
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_leaves_nobody_waiting(make, server):
+    server.troubles = [SystemExit("somebody has killed the thread")]
+    one = make()
+    one.log(line(1))
+    assert one.flush(30) is False
