@@ -40,6 +40,8 @@ def call_flow(
     if loading is not None:
         return _skipped(flow, loading)
     parent, calling_task = FLOW_RUN.get(), TASK_RUN.get()
+    if parent is not None and parent.session.forked:
+        parent = calling_task = None
     arguments = parameters.bind(flow.signature, args, kwargs, f"flow '{flow.name}'")
     if parent is None:
         steps = outermost_steps(flow, checked(flow, arguments), raises=not return_state)

@@ -31,7 +31,7 @@ from penstock.engine.interruption import (
     wake_running_loop,
 )
 from penstock.engine.reporter import FENCED, Reporter
-from penstock.errors import APIError, Unreachable
+from penstock.errors import APIError, MissingContext, Unreachable
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reports import ReportReceipt
 from penstock.model.states import OrchestrationResult, State, StateType
@@ -76,7 +76,18 @@ def _forked() -> None:
     moments.forked()
     loop.forked()
     for session in list(_sessions):
+        session.forked = True
         session.reporter.forked()
+    if _sessions:
+        _leave_signals_to_parent()
+
+
+def _leave_signals_to_parent() -> None:
+    """What a fork is told is not for the run. Event loops share the pipe through which they learn of signals."""
+    signal.set_wakeup_fd(-1)
+    handler = signal.getsignal(signal.SIGTERM)
+    if str(getattr(handler, "__module__", "")).startswith("penstock.engine."):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if hasattr(os, "register_at_fork"):
@@ -99,6 +110,8 @@ class Session:
         self.attempt = attempt
         self.thread = threading.get_ident()
         self.cancel_requested = False
+        #: whether this is another process than the one that the run is in
+        self.forked = False
         #: whether what ends the run is raised to the program's own code, which shows it
         self.raises = False
         #: subflow runs that somebody wants to stop, while the run itself goes on
@@ -164,7 +177,12 @@ class Session:
         return self.ask(flow_runs.set_flow_run_state(flow_run_id, wire.proposal(state)))
 
     def check(self) -> None:
-        """Called before anything new starts. Raises what stops the run if it is to stop."""
+        """Called before anything new starts. Raises what stops the run if it is to stop, MissingContext in a fork."""
+        if self.forked:
+            raise MissingContext(
+                "This process is a fork of the one in which the flow runs, and only that one can account for tasks.",
+                hint="Call its function (.fn), or call a flow: that is a run of its own here.",
+            )
         if self.superseded is not None:
             raise Superseded(self.superseded)
         if self.cancel_requested:

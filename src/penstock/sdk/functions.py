@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Self, TypeV
 
 from penstock.errors import ConfigurationError
 from penstock.sdk.options import Check, check_names
+from penstock.sdk.pickling import global_name
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -91,6 +92,9 @@ class Decorated(Generic[P, R]):
             vars(self), fn=method, __wrapped__=method, _signature=self._method_signature, _wrapper=staticmethod
         )
         return bound
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        return global_name(self) or super().__reduce_ex__(protocol)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
