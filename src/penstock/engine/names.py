@@ -39,15 +39,32 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
 def result_key(template: str, context: TaskRunContext) -> str:
     """The name of a task run's result in its storage: `result_storage_key` with facts of the run filled in.
 
-    ``{parameters[table]}`` is an argument; ``{task_run.name}``, ``{flow_run.id}`` and so on are the fields of the runs.
-    Raises ConfigurationError if that does not work.
+    ``{parameters[table]}`` is an argument; ``{task_run.name}``, ``{flow_run.id}``, ``{deployment.id}`` and so on are the
+    fields of the runs, and what `penstock.runtime` calls so. Raises ConfigurationError if that does not work.
     """
     run = context.flow_run_context
-    facts = {"parameters": context.parameters, "task_run": context.task_run, "flow_run": run.flow_run}
+    stored = run.flow_run
+    facts = {
+        "parameters": context.parameters,
+        "task_run": _Facts(context.task_run, task_name=context.task.name, parameters=context.parameters),
+        "flow_run": _Facts(stored, flow_name=run.flow.name, parameters=run.parameters),
+        "deployment": _Facts(None, id=stored.deployment_id, version=stored.deployment_version),
+    }
     try:
         return template.format(**facts)
     except (LookupError, ValueError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"result_storage_key {template!r} cannot be filled in: {type(error).__name__}: {error}",
-            hint="There are {parameters[NAME]}, {task_run.FIELD} and {flow_run.FIELD}.",
+            hint="There are {parameters[NAME]}, {task_run.FIELD}, {flow_run.FIELD} and {deployment.id}.",
         ) from None
+
+
+class _Facts:
+    """The fields of a run, and others beside."""
+
+    def __init__(self, run: Any, **more: Any) -> None:
+        self._run = run
+        vars(self).update(more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)

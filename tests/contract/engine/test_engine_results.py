@@ -352,7 +352,7 @@ def test_the_name_of_the_file_can_be_chosen(tmp_path):
     @task(
         persist_result=True,
         result_storage=LocalFileSystem(basepath=str(tmp_path)),
-        result_storage_key="{flow_run.name}/{task_run.name}-{parameters[table]}.pickle",
+        result_storage_key="{flow_run.flow_name}/{flow_run.name}/{task_run.name}-{task_run.task_name}-{parameters[table]}",
     )
     def load(table):
         return table
@@ -362,7 +362,7 @@ def test_the_name_of_the_file_can_be_chosen(tmp_path):
         return load("orders", return_state=True)
 
     state = names_files(return_state=True)
-    assert (tmp_path / "nightly" / "load-0-orders.pickle").is_file()
+    assert (tmp_path / "names-files" / "nightly" / "load-0-load-orders").is_file()
     assert state.data.get() == "orders"
 
 
