@@ -14,7 +14,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "What runs": {
         "deployment": ("deployment", "Build, apply, run and manage deployments."),
         "flow": ("flow", "List flows."),
-        "flow-run": ("flow_run", "List, inspect, follow, cancel and delete flow runs."),
+        "flow-run": ("flow_run", "List, inspect, follow, pause, cancel and delete flow runs."),
         "task-run": ("task_run", "List and inspect task runs, and print their logs."),
         "work-queue": ("work_queue", "Manage work queues."),
         "work-pool": ("work_pool", "Manage work pools."),
