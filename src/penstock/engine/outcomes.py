@@ -85,7 +85,7 @@ def from_return_value(value: Any) -> State:
     if isinstance(value, State):
         return _anew(value) if value.is_final() else _not_final(value)
     if isinstance(value, list | tuple | set | frozenset) and value and all(isinstance(v, State) for v in value):
-        return from_states(list(value))
+        return from_states(value if isinstance(value, list | tuple) else list(value))
     return completed(value)
 
 
