@@ -116,7 +116,7 @@ def burst(peer: peers.Peer | None, *, runs: int = 100, **_: Any) -> Iterator[Fig
 
 
 def memory(peer: peers.Peer | None, *, attempts: int = 200, **_: Any) -> Iterator[Figure]:
-    with tempfile.TemporaryDirectory() as folder, testing.server() as server:
+    with tempfile.TemporaryDirectory() as folder, testing.server(forked=False) as server:
         time.sleep(5)
         used = resident_mb(server.pid)
         yield Figure("resident memory: server, idle", used, "MB", "<= 110", used <= 110)

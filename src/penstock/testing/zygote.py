@@ -22,7 +22,7 @@ from penstock.infrastructure.process.warmth import stamp
 from penstock.infrastructure.variables import READ_AT_START
 
 #: Seconds that a zygote stays without a server.
-IDLE_SECONDS = 180.0
+IDLE_SECONDS = 120.0
 #: Seconds that it may take to load everything.
 START_SECONDS = 60.0
 #: Settings that a zygote is started without: its servers bring their own.
