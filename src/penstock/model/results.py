@@ -7,6 +7,9 @@ from typing import Any, cast
 from penstock.errors import RunError
 from penstock.model.base import JSONObject
 
+#: Of the files that are written now. References tell it; those of Prefect 2's clients, whose files differ, have none.
+FORMAT = 1
+
 #: Values that travel within the reference itself.
 LITERALS = (None, True, False)
 
@@ -23,7 +26,7 @@ class Result:
     """A value that was written down. `reference` says where it lies; it is what the server keeps of it.
 
     ``{"type": "literal", "value"}``, or ``{"type": "reference", "storage_block_id", "storage_key", "serializer_type",
-    …}``; without a `storage_block_id` the key is the path of a file on the machine that wrote it.
+    "format"}``; without a `storage_block_id` the key is the path of a file on the machine that wrote it.
     """
 
     __slots__ = ("__weakref__", "_value", "reference")

@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from penstock.errors import ConfigurationError, ResultError, SerializationError
+from penstock.model.results import FORMAT
 from penstock.results import json_objects
 from penstock.results.serializers import Serializer, as_serializer
 from penstock.version import __version__
 
-FORMAT = 1
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 from penstock import settings
 from penstock.errors import ConfigurationError, PenstockError, RunError, SerializationError
 from penstock.model.base import JSONObject
-from penstock.model.results import Result, is_literal
+from penstock.model.results import FORMAT, Result, is_literal
 from penstock.model.states import State, StateType
 
 
@@ -147,6 +147,7 @@ class ResultStore:
             "storage_block_id": str(place.block_id) if place.block_id is not None else None,
             "storage_key": key,
             "serializer_type": serializer.type,
+            "format": FORMAT,
         }
 
     def _keep_exception(self, state: State) -> None:

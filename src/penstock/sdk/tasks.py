@@ -93,7 +93,7 @@ class Task(Decorated[P, R], Generic[P, R]):
     gets that result and is not run. `cache_expiration`: for how long a result is taken from the cache.
     `refresh_cache`: run all the same, and replace what is in the cache (PENSTOCK_TASKS_REFRESH_CACHE).
 
-    `persist_result`, `result_storage`, `result_serializer`, `cache_result_in_memory`: as for flows; by default as its
+    `persist_result`, `cache_result_in_memory`: as for flows. `result_storage`, `result_serializer`: by default as its
     flow. `result_storage_key`: the name of the result in its storage, ``"{parameters[table]}.json"``.
 
     `on_completion`, `on_failure`: functions that are called as ``hook(task, task_run, state)`` when the run has

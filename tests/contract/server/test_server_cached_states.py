@@ -68,17 +68,32 @@ def test_a_state_that_may_not_follow_is_not_cached(api: Api) -> None:
     assert cached(api, key) is None
 
 
-def test_what_an_engine_reported_is_cached_for_clients_that_propose_every_state(api: Api) -> None:
-    key, run_id = str(uuid4()), api.run("RUNNING")["id"]
+def propose_running(api: Api, key: str, data: dict[str, Any]) -> Any:
+    """The answer to a client that proposes to run a task whose key an engine has completed with `data`."""
+    run_id = api.run("RUNNING")["id"]
     engine = Engine(api, run_id)
-    engine.send(completed(engine, "0", key))
+    report = completed(engine, "0", key)
+    report["states"][-1]["data"] = data
+    engine.send(report)
     other = api.post("/task_runs/", {"flow_run_id": run_id, "task_key": "t", "dynamic_key": "1", "name": "t-1"}).body
     proposed = {"type": "RUNNING", "state_details": {"cache_key": key}}
     answer = api.post(f"/task_runs/{other['id']}/set_state", {"state": proposed})
     assert answer.status == 201
-    assert answer.body["status"] == "REJECT"
-    assert (answer.body["state"]["type"], answer.body["state"]["name"]) == ("COMPLETED", "Cached")
-    assert answer.body["state"]["data"] == REFERENCE
+    return answer.body
+
+
+def test_clients_that_propose_every_state_get_cached_results_that_they_can_read(api: Api) -> None:
+    literal = {"type": "literal", "value": None}
+    for data in (REFERENCE, literal):
+        answer = propose_running(api, str(uuid4()), data)
+        assert answer["status"] == "REJECT"
+        assert (answer["state"]["type"], answer["state"]["name"]) == ("COMPLETED", "Cached")
+        assert answer["state"]["data"] == data
+
+
+def test_clients_that_propose_every_state_run_what_they_could_not_read(api: Api) -> None:
+    answer = propose_running(api, str(uuid4()), {**REFERENCE, "format": 1})
+    assert (answer["status"], answer["state"]["name"]) == ("ACCEPT", "Running")
 
 
 def test_what_such_a_client_completed_is_found_by_an_engine(api: Api) -> None:
