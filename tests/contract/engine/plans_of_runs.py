@@ -35,9 +35,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """`strict`: the flow ends with the first failure; else it goes on. `returns`: a value, whatever has failed."""
+    """`strict`: the flow ends with the first failure; else it goes on. `returns`: a value, whatever has failed.
+
+    `async_flows`, `async_tasks`: whether all flows, all tasks are asynchronous. What happens does not depend on it.
+    """
 
     steps: tuple[Step, ...]
+    async_flows: bool
+    async_tasks: bool
     retries: int
     sequential: bool
     strict: bool
@@ -75,6 +80,8 @@ steps = st.builds(
 plans = st.builds(
     Plan,
     steps=st.lists(steps, min_size=1, max_size=4).map(tuple),
+    async_flows=st.booleans(),
+    async_tasks=st.booleans(),
     retries=st.integers(0, 2),
     sequential=st.booleans(),
     strict=st.booleans(),

@@ -1,5 +1,7 @@
 """Whatever is combined: what is executed, recorded, called and returned is what a small pure model says."""
 
+import asyncio
+import inspect
 import threading
 import time
 from uuid import uuid4
@@ -28,7 +30,13 @@ class Played:
             f"on_{event}": [lambda *_, event=event: self._hook(name.rstrip("0123456789"), event)]
             for event in ("running", "completion", "failure")
         }
-        return flow(name=f"{name}-{self.id}", flow_run_name=name, retries=retries, **hooks, **options)(body)
+        function = body if self.plan.async_flows else lambda: at_once(body())
+        return flow(name=f"{name}-{self.id}", flow_run_name=name, retries=retries, **hooks, **options)(function)
+
+    def _task(self, name, body, **options):
+        function = body if self.plan.async_tasks else lambda element=0: at_once(body(element))
+        function.__qualname__ = name
+        return task(name=name, **options)(function)
 
     def _hook(self, what, event):
         with self._lock:
@@ -37,7 +45,7 @@ class Played:
     def _entry(self, index: int, step: Step):
         """What the main flow calls for this step."""
 
-        def work(element: int = 0):
+        async def work(element: int = 0):
             label = f"{index}.{element}"
             with self._lock:
                 self.happened.executions[label] += 1
@@ -45,10 +53,13 @@ class Played:
             if number <= step.fails and not step.slow:
                 raise ValueError(label)
             while number <= step.fails:
-                time.sleep(0.002)
+                await asyncio.sleep(0.002) if self.plan.async_tasks else time.sleep(0.002)
             return label
 
-        inner = _task(
+        async def call_inner(element: int = 0):
+            return await settled(inner(element))
+
+        inner = self._task(
             f"step{index}",
             work,
             retries=step.retries,
@@ -58,18 +69,18 @@ class Played:
             on_failure=[lambda *_: self._hook("step", "failure")],
         )
         if step.kind == "nested":
-            return _task(f"outer{index}", lambda element=0: inner(element))
+            return self._task(f"outer{index}", call_inner)
         if step.kind == "subflow":
-            self.subflows[index] = self._flow(f"sub{index}", step.sub_retries, lambda: inner())
+            self.subflows[index] = self._flow(f"sub{index}", step.sub_retries, call_inner)
             return self.subflows[index]
         return inner
 
-    def _body(self):
+    async def _body(self):
         waiting, before, completed = [], None, []
         for index, (step, entry) in enumerate(zip(self.plan.steps, self.entries, strict=True)):
             wait_for = before if step.after and step.has_futures else None
             if step.mode == "call":
-                states = [entry(return_state=True)]
+                states = [await settled(entry(return_state=True))]
                 before = None
             else:
                 futures = (
@@ -77,19 +88,19 @@ class Played:
                 )
                 before = futures
                 waiting.append((index, futures))
-                states = [future.wait() for future in futures] if self.plan.strict or step.key else []
+                states = [await settled(future.wait()) for future in futures] if self.plan.strict or step.key else []
             if step.mode == "call":
                 waiting.append((index, states))
             if self.plan.strict:
                 [state.result() for state in states]
         for index, ends in waiting:
             for element, end in enumerate(ends):
-                state = end if hasattr(end, "is_completed") else end.wait()
+                state = end if hasattr(end, "is_completed") else await settled(end.wait())
                 completed += [f"{index}.{element}"] if state.is_completed() else []
         return completed if self.plan.returns else None
 
     def play(self, accounts) -> Happened:
-        state = self.main(return_state=True)
+        state = asyncio.run(self.main(return_state=True)) if self.plan.async_flows else self.main(return_state=True)
         self.happened.result = state.result() if state.is_completed() else "raised"
         self._account(accounts, "main", accounts.flow_run(self.main))
         for index, subflow in self.subflows.items():
@@ -104,9 +115,18 @@ class Played:
             self.happened.runs[name, task_run.name.replace(f"-{self.id}", "")] = states
 
 
-def _task(name, function, **options):
-    function.__qualname__ = name
-    return task(name=name, **options)(function)
+async def settled(value):
+    """What is to be awaited is awaited."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def at_once(coroutine):
+    """The result of a coroutine that has nothing to await: the same code serves synchronous functions."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("something had to be awaited")
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
