@@ -254,6 +254,12 @@ def endless_thread_is_left():
     return 1
 
 
+@case
+async def stuck_beside_the_loop():
+    mark("started")
+    await asyncio.to_thread(time.sleep, 1000)
+
+
 # -- what is told to end -----------------------------------------------------------------------------------------------
 
 

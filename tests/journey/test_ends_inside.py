@@ -264,3 +264,12 @@ def test_a_job_does_not_wait_for_ever_for_threads_that_its_flow_has_left(shared_
     assert ended.state() == DONE
     assert "the-users-thread" in ended.output
     assert "the process ends without it" in ended.output
+
+
+def test_a_job_that_is_told_to_end_does_not_wait_for_threads_of_its_event_loop_that_hang(shared_world):
+    ended = (
+        Inside(shared_world, as_job=True).start("stuck_beside_the_loop").marked("started").send(signal.SIGTERM).end()
+    )
+    assert ended.code == job.TERMINATED, ended.story()
+    assert ended.state() == INTERRUPTED
+    assert "the process ends without it" in ended.output

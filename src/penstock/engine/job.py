@@ -41,9 +41,11 @@ from penstock.model.states import State
 
 COMPLETED, ENDED_OTHERWISE, UNREACHABLE, REFUSED = 0, 1, 69, 78
 
-#: Seconds that user code has to stop after the attempt was superseded, and the loop's threads after the run; then the
-#: process ends without it.
+#: Seconds that user code has to stop after the attempt was superseded; then the process ends without it.
 STOP_SECONDS = 10.0
+#: Seconds that an event loop's threads have at its end, and all threads once the process was told to end: who tells it
+#: soon kills it.
+THREADS_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def main() -> int:
 def _end_in_time(code: int) -> None:
     """Threads that user code has left behind, and handlers at exit, do not keep the process for ever."""
     seconds = float(settings.get("PENSTOCK_JOB_EXIT_SECONDS"))
+    if code == TERMINATED:
+        seconds = min(seconds, THREADS_SECONDS)
     left = ", ".join(thread.name for thread in threading.enumerate() if not thread.daemon and thread is not _main())
     if left:
         _say(f"the run is over, but threads of its code go on: {left}. The process waits {seconds:g} s for them.", code)
@@ -209,7 +213,7 @@ class _Executor(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         super().shutdown(wait=False, cancel_futures=cancel_futures)
-        until = monotonic() + STOP_SECONDS
+        until = monotonic() + THREADS_SECONDS
         for thread in list(self._threads) if wait else ():
             thread.join(max(0.0, until - monotonic()))
 
