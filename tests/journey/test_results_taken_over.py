@@ -4,9 +4,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
+from penstock.model.states import StateType
+from penstock.results.blobs import unpack
 
 SOURCE = """
 from penstock.client import get_sync_client
@@ -102,3 +106,49 @@ def test_what_cannot_be_read_here_is_done_again(retried):
     found = retried.world.client.read_task_runs(flow_run_filter=only)
     assert sorted(task_run.name for task_run in found) == ["child-0", "forgotten-0", "kept-0", "kept-1", "nothing-0"]
     assert {task_run.state_name for task_run in found} == {"Completed"}
+
+
+GUARDED = """
+from penstock.filesystems import LocalFileSystem
+from penstock.tasks import task_input_hash
+from penstock.blocks.base import Block
+from pydantic import SecretStr
+
+class Chest(LocalFileSystem):
+    _block_type_slug = "test-chest"
+    lock: SecretStr = SecretStr("")
+
+@task(cache_key_fn=task_input_hash, result_storage=Chest(basepath={folder!r}, lock=SecretStr("secret")))
+def kept(n):
+    mark("kept-guarded")
+    return n + 1
+
+@task(persist_result=True, result_storage="test-chest/saved")
+def elsewhere():
+    return Block.load("test-chest/saved").lock.get_secret_value()
+
+@flow
+def main(n: int):
+    assert "PENSTOCK_API_KEY" not in os.environ
+    if not (PROBES / "saved-guarded").exists():
+        mark("saved-guarded")
+        Chest(basepath={folder!r}, lock=SecretStr("of the saved")).save("saved")
+    state = kept(n, return_state=True)
+    return [state.name, state.result(), elsewhere()]
+
+main = main.with_options(persist_result=True)
+"""
+
+
+def test_a_job_without_the_servers_key_writes_reads_and_caches_results(tmp_path, make_world):
+    with make_world(tmp_path / "world", env={"PENSTOCK_SERVER_API_KEY": "right"}) as guarded:
+        deployment = guarded.deploy(GUARDED.format(folder=str(tmp_path / "chest")))
+        guarded.agent("-q", "queue", env={"PENSTOCK_API_KEY": "right"})
+        names = []
+        for _ in range(2):
+            run = guarded.wait_for(guarded.run(deployment, n=1), StateType.COMPLETED)
+            reference = run.state.data
+            content = Path(reference["storage_key"]).read_bytes()
+            names.append(unpack(content))
+        assert names == [["Completed", 2, "of the saved"], ["Cached", 2, "of the saved"]]
+        assert len(guarded.marked("kept-guarded")) == 1

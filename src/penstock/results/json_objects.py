@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from penstock.model.results import Reference, Result
+
 MARK = "__penstock__"
 
 Encode = Callable[[Any], Any]
@@ -248,6 +250,8 @@ _KINDS: list[tuple[str, type | None, Callable[[Any, Encode], Any] | None, Callab
         lambda v, _: b64encode(v.get_secret_value()).decode(),
         lambda data: SecretBytes(b64decode(data)),
     ),
+    ("result", Result, lambda v, _: v.reference, Result),
+    ("reference", Reference, lambda v, _: dict(v), Reference),
     ("enum", None, None, lambda data: find_class(data[0])(data[1])),
     ("model", None, None, _read_model),
     ("dataclass", None, None, _read_dataclass),

@@ -43,19 +43,19 @@ def default_folder() -> Path:
     return (Path(path).expanduser() if path else settings.home() / "storage").resolve()
 
 
-def check_storage(given: Any) -> None:
-    """Raises ConfigurationError unless `given` may be a `result_storage`; whether a named one exists is not asked."""
+def check_storage(given: Any, option: str = "result_storage") -> None:
+    """Raises ConfigurationError unless `given` may be a storage of results; whether a named one exists is not asked."""
     if given is None or (isinstance(given, str) and given.count("/") == 1 and all(given.split("/"))):
         return
     if isinstance(given, str):
         raise ConfigurationError(
-            f"result_storage is {given!r}; it must name the block with its type",
+            f"{option} is {given!r}; it must name the block with its type",
             hint="Write TYPE-SLUG/NAME, such as 'local-file-system/results'; `penstock block ls` lists what there is.",
         )
     if not isinstance(given, Block) or not (hasattr(given, "read_path") and hasattr(given, "write_path")):
         what = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
         raise ConfigurationError(
-            f"result_storage is {what}; it must be a storage block or the name of one",
+            f"{option} is {what}; it must be a storage block or the name of one",
             hint="Such as LocalFileSystem(basepath='/data/results'), or 'local-file-system/results'.",
         )
 
@@ -68,10 +68,11 @@ def find_place(given: Any) -> Place:
     """
     check_storage(given)
     if given is None:
-        given = settings.get("PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK")
+        setting = "PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK"
+        given = settings.get(setting)
         if given is None:
             return Place(LocalFileSystem(basepath=str(default_folder())), None)
-        check_storage(given)
+        check_storage(given, setting)
     storage = Block.load(given) if isinstance(given, str) else given
     check_storage(storage)
     if storage._block_document_id is not None:

@@ -544,3 +544,53 @@ def test_without_persistence_another_process_is_told_what_to_do(accounts):
     with pytest.raises(RunError) as caught:
         accounts.flow_run(forgets).state.result()
     assert "persist_result=True" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("serializer", ["json", "pickle"])
+def test_the_states_of_returned_futures_are_read_elsewhere_with_their_results(accounts, tmp_path, serializer):
+    @task(persist_result=True, cache_result_in_memory=False)
+    def doubles(x):
+        return (x, 2 * x)
+
+    @flow(persist_result=True, result_serializer=serializer)
+    def returns_futures():
+        return [doubles.submit(1), doubles.submit(2)]
+
+    states = returns_futures()
+    assert [state.result() for state in states] == [(1, 2), (2, 4)]
+    found = accounts.flow_runs(returns_futures)[-1].state.result()
+    assert [state.result() for state in found] == [(1, 2), (2, 4)]
+    assert read_elsewhere(accounts, accounts.flow_runs(returns_futures)[-1], tmp_path)["doubles-1"] == "(2, 4)"
+
+
+def test_the_setting_of_the_storage_is_named_when_it_is_wrong(monkeypatch):
+    monkeypatch.setenv("PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK", "results")
+
+    @flow(persist_result=True)
+    def finds_no_place():
+        return 1
+
+    state = finds_no_place(return_state=True)
+    assert "PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK is 'results'" in state.message
+
+
+def test_the_storage_of_the_settings_is_used_by_flows_that_name_none(accounts, tmp_path, monkeypatch):
+    LocalFileSystem(basepath=str(tmp_path / "default")).save("default-place", overwrite=True)
+    monkeypatch.setenv("PENSTOCK_DEFAULT_RESULT_STORAGE_BLOCK", "local-file-system/default-place")
+
+    @flow(persist_result=True)
+    def says_nothing():
+        return 1
+
+    assert says_nothing() == 1
+    assert len(list((tmp_path / "default").iterdir())) == 1
+    assert accounts.flow_run(says_nothing).state.data["storage_block_id"] is not None
+
+
+def test_results_travel_between_processes_with_and_without_their_value():
+    import pickle
+
+    kept, dropped = Result({"type": "literal", "value": True}, True), Result({"type": "reference", "storage_key": "/x"})
+    for result in (kept, dropped):
+        found = pickle.loads(pickle.dumps(result))
+        assert (found.reference, found.has_cached_object()) == (result.reference, result.has_cached_object())
