@@ -71,7 +71,7 @@ class State(Data):
         if self.name is None:
             self.name = self.type.value.capitalize()
 
-    @field_validator("data", mode="plain")
+    @field_validator("data")
     @classmethod
     def _as_read(cls, data: Any, info: ValidationInfo) -> Any:
         """What comes from the server is no result, but says where one lies; what a function returned stays as it is."""
