@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 #: What is on a record for us, not for those who read it.
-_INTERNAL = frozenset({"penstock_run", "penstock_taken", "title"})
+_INTERNAL = frozenset({"penstock_run", "penstock_taken", "penstock_title"})
 
 
 class PenstockFormatter(logging.Formatter):

@@ -5,18 +5,33 @@ import os
 import sys
 import threading
 import warnings
+from dataclasses import dataclass
 from typing import IO, Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from penstock import settings
+from penstock.clock import monotonic
 from penstock.engine import lines, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.moments import moment
-from penstock.errors import MissingContext
+from penstock.errors import APIError, MissingContext
 
 FLOW_RUNS = "penstock.flow_runs"
 TASK_RUNS = "penstock.task_runs"
+
+#: Seconds that a single line of another process's run may take to be sent.
+POST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunLines:
+    """A task run of this process of which only the model is at hand: enough to say where its lines belong."""
+
+    flow_run_context: FlowRunContext
+    id: UUID
+    name: str
+
 
 RunContext = FlowRunContext | TaskRunContext
 
@@ -31,8 +46,9 @@ def adopt(run: FlowRunContext) -> None:
 
 
 def run_with_id(flow_run_id: UUID) -> FlowRunContext | None:
-    """The run, if this process executes it."""
-    return _runs.get(flow_run_id)
+    """The run, if this process executes it now."""
+    run = _runs.get(flow_run_id)
+    return None if run is None or run.session.reporter.over else run
 
 
 def run_around() -> RunContext | None:
@@ -50,8 +66,8 @@ def run_around() -> RunContext | None:
     return None if threading.current_thread().name.startswith("penstock-") else outermost[0]
 
 
-def title_of(context: RunContext) -> str:
-    if isinstance(context, TaskRunContext):
+def title_of(context: RunContext | TaskRunLines) -> str:
+    if not isinstance(context, FlowRunContext):
         return f"Task run '{context.name}'"
     return f"Flow run '{context.flow_run.name}'"
 
@@ -73,12 +89,14 @@ def write(stream: IO[str] | None, text: str) -> None:
         return  # nobody looks on any more; the server still gets the line
 
 
-def report(context: RunContext, name: str, level: int, message: str, stamp: lines.Stamp, keep_end: bool) -> None:
+def report(
+    context: RunContext | TaskRunLines, name: str, level: int, message: str, stamp: lines.Stamp, keep_end: bool
+) -> None:
     """Send one line of `context` to the server, cut if it is too long: that is told once, in a line of its own."""
-    if isinstance(context, TaskRunContext):
-        run, task_run_id = context.flow_run_context, str(context.id)
-    else:
+    if isinstance(context, FlowRunContext):
         run, task_run_id = context, None
+    else:
+        run, task_run_id = context.flow_run_context, str(context.id)
     session = run.session
     if not session.logs_to_api:
         return
@@ -145,7 +163,7 @@ class APILogHandler(_Lockless):
             _missing_told.add(record.name)
             warnings.warn(f"{told}. PENSTOCK_LOGGING_TO_API_WHEN_MISSING_FLOW=ignore silences this.", stacklevel=8)
 
-    def _take(self, context: RunContext, record: logging.LogRecord) -> None:
+    def _take(self, context: RunContext | TaskRunLines, record: logging.LogRecord) -> None:
         report(
             context, record.name, record.levelno, lines.message_of(record), lines.Stamp(moment()), bool(record.exc_info)
         )
@@ -154,11 +172,11 @@ class APILogHandler(_Lockless):
 class RunHandler(APILogHandler):
     """Both at once: shows a record and reports it. What runs use unless a logging file says otherwise."""
 
-    def _take(self, context: RunContext, record: logging.LogRecord) -> None:
+    def _take(self, context: RunContext | TaskRunLines, record: logging.LogRecord) -> None:
         message = lines.message_of(record)
         stamp = lines.Stamp(moment())
         if record.name in _OURS or not _is_shown_elsewhere(record):
-            title = getattr(record, "title", None) or title_of(context)
+            title = getattr(record, "penstock_title", None) or title_of(context)
             colour = _colour(record.levelno, sys.stderr) if record.levelno >= logging.WARNING else ""
             shown = record.__dict__.get("penstock_brief") or message
             show(stamp, record.levelname, title, shown, colour)
@@ -191,17 +209,51 @@ class PenstockConsoleHandler(_Lockless):
             self.handleError(record)
 
 
-def _context_of(record: logging.LogRecord, missing: Any) -> RunContext | None:
-    """The run that the record belongs to; None if there is none, or the record was taken already."""
+def _context_of(record: logging.LogRecord, missing: Any) -> RunContext | TaskRunLines | None:
+    """The run that the record belongs to; None if there is none here, or the record was taken already."""
     marked = record.__dict__
     if "penstock_taken" in marked:
         return None
-    context: RunContext | None = marked.get("penstock_run") or run_around()
-    if context is None:
-        missing(record)
-        return None
+    context: RunContext | TaskRunLines | None = marked.get("penstock_run", _UNKNOWN)
+    if context is _UNKNOWN:
+        context = run_around()
+        if context is None:
+            missing(record)
+            return None
     marked["penstock_taken"] = True
+    if context is None:
+        _post(record)
     return context
+
+
+#: of a record that does not say to which run it belongs
+_UNKNOWN: Any = object()
+
+
+def _post(record: logging.LogRecord) -> None:
+    """Show a line of a run that another process executes, and send it at once, by itself."""
+    from penstock.client.logs import create_logs
+    from penstock.client.sync import get_sync_client
+    from penstock.model.logs import LogCreate
+
+    timestamp, message = moment(), lines.message_of(record)
+    show(lines.Stamp(timestamp), record.levelname, record.__dict__["penstock_title"], message)
+    if not settings.get("PENSTOCK_LOGGING_TO_API"):
+        return
+    text, _ = lines.cut(message, settings.get("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE"), keep_end=bool(record.exc_info))
+    line = LogCreate(
+        name=record.name,
+        level=record.levelno,
+        message=wire.plain(text),
+        timestamp=timestamp,
+        flow_run_id=record.__dict__["flow_run_id"],
+        task_run_id=record.__dict__.get("task_run_id"),
+    )
+    try:
+        with get_sync_client() as client:
+            client.send(create_logs([line]), deadline=monotonic() + POST_SECONDS)
+    except APIError as error:
+        write(sys.stderr, f"penstock: the line above did not reach the server: {error}\n")
 
 
 def _is_shown_elsewhere(record: logging.LogRecord) -> bool:

@@ -16,6 +16,8 @@ from penstock.engine.run_logs import logger_of
 _lock = threading.Lock()
 _runs = 0
 _plain_print = builtins.print
+#: standard output as it was when the first of the runs began
+_stdout: Any = None
 #: what was printed without an end of line, by run and thread
 _begun: dict[tuple[int, int], str] = {}
 
@@ -24,12 +26,14 @@ _begun: dict[tuple[int, int], str] = {}
 def printing_as_logs() -> Iterator[None]:
     """While the body of a run that wants it runs, `print` in such runs is a log line.
 
-    Elsewhere, and with a ``file=`` of its own, it stays what it was. What is printed without an end of line is one line
-    together with what follows; at the end of the body it is complete.
+    Elsewhere, with a ``file=`` of its own, and where output is caught in a string, it stays what it was. What is
+    printed without an end of line is one line together with what follows; at the end of the body it is complete.
     """
-    global _runs
+    global _runs, _stdout
     context = TASK_RUN.get() or FLOW_RUN.get()
     with _lock:
+        if _runs == 0:
+            _stdout = sys.stdout
         _runs += 1
         builtins.print = print_as_log
     try:
@@ -40,7 +44,7 @@ def printing_as_logs() -> Iterator[None]:
         with _lock:
             _runs -= 1
             if _runs == 0:
-                builtins.print = _plain_print
+                builtins.print, _stdout = _plain_print, None
 
 
 def print_as_log(
@@ -48,7 +52,7 @@ def print_as_log(
 ) -> None:
     """`print`, whose text is a line of the run around it if that wants so. Takes what `print` takes."""
     if file is None or ((file is sys.stdout or file is sys.stderr) and not _is_of_debugger()):
-        context = run_around()
+        context = None if _is_caught() else run_around()
         if context is not None and context.log_prints:
             _log(context, values, sep, end)
             return
@@ -59,6 +63,11 @@ def _is_of_debugger() -> bool:
     """Whether a debugger prints, which says something to whoever types into it, and nothing of the run."""
     name = sys._getframe(2).f_globals.get("__name__", "")
     return name.partition(".")[0] in DEBUGGERS or name.startswith("IPython.")
+
+
+def _is_caught() -> bool:
+    """Whether the code catches its own output: by `contextlib.redirect_stdout` into a string, for instance."""
+    return sys.stdout is not _stdout and isinstance(sys.stdout, io.StringIO)
 
 
 def _log(context: RunContext, values: tuple[Any, ...], sep: str | None, end: str | None) -> None:

@@ -19,6 +19,7 @@ from penstock.engine.log_handlers import (
     TASK_RUNS,
     RunContext,
     RunHandler,
+    TaskRunLines,
     adopt,
     run_around,
     run_with_id,
@@ -30,6 +31,7 @@ from penstock.engine.session import Session
 from penstock.errors import MissingContext
 from penstock.logs import level_number
 from penstock.model.flow_runs import FlowRun
+from penstock.model.task_runs import TaskRun
 
 __all__ = [
     "RunLogger",
@@ -86,14 +88,14 @@ def logger_of(context: RunContext, **extra: Any) -> RunLogger:
         facts = {
             **extra,
             "penstock_run": context,
-            "title": title_of(context),
+            "penstock_title": title_of(context),
             "task_run_id": str(context.id),
             "task_run_name": context.name,
             "task_name": context.task.name,
             **_facts_of(run),
         }
         return RunLogger(logging.getLogger(TASK_RUNS), facts)
-    facts = {**extra, "penstock_run": context, "title": title_of(context), **_facts_of(context)}
+    facts = {**extra, "penstock_run": context, "penstock_title": title_of(context), **_facts_of(context)}
     return RunLogger(logging.getLogger(FLOW_RUNS), facts)
 
 
@@ -102,41 +104,47 @@ def _facts_of(run: FlowRunContext) -> dict[str, str]:
 
 
 def flow_run_logger(flow_run: FlowRun, flow: Any = None, **extra: Any) -> RunLogger:
-    """A logger for a flow run that this process executes: for its hooks, and code that only has the run.
+    """A logger for `flow_run`: for its hooks, and for code that only has the run.
 
-    Lines of another process's run are only shown.
+    Lines of a run that another process executes are sent to the server one by one, as they are written.
     """
     run = run_with_id(flow_run.id)
     if run is not None:
         return logger_of(run, **extra)
+    configure()
     facts = {
         **extra,
-        "title": f"Flow run '{flow_run.name}'",
+        "penstock_run": None,
+        "penstock_title": f"Flow run '{flow_run.name}'",
         "flow_run_id": str(flow_run.id),
         "flow_run_name": flow_run.name,
-        "flow_name": flow.name if flow is not None else "<unknown>",
+        "flow_name": flow.name if flow is not None else _UNKNOWN,
     }
     return RunLogger(logging.getLogger(FLOW_RUNS), facts)
 
 
 def task_run_logger(
-    task_run: Any, task: Any = None, flow_run: FlowRun | None = None, flow: Any = None, **extra: Any
+    task_run: TaskRun, task: Any = None, flow_run: FlowRun | None = None, flow: Any = None, **extra: Any
 ) -> RunLogger:
-    """A logger for a task run that this process executes. `task_run` is one as the server knows it."""
+    """A logger for `task_run`, as `flow_run_logger` is one for a flow run."""
     run = run_with_id(task_run.flow_run_id) if task_run.flow_run_id is not None else None
+    configure()
     facts = {
         **extra,
-        "title": f"Task run '{task_run.name}'",
+        "penstock_run": None if run is None else TaskRunLines(run, task_run.id, task_run.name),
+        "penstock_title": f"Task run '{task_run.name}'",
         "task_run_id": str(task_run.id),
         "task_run_name": task_run.name,
-        "task_name": task.name if task is not None else "<unknown>",
-        "flow_run_id": str(task_run.flow_run_id),
-        "flow_run_name": flow_run.name if flow_run is not None else "<unknown>",
-        "flow_name": flow.name if flow is not None else "<unknown>",
+        "task_name": task.name if task is not None else _UNKNOWN,
+        "flow_run_id": str(task_run.flow_run_id) if task_run.flow_run_id is not None else None,
+        "flow_run_name": flow_run.name if flow_run is not None else _UNKNOWN,
+        "flow_name": flow.name if flow is not None else _UNKNOWN,
     }
-    if run is not None:
-        facts |= {"penstock_run": run, **_facts_of(run)}
-    return RunLogger(logging.getLogger(TASK_RUNS), facts)
+    return RunLogger(logging.getLogger(TASK_RUNS), facts if run is None else facts | _facts_of(run))
+
+
+#: what a record says of what its logger was not given
+_UNKNOWN = "<unknown>"
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """What runs write arrives as their log: every line, in order, with the run it belongs to."""
 
 import asyncio
+import contextlib
+import io
 import logging
 import sys
 import threading
@@ -9,6 +11,7 @@ import warnings
 import pytest
 
 from penstock import flow, get_run_logger, task
+from penstock.context import get_run_context
 from penstock.errors import MissingContext
 from penstock.logging import disable_run_logger, flow_run_logger, get_logger, task_run_logger
 
@@ -224,6 +227,9 @@ def test_prints_are_lines_where_that_is_wanted(accounts, capsys):
         print("to stderr", file=sys.stderr)
         with open(path, "w") as file:
             print("to a file", file=file)
+        with contextlib.redirect_stdout(io.StringIO()) as caught:
+            print("caught")
+        assert caught.getvalue() == "caught\n"
         print("dangling", end="")
         as_the_flow()
         not_this_one()
@@ -351,25 +357,53 @@ loggers:
     assert f"flow {run.name}: by the file\n" in (tmp_path / "out.log").read_text()
 
 
-def test_the_logger_of_a_run_can_be_had_by_its_model(accounts):
+def test_the_logger_of_a_run_can_be_had_by_its_model_in_the_run_and_from_outside(accounts):
     @task
     def one():
-        pass
+        task_run_logger(get_run_context().task_run, one).info("of the task run")
 
     @flow
     def modelled():
-        from penstock.engine.context import FLOW_RUN
-
+        flow_run_logger(get_run_context().flow_run, modelled).info("of the flow run")
         one()
-        run = FLOW_RUN.get().flow_run
-        seen = type("Seen", (), {"id": run.id, "name": "one-0", "flow_run_id": run.id})
-        seen.id = run.id
-        flow_run_logger(run, modelled).info("of the flow run")
-        task_run_logger(seen, one).info("of the task run")
 
     modelled()
     run = accounts.flow_run(modelled)
-    assert own(accounts, run) == ["of the flow run", "of the task run"]
+    (task_run,) = accounts.task_runs(run).values()
+
+    @flow
+    def another():
+        flow_run_logger(run).info("from another run, about the flow run")
+
+    another()
+    task_run_logger(task_run).warning("from outside, about the task run")
+    lines = [
+        (line.message, line.task_run_id)
+        for line in accounts.logs(run)
+        if "of the" in line.message or "from" in line.message
+    ]
+    assert lines == [
+        ("of the flow run", None),
+        ("of the task run", task_run.id),
+        ("from another run, about the flow run", None),
+        ("from outside, about the task run", task_run.id),
+    ]
+    assert own(accounts, accounts.flow_run(another)) == []
+
+
+def test_a_line_for_another_process_that_cannot_be_sent_is_told(accounts, monkeypatch, capsys):
+    @flow
+    def over():
+        pass
+
+    over()
+    run = accounts.flow_run(over)
+    monkeypatch.setenv("PENSTOCK_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("PENSTOCK_CLIENT_MAX_RETRIES", "0")
+    flow_run_logger(run).info("lost")
+    shown = capsys.readouterr().err
+    assert "lost" in shown
+    assert "the line above did not reach the server" in shown
 
 
 def test_outside_of_runs_a_run_logger_exists_only_where_it_is_disabled():
