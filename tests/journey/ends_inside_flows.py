@@ -332,7 +332,9 @@ def with_a_stuck_thread():
 @subflow
 def inner():
     mark("started")
-    time.sleep(1000)
+    while True:
+        get_run_logger().info("a line, with whose receipt the server can say that a run is to be cancelled")
+        time.sleep(0.1)
 
 
 @subflow
@@ -352,7 +354,9 @@ def outer():
 @flow(name=f"inner-{KEY}")
 async def inner_async():
     mark("started")
-    await asyncio.sleep(1000)
+    while True:
+        get_run_logger().info("a line, with whose receipt the server can say that a run is to be cancelled")
+        await asyncio.sleep(0.1)
 
 
 @flow(name=f"middle-{KEY}")
