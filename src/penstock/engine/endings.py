@@ -1,7 +1,7 @@
 """The states of runs that were stopped before their function returned: by themselves, from outside, or with their flow."""
 
 from penstock.engine import outcomes
-from penstock.engine.interruption import CancelRequested, Interruption, SuspendRequested
+from penstock.engine.interruption import CancelRequested, DeadlineReached, Interruption, SuspendRequested
 from penstock.engine.session import Session
 from penstock.errors import RunCrashed
 from penstock.model.reasons import Reason
@@ -30,6 +30,8 @@ def stopped_task(session: Session, error: BaseException, stopping: str | None) -
         return outcomes.crashed("Stopped, because the process was told to end (SIGTERM)", Reason.SIGNALLED)
     if stopping is not None and (isinstance(error, Interruption) or _is_cancellation(error)):
         return outcomes.crashed(f"Stopped, because {stopping}", Reason.SIGNALLED)
+    if isinstance(error, DeadlineReached):
+        return outcomes.crashed("Stopped, because the timeout of what has called it has passed", Reason.SIGNALLED)
     return _crashed(session, error, "task")
 
 

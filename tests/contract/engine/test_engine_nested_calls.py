@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -273,3 +274,27 @@ def test_tasks_outside_of_a_flow_are_refused_with_the_way_out():
     with pytest.raises(MissingContext, match="outside of a flow") as refused:
         double(1)
     assert "double.fn" in refused.value.hint
+
+
+def test_what_a_task_calls_is_stopped_by_the_tasks_timeout(accounts):
+    @task
+    def endless():
+        while True:
+            time.sleep(0.01)
+
+    @task(timeout_seconds=0.1)
+    def impatient():
+        endless()
+
+    @flow
+    def bounded():
+        return [impatient(return_state=True).name, impatient.submit().wait().name]
+
+    assert bounded() == ["TimedOut", "TimedOut"]
+    found = accounts.task_runs(accounts.flow_run(bounded))
+    for number in range(2):
+        state = found[f"endless-{number}.0"].state
+        assert (state.name, state.message) == (
+            "Crashed",
+            "Stopped, because the timeout of what has called it has passed",
+        )
