@@ -4,13 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from penstock import clock
 from penstock.engine import caching, names, outcomes
 from penstock.engine.context import FlowRunContext, TaskRunContext
 from penstock.engine.moments import moment
 from penstock.engine.protocols import TaskLike
 from penstock.engine.run_logs import logger_of
-from penstock.engine.steps import Blocking, Steps
-from penstock.errors import PenstockError
+from penstock.engine.session import LONGEST_WAIT
+from penstock.engine.steps import Blocking, Sleep, Steps
+from penstock.errors import PenstockError, Unreachable
 from penstock.model.reasons import Reason
 from penstock.model.results import Reference, Result, read_reference
 from penstock.model.states import State, StateType
@@ -27,13 +29,23 @@ class EndedBefore(Protocol):
 
 
 def prepare(results: ResultStore, run: FlowRunContext | TaskRunContext) -> Steps[State | None]:
-    """Find out where results go before there is one. Returns the state in which the run ends if that is nowhere."""
-    try:
-        yield Blocking(results.prepare)
-    except Exception as error:
-        logger_of(run).error("There is no place for the result: %s", error)
-        return outcomes.failed(error, reason=Reason.CONFIGURATION_INVALID)
-    return None
+    """Find out where results go before there is one. Returns the state in which the run ends if that is nowhere.
+
+    A server that is away, which knows the storage, is waited for like in all else.
+    """
+    session = run.session if isinstance(run, FlowRunContext) else run.flow_run_context.session
+    since, wait = clock.monotonic(), 0.2
+    while True:
+        try:
+            yield Blocking(results.prepare)
+            return None
+        except Exception as error:
+            if not isinstance(error, Unreachable) or clock.monotonic() - since > session.loss_seconds:
+                logger_of(run).error("There is no place for the result: %s", error)
+                return outcomes.failed(error, reason=Reason.CONFIGURATION_INVALID)
+        session.check()
+        yield Sleep(wait)
+        wait = min(LONGEST_WAIT, 2 * wait)
 
 
 def keep_flows(run: FlowRunContext, state: State) -> Steps[State]:

@@ -13,6 +13,7 @@ import pytest
 
 from penstock import flow, task
 from penstock.engine import caching
+from penstock.filesystems import LocalFileSystem
 from penstock.model.reasons import Reason
 from penstock.states import Failed
 from penstock.tasks import task_input_hash
@@ -325,6 +326,31 @@ def test_a_server_that_is_away_costs_a_run_of_the_task_and_not_the_flow(accounts
     assert (four, again.name, squared.runs) == (4, "Cached", [2])
     lines = accounts.messages(accounts.flow_run(goes_on_alone))
     assert sum("could not be asked for a cached result" in line for line in lines) == 1
+
+
+def test_a_server_that_is_away_when_the_storage_is_looked_up_is_waited_for(accounts, monkeypatch, tmp_path):
+    LocalFileSystem(basepath=str(tmp_path)).save("looked-up", overwrite=True)
+    monkeypatch.setenv("PENSTOCK_CLIENT_MAX_RETRIES", "0")
+
+    @task(persist_result=True, result_storage="local-file-system/looked-up")
+    def waits_for_its_storage():
+        return 1
+
+    with FaultProxy(accounts.server.api_url) as proxy:
+        monkeypatch.setenv("PENSTOCK_API_URL", proxy.url)
+
+        @flow
+        def outlives_the_outage():
+            proxy.refuse()
+            back = threading.Timer(1.0, proxy.refuse, [False])
+            back.start()
+            try:
+                return waits_for_its_storage()
+            finally:
+                back.join()
+
+        assert outlives_the_outage() == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_an_asynchronous_task_is_cached_too(accounts):
