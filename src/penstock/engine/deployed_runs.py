@@ -19,7 +19,7 @@ from penstock.engine.flow_calls import checked, context_of, policy_of, run_name
 from penstock.engine.flow_runs import flow_run_steps, retries_of, tell_last
 from penstock.engine.interruption import Superseded
 from penstock.engine.protocols import FlowLike
-from penstock.engine.run_logs import report_line
+from penstock.engine.run_logs import configure, report_line
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps
 from penstock.engine.tracebacks import users_part
@@ -52,6 +52,7 @@ def deployed_run_steps(
 ) -> Steps[Prepared | State]:
     """Prepare the run. Returns how to go on, or the final state if it failed before it could start."""
     try:
+        configure()
         flow = load_flow(deployment, storage)
         given = parameters.from_names(flow.signature, flow_run.parameters, f"flow '{flow.name}'")
         arguments = checked(flow, given)

@@ -14,7 +14,7 @@ from penstock.engine.flow_runs import Call, flow_run_steps, retries_of
 from penstock.engine.interruption import TERMINATED, CancelRequested, Superseded, TerminationSignal
 from penstock.engine.moments import moment
 from penstock.engine.protocols import FlowLike
-from penstock.engine.run_logs import begin, logger_of
+from penstock.engine.run_logs import begin, configure, logger_of
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps, WaitFor, drive, drive_async
 from penstock.engine.task_run_records import TaskRun
@@ -108,6 +108,7 @@ def outermost_steps(flow: FlowLike, arguments: dict[str, Any], *, raises: bool) 
 
 
 def _begin(flow: FlowLike, arguments: dict[str, Any]) -> tuple[Session, FlowRun]:
+    configure()  # a mistake in what says how to log is told before there is a run
     client = get_sync_client()
     try:
         create = _flow_run_create(flow, client.send(flows.create_flow(FlowCreate(name=flow.name))).id, arguments)

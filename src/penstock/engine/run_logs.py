@@ -36,6 +36,7 @@ from penstock.model.task_runs import TaskRun
 __all__ = [
     "RunLogger",
     "begin",
+    "configure",
     "disable_logger",
     "disable_run_logger",
     "flow_run_logger",
@@ -48,10 +49,14 @@ __all__ = [
 ]
 
 _HANDLER = RunHandler()
+#: Settings whose mistakes are to be told before there is a run.
+_READ_LATER = ("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE", "PENSTOCK_LOGGING_SPOOL_LIMIT_MB", "PENSTOCK_LOGGING_TO_API")
 _configuring = threading.Lock()
 #: what was configured last, and the loggers that were changed for it, with their level before and now
 _configured: tuple[Any, ...] | None = None
 _changed: dict[str, tuple[int, int]] = {}
+#: loggers that `disable_logger` has disabled
+_silenced: list[str] = []
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -94,9 +99,22 @@ def logger_of(context: RunContext, **extra: Any) -> RunLogger:
             "task_name": context.task.name,
             **_facts_of(run),
         }
-        return RunLogger(logging.getLogger(TASK_RUNS), facts)
+        return RunLogger(_enabled(TASK_RUNS), facts)
     facts = {**extra, "penstock_run": context, "penstock_title": title_of(context), **_facts_of(context)}
-    return RunLogger(logging.getLogger(FLOW_RUNS), facts)
+    return RunLogger(_enabled(FLOW_RUNS), facts)
+
+
+def _enabled(name: str) -> logging.Logger:
+    """The logger of that name, enabled again if anybody else than `disable_logger` has disabled it."""
+    logger = logging.getLogger(name)
+    if logger.disabled and name not in _silenced:
+        logger.disabled = False
+        logger.warning(
+            "The logger %s had been disabled, most likely by a configuration of logging that says nothing about "
+            "disable_existing_loggers. It is enabled again; disable_run_logger() silences it.",
+            name,
+        )
+    return logger
 
 
 def _facts_of(run: FlowRunContext) -> dict[str, str]:
@@ -153,9 +171,11 @@ def disable_logger(name: str) -> Iterator[None]:
     logger = logging.getLogger(name)
     before = logger.disabled
     logger.disabled = True
+    _silenced.append(name)
     try:
         yield
     finally:
+        _silenced.remove(name)
         logger.disabled = before
 
 
@@ -197,6 +217,8 @@ def configure() -> None:
     Raises ConfigurationError for an unknown level, and for a logging file that cannot be used.
     """
     global _configured
+    for name in _READ_LATER:
+        settings.get(name)
     level = level_number(settings.get("PENSTOCK_LOGGING_LEVEL"))
     extras = str(settings.get("PENSTOCK_LOGGING_EXTRA_LOGGERS"))
     stamp = logging_file.stamp()

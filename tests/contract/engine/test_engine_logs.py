@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import logging.config
 import sys
 import threading
 import warnings
@@ -12,7 +13,7 @@ import pytest
 
 from penstock import flow, get_run_logger, task
 from penstock.context import get_run_context
-from penstock.errors import MissingContext
+from penstock.errors import ConfigurationError, MissingContext
 from penstock.logging import disable_run_logger, flow_run_logger, get_logger, task_run_logger
 
 
@@ -355,6 +356,47 @@ loggers:
         logging.getLogger("penstock.flow_runs").removeHandler(handler)
     assert accounts.messages(run).count("by the file") == 1
     assert f"flow {run.name}: by the file\n" in (tmp_path / "out.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PENSTOCK_LOGGING_LEVEL", "LOUD", "There is no logging level 'LOUD'"),
+        ("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE", "12", "expected 200 to 1000000 bytes"),
+        ("PENSTOCK_LOGGING_SETTINGS_PATH", "/nowhere.yml", "PENSTOCK_LOGGING_SETTINGS_PATH: /nowhere.yml"),
+    ],
+)
+def test_a_mistake_in_how_to_log_is_told_before_there_is_a_run(accounts, monkeypatch, name, value, told):
+    @flow(name=f"mistaken-{name}")
+    def mistaken():
+        pass
+
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=told):
+        mistaken()
+    assert accounts.flow_runs(mistaken) == []
+
+
+def test_a_configuration_that_disables_existing_loggers_does_not_silence_the_run(accounts):
+    @flow
+    def configuring():
+        logging.config.dictConfig({"version": 1})
+        get_run_logger().info("still here")
+
+    others = {name: logger.disabled for name, logger in _loggers().items()}
+    try:
+        configuring()
+    finally:
+        for name, logger in _loggers().items():
+            logger.disabled = others.get(name, False)
+    warning, line = own(accounts, accounts.flow_run(configuring))
+    assert "had been disabled" in warning
+    assert line == "still here"
+
+
+def _loggers():
+    found = logging.Logger.manager.loggerDict
+    return {name: logger for name, logger in found.items() if isinstance(logger, logging.Logger)}
 
 
 def test_the_logger_of_a_run_can_be_had_by_its_model_in_the_run_and_from_outside(accounts):
