@@ -1,5 +1,6 @@
 """One request for slots of named limits: where it is made, and what holds them afterwards."""
 
+import atexit
 import logging
 import os
 import threading
@@ -74,6 +75,7 @@ def _outside_of_runs() -> Desk:
         found = _outside.get(key)
         if found is None:
             client = get_sync_client()
+            atexit.register(client.close)
             found = _outside[key] = Desk(client, client.send, renews=True)
         return found
 
