@@ -50,7 +50,7 @@ def cut(message: str, most: int, *, keep_end: bool = False) -> tuple[str, int]:
 
     If any were, the last line says so. With `keep_end` they are from its middle.
     """
-    if len(message) * 4 <= most or (len(message) <= most and message.isascii()):
+    if len(message) <= most and message.isascii():
         return message, 0
     data = message.encode("utf-8", "surrogatepass")
     if len(data) <= most:

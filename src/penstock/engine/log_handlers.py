@@ -102,7 +102,9 @@ def report(
         return
     if name in _OURS:
         name = FLOW_RUNS if task_run_id is None else TASK_RUNS
-    text, left_out = lines.cut(message, session.longest_line, keep_end=keep_end)
+    text, left_out = message, 0
+    if len(message) * 4 > session.longest_line:  # no character takes more bytes
+        text, left_out = lines.cut(message, session.longest_line, keep_end=keep_end)
     reporter = session.reporter
     # A line that names no run is the reporter's own run's: most lines are, and so are a quarter shorter.
     flow_run_id = None if run.id_text == reporter.id_text else run.id_text

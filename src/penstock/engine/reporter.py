@@ -120,11 +120,11 @@ class Reporter:
                 return
             self._lines.append(line)
             self._line_bytes += len(line)
+            self._taken += 1
             if self._line_bytes >= SEAL_LINES_AT:
-                self._taken += 1
                 self._seal_early()
-            else:
-                self._noted()
+            elif self._taken - self._sealed == 1:
+                self._changed.notify_all()
 
     def hurry(self) -> None:
         """Have everything reported so far sent now. Does not wait for it."""
