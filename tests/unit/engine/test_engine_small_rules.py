@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.engine import wire
-from penstock.engine.annotations import unmapped
+from penstock.engine.batches import batches
 from penstock.engine.deadlines import Timeout, call_within
 from penstock.engine.interruption import Stoppable, TerminationSignal, interrupt
 from penstock.engine.moments import moment
 from penstock.engine.names import from_template
-from penstock.engine.batches import batches
 from penstock.engine.retries import delays_of, jittered
-from penstock.errors import ConfigurationError, ParameterError
+from penstock.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(
