@@ -125,6 +125,28 @@ def test_code_that_has_changed_is_loaded_anew(monkeypatch):
             zygote.leave()
 
 
+def test_a_zygote_that_nobody_needs_leaves(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setattr(zygote, "IDLE_SECONDS", 0.4)
+        with server() as running:
+            parent = _parent(running.pid)
+            (socket,) = Path(folder).glob("penstock-zygote-*/*.sock")
+        wait_until(lambda: not socket.exists(), 10, "its socket is gone")
+        wait_until(lambda: not Path(f"/proc/{parent}").exists(), 10, "it is gone")
+
+
+def test_a_server_ends_with_its_zygote(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        with server() as running:
+            os.kill(int(_parent(running.pid)), signal.SIGKILL)
+            wait_until(lambda: not running.running, 10)
+            running.restart()
+            assert runs_of(running) == 0
+        zygote.leave()
+
+
 def _parent(pid):
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]
 
