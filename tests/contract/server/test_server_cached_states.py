@@ -1,11 +1,18 @@
 """Completed states with a cache key are found by it, whether they came in a report or were proposed."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
 from test_server_reports import STAMP, Engine
 from wire import Api
+
+from penstock.server.database.connection import Database, Transaction
+from penstock.server.database.tables import task_run_state_cache
+from penstock.server.operations.remember_cached_states import CachedState, remember_cached_states
+from penstock.server.operations.remove_stale import remove_stale
 
 REFERENCE = {"type": "reference", "storage_block_id": None, "storage_key": "/r", "serializer_type": "pickle"}
 
@@ -103,3 +110,22 @@ def test_what_such_a_client_completed_is_found_by_an_engine(api: Api) -> None:
         state = {"type": kind, "data": REFERENCE, "state_details": {"cache_key": key}, "timestamp": STAMP.format(1)}
         assert api.post(f"/task_runs/{made['id']}/set_state", {"state": state}).body["status"] == "ACCEPT"
     assert cached(api, key)["data"] == REFERENCE
+
+
+def test_expired_entries_are_cleaned_up_and_others_stay(database: Database) -> None:
+    expirations = {"past": timedelta(seconds=-1), "future": timedelta(hours=1), "for ever": None}
+
+    def fill(tx: Transaction) -> None:
+        remember_cached_states(
+            tx, [CachedState(key, uuid4(), tx.now + left if left else None) for key, left in expirations.items()]
+        )
+
+    def keys(tx: Transaction) -> set[str]:
+        return set(tx.execute(sa.select(task_run_state_cache.c.cache_key)).scalars())
+
+    async def story() -> set[str]:
+        await database.write(fill)
+        assert await database.write(remove_stale) == 1
+        return await database.read(keys)
+
+    assert asyncio.run(story()) == {"future", "for ever"}
