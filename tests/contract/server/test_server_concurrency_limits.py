@@ -271,7 +271,7 @@ class Engine:
         granted: bool = answer.body["granted"] == [self.task_run_id]
         return granted
 
-    def report(self, *kinds: str, **fields: Any) -> None:
+    def report(self, *kinds: str, message: str | None = None) -> None:
         self.sequence += 1
         names = {"AwaitingRetry": "SCHEDULED", "AwaitingConcurrencySlot": "SCHEDULED"}
         states = [
@@ -283,11 +283,12 @@ class Engine:
             }
             for kind, at in ((kind, STAMP.format(number)) for number, kind in enumerate(kinds, self.sequence))
         ]
+        states[-1]["message"] = message
         report = {"task_run_id": self.task_run_id, "states": states}
         if self.sequence == 1:
             report["create"] = {"flow_run_id": self.run_id, "task_key": "t", "dynamic_key": "0", "tags": [self.tag]}
         head = {"stream": self.stream, "sequence": self.sequence, "flow_run_id": self.run_id}
-        answer = self.api.post("/reports", {**head, "task_runs": [report], **fields})
+        answer = self.api.post("/reports", {**head, "task_runs": [report]})
         assert answer.status == 200, answer
 
 
@@ -299,6 +300,17 @@ def test_a_slot_is_kept_until_the_report_says_that_the_task_run_does_not_run_any
         assert holders(api, engine.tag) == [engine.task_run_id], kinds
     engine.report("COMPLETED")
     assert holders(api, engine.tag) == []
+
+
+def test_a_run_whose_task_runs_wait_for_slots_says_so_when_it_is_asked(api: Api) -> None:
+    engine = Engine(api, a_tag(api, 0))
+    path = f"/flow_runs/{engine.run_id}/explain"
+    before = api.get(path).body["explanation"]
+    engine.report("PENDING", "AwaitingConcurrencySlot", message=f"Waits for a slot of the tag '{engine.tag}'")
+    assert api.get(path).body["explanation"] == (
+        f"{before} One of its task runs cannot start yet: waits for a slot of the tag '{engine.tag}'. "
+        "See: penstock concurrency-limit ls."
+    )
 
 
 @pytest.mark.parametrize("kind", ["FAILED", "CANCELLED", "CRASHED", "AwaitingRetry", "PAUSED"])

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from penstock.errors import NotFound
 from penstock.model.flow_runs import FlowRun
 from penstock.model.states import StateType
+from penstock.model.transitions import AWAITING_SLOT
 from penstock.server.database.attempts import OPEN
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import SELECT_FLOW_RUN, TERMINAL_TYPES, flow_run_from
-from penstock.server.database.tables import attempt, flow_run, work_pool, work_queue
+from penstock.server.database.tables import attempt, flow_run, task_run, task_run_state, work_pool, work_queue
 from penstock.server.operations.read_attempts import attempt_from
 from penstock.server.rules.explain import Limit, Queue, explain
 
@@ -28,8 +29,15 @@ def explain_flow_run(tx: Transaction, flow_run_id: UUID) -> dict[str, Any]:
     newest = sa.select(attempt).where(attempt.c.flow_run_id == run.id).order_by(attempt.c.number.desc()).limit(1)
     last = tx.execute(newest).one_or_none()
     queue = _queue(tx, run) if run.state_type is StateType.SCHEDULED else None
-    sentence = explain(run, attempt_from(last) if last is not None else None, queue, tx.now)
+    slots = _waiting_for_slots(tx, run) if run.state_type is StateType.RUNNING else []
+    sentence = explain(run, attempt_from(last) if last is not None else None, queue, tx.now, slots)
     return {"flow_run_id": run.id, "state": run.state_name, "explanation": sentence}
+
+
+def _waiting_for_slots(tx: Transaction, run: FlowRun) -> list[str]:
+    waiting = sa.and_(task_run.c.flow_run_id == run.id, task_run.c.state_name == AWAITING_SLOT)
+    query = sa.select(task_run_state.c.message).join(task_run, task_run.c.state_id == task_run_state.c.id)
+    return [message or "" for message in tx.execute(query.where(waiting).limit(MOST_COUNTED)).scalars()]
 
 
 def _queue(tx: Transaction, run: FlowRun) -> Queue | None:

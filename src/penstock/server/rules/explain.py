@@ -1,5 +1,6 @@
 """One sentence on why a run is where it is. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,15 +34,20 @@ class Queue:
     ahead: int = 0
 
 
-def explain(run: FlowRun, attempt: Attempt | None, queue: Queue | None, now: datetime) -> str:
-    """Why `run` is in its state; `attempt` is its newest, `queue` None if it belongs to none."""
+def explain(
+    run: FlowRun, attempt: Attempt | None, queue: Queue | None, now: datetime, slots: Sequence[str] = ()
+) -> str:
+    """Why `run` is in its state; `attempt` is its newest, `queue` None if it belongs to none.
+
+    `slots`: what each of its task runs says that waits for slots of limited tags.
+    """
     kind = run.state_type
     if kind is StateType.SCHEDULED:
         return _scheduled(run, attempt, queue, now)
     if kind is StateType.PENDING:
         return _pending(attempt)
     if kind is StateType.RUNNING:
-        return _running(attempt)
+        return _running(attempt) + _without_slots(slots)
     if kind is StateType.PAUSED:
         return _paused(run, now)
     if kind is StateType.CANCELLING:
@@ -110,6 +116,14 @@ def _running(attempt: Attempt | None) -> str:
         since = f"{attempt.unobserved_since:%Y-%m-%d %H:%M:%S} UTC"
         return f"It runs{where}, but nobody has been able to see its job since {since}."
     return f"It runs{where}."
+
+
+def _without_slots(messages: Sequence[str]) -> str:
+    if not messages:
+        return ""
+    number = "One of its task runs" if len(messages) == 1 else f"{len(messages)} of its task runs"
+    said = ", ".join(sorted(set(messages))[:NAMED])
+    return f" {number} cannot start yet: {said[:1].lower()}{said[1:]}. See: penstock concurrency-limit ls."
 
 
 def _paused(run: FlowRun, now: datetime) -> str:
