@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from penstock import clock
 
 _STEP = timedelta(microseconds=1)
-_lock = threading.Lock()
+#: reentrant: a signal handler of the program may log while its thread is in here
+_lock = threading.RLock()
 _last: datetime | None = None
 
 
 def forked() -> None:
     """This is a fork: whoever held the lock stayed behind."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 def moment() -> datetime:

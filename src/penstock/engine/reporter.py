@@ -94,7 +94,8 @@ class Reporter:
         self._cancel_told = False
         self._outage_told = False
         self._full_told = False
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler of the program may log while its thread is in here.
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._run, name="penstock-reporter", daemon=True)
 
@@ -166,7 +167,7 @@ class Reporter:
 
         The thread and its lock stayed there.
         """
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self.over = True
         self._outbox = outbox.Outbox(self._outbox.folder)
@@ -323,7 +324,7 @@ class Reporter:
         self._outbox.pop()
         self._delivered += 1
         while self._marks and self._marks[0][0] <= self._delivered:
-            self._arrived = self._marks.pop(0)[1]
+            self._arrived = max(self._arrived, self._marks.pop(0)[1])
         self._changed.notify_all()
 
     def _refused(self, error: APIError) -> bool:

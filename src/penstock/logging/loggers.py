@@ -10,6 +10,7 @@ from penstock.sdk.logging import (
     print_as_log,
     task_run_logger,
 )
+from penstock.sdk.logging import printing_as_logs as patch_print
 
 __all__ = [
     "PenstockLogAdapter",
@@ -18,6 +19,7 @@ __all__ = [
     "flow_run_logger",
     "get_logger",
     "get_run_logger",
+    "patch_print",
     "print_as_log",
     "task_run_logger",
 ]

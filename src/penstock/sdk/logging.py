@@ -5,7 +5,7 @@ import sys
 
 from penstock.engine.log_formatters import JsonFormatter, PenstockFormatter
 from penstock.engine.log_handlers import APILogHandler, PenstockConsoleHandler
-from penstock.engine.prints import print_as_log
+from penstock.engine.prints import print_as_log, printing_as_logs
 from penstock.engine.run_logs import (
     RunLogger,
     disable_logger,
@@ -28,6 +28,7 @@ __all__ = [
     "get_logger",
     "get_run_logger",
     "print_as_log",
+    "printing_as_logs",
     "task_run_logger",
 ]
 

@@ -1,6 +1,8 @@
 """A run that writes many lines loses none, whatever happens on their way, and they are read in order."""
 
+import itertools
 import logging
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,3 +119,29 @@ def test_tasks_in_threads_lose_nothing_when_answers_are_lost(accounts, monkeypat
 
         shaky()
     assert_all_there(messages(accounts, accounts.flow_run(shaky)), 4, 500)
+
+
+def test_a_signal_handler_may_log_at_any_moment(accounts):
+    def ring(_signal, _frame):
+        number = next(numbers)
+        get_run_logger().info("line 1 %d", number)
+        rung.append(number)
+
+    numbers, rung = itertools.count(), []
+
+    @flow
+    def ringing():
+        logger = get_run_logger()
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        try:
+            for number in range(5_000):
+                logger.info("line 0 %d", number)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    ringing()
+    assert len(rung) > 10
+    found = messages(accounts, accounts.flow_run(ringing))
+    assert sorted(found) == sorted([f"line 0 {n}" for n in range(5_000)] + [f"line 1 {n}" for n in range(len(rung))])
