@@ -7,7 +7,7 @@ import time
 import pytest
 
 from penstock import allow_failure, flow, get_run_logger, task
-from penstock.errors import MissingContext
+from penstock.errors import MissingContext, PenstockError
 from penstock.task_runners import ConcurrentTaskRunner, SequentialTaskRunner
 
 
@@ -298,3 +298,24 @@ def test_what_a_task_calls_is_stopped_by_the_tasks_timeout(accounts):
             "Crashed",
             "Stopped, because the timeout of what has called it has passed",
         )
+
+
+def test_a_synchronous_call_that_would_block_the_loop_of_its_input_is_refused(accounts):
+    @task
+    async def naps():
+        await asyncio.sleep(0.01)
+        return 1
+
+    @flow
+    async def would_block():
+        future = naps.submit()
+        with pytest.raises(PenstockError, match="block the event loop") as refused:
+            double(future)
+        assert "await future.result()" in refused.value.hint
+        submitted = double.submit(future)
+        await future.wait()
+        return double(future), submitted.result()
+
+    assert asyncio.run(would_block()) == (2, 2)
+    found = accounts.task_runs(accounts.flow_run(would_block))
+    assert sorted(found) == ["double-0", "double-1", "naps-0"], "what is refused is no run"
