@@ -9,8 +9,8 @@ from penstock.errors import nearest
 TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED", "COMPLETED", "FAILED", "CRASHED")
 #: Names that refine a type, and the types' own names; `penstock.model.transitions.NAMES` has them all, a test compares.
 NAMES = (
-    "Scheduled", "Late", "AwaitingRetry", "Resuming", "Pending", "Launching", "Running", "Retrying", "Paused",
-    "Suspended", "Cancelling", "Cancelled", "Completed", "Cached", "Failed", "TimedOut", "Crashed",
+    "Scheduled", "Late", "AwaitingRetry", "Resuming", "AwaitingConcurrencySlot", "Pending", "Launching", "Running",
+    "Retrying", "Paused", "Suspended", "Cancelling", "Cancelled", "Completed", "Cached", "Failed", "TimedOut", "Crashed",
 )  # fmt: skip
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
