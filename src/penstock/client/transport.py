@@ -23,6 +23,8 @@ T = TypeVar("T")
 API_VERSION = "0.8.4"
 #: Seconds that a connection may take to come about.
 CONNECT_SECONDS = 10.0
+#: Not the generator that user code may have seeded.
+_chance = random.Random().random
 #: The shortest time in seconds that one try is given when a deadline is near.
 LEAST_TRY = 0.05
 
@@ -207,7 +209,7 @@ class Transport:
     def _wait(self, outcome: _Outcome, retries: int, deadline: float | None) -> float | None:
         """Seconds until the next try; None if that would be after the deadline."""
         asked_for = parse_retry_after(outcome.retry_after, clock.now())
-        wait = wait_before(retries, asked_for, self._longest, random.random())
+        wait = wait_before(retries, asked_for, self._longest, _chance())
         if deadline is not None and clock.monotonic() + wait >= deadline:
             return None
         return wait

@@ -34,6 +34,9 @@ NOTICE = 5.0
 #: Longest wait in seconds between two tries while the API is away.
 LONGEST_WAIT = 5.0
 
+#: Not the generator that user code may have seeded.
+_chance = random.Random().random
+
 #: Codes of 409 that say that this attempt is over.
 FENCED = frozenset({"attempt_superseded", "attempt_taken"})
 
@@ -288,7 +291,7 @@ class Reporter:
                 self._tell_outage(monotonic() - away_since, error)
                 if monotonic() - away_since > self._patience:
                     self._give_up(error)
-            if not self._pause(random.random() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
+            if not self._pause(_chance() * min(LONGEST_WAIT, 0.2 * 2.0 ** min(tries, 10))):
                 return False
         return False
 

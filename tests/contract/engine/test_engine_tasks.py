@@ -1,6 +1,7 @@
 """What calling, submitting and mapping tasks does, in the program and on the server."""
 
 import gc
+import random
 import threading
 import time
 import weakref
@@ -242,3 +243,17 @@ def test_five_thousand_task_runs_are_all_accounted_for(accounts):
     only = {"id": {"any_": [str(run.id)]}}
     completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
     assert accounts.client.count_task_runs(flow_run_filter=only, task_run_filter=completed) == 5000
+
+
+def test_chance_that_user_code_has_seeded_is_left_alone(accounts):
+    @task(retries=2, retry_jitter_factor=1, retry_delay_seconds=0.001)
+    def failing():
+        raise ValueError
+
+    @flow
+    def seeded():
+        random.seed(7)
+        failing(return_state=True)
+        return random.random()
+
+    assert seeded() == random.Random(7).random()
