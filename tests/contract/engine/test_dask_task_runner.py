@@ -265,6 +265,23 @@ def test_results_are_kept_and_found_again(accounts, runner, tmp_path):
     assert run.state.result() == {"n": 7}
 
 
+def test_limits_of_tags_hold_across_workers(accounts, runner, tmp_path):
+    accounts.client.create_concurrency_limit("one at a time", 1)
+
+    @task(tags=["one at a time"])
+    def alone(folder):
+        inside = folder / "inside"
+        inside.mkdir()  # fails if another one is there
+        time.sleep(0.02)
+        inside.rmdir()
+
+    @flow(task_runner=runner)
+    def queueing():
+        return [future.wait().name for future in [alone.submit(tmp_path) for _ in range(8)]]
+
+    assert queueing() == ["Completed"] * 8
+
+
 def test_what_cannot_travel_is_named(accounts, runner):
     @task
     def taking(first, lock):
@@ -466,6 +483,27 @@ def test_annotations_of_dask_say_which_worker_it_is(accounts, cluster, runner):
         return {future.result() for future in futures}
 
     assert choosing() == {address}
+
+
+def test_workers_that_cannot_reach_the_server_are_told_of_and_run_all_the_same(accounts):
+    from distributed import LocalCluster
+
+    @task
+    def talking(n):
+        get_run_logger().info("nobody hears %s", n)
+        return n
+
+    nowhere = {"PENSTOCK_API_URL": "http://127.0.0.1:9/api"}
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", env=nowhere) as cluster:
+
+        @flow(task_runner=DaskTaskRunner(cluster=cluster))
+        def unheard():
+            return [future.result() for future in talking.map(range(5))]
+
+        assert unheard() == list(range(5))
+    told = [text for text in accounts.messages(accounts.flow_run(unheard)) if "Log lines of a worker" in text]
+    assert len(told) == 1
+    assert "http://127.0.0.1:9" in told[0]
 
 
 @dataclass
