@@ -1,9 +1,9 @@
 """A suspended run gives its process back, and goes on in a new one when it is resumed."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import pytest
 
 from penstock.client import flow_runs
 from penstock.model.states import StateCreate, StateDetails, StateType
@@ -69,8 +69,9 @@ def test_a_run_that_is_suspended_from_outside_leaves_before_its_next_task(world:
         @flow
         def main():
             step("first")
-            get_run_logger().info("alive")
-            wait_for("go")
+            while not (PROBES / "go").exists():
+                get_run_logger().info("alive")
+                time.sleep(0.1)
             step("second")
         """)
     )
@@ -78,7 +79,7 @@ def test_a_run_that_is_suspended_from_outside_leaves_before_its_next_task(world:
     world.wait_for(run, StateType.RUNNING)
     details = StateDetails(pause_reschedule=True)
     world.client.send(flow_runs.set_flow_run_state(run.id, StateCreate(type=StateType.PAUSED, state_details=details)))
-    # the process is told with the answer to a report, at the latest to that which says that it is alive
+    # the process is told with the answer to its next report
     wait_until(lambda: _told(world, run), 30, "the process has reported since")
     world.let("go")
     assert world.ended(run).exit is not None
@@ -92,6 +93,51 @@ def _told(world: "World", run: Any) -> bool:
     paused = world.read(run).state.timestamp
     reported = world.attempts(run)[-1].last_reported_at
     return reported is not None and reported > paused
+
+
+def test_an_asynchronous_flow_is_suspended_with_its_subflow_and_what_runs_is_let_finish(shared_world: "World") -> None:
+    world = shared_world
+    run = world.run(
+        world.deploy("""
+        import asyncio
+        from penstock import suspend_flow_run
+
+        @task(persist_result=True)
+        async def slow():
+            mark("slow-begun")
+            while not (PROBES / "slow-go").exists():
+                await asyncio.sleep(0.02)
+            mark("slow-ended")
+            return 1
+
+        @flow
+        async def inner():
+            mark("inner")
+            await asyncio.sleep(600 if not (PROBES / "resumed").exists() else 0)
+
+        @flow
+        async def main():
+            future = await slow.submit()
+            while not (PROBES / "slow-begun").exists():
+                await asyncio.sleep(0.02)
+            sub = asyncio.create_task(inner())
+            while not (PROBES / "inner").exists():
+                await asyncio.sleep(0.02)
+            await suspend_flow_run(timeout=120)
+            await sub
+            return await future.result()
+        """)
+    )
+    world.wait_for(run, StateType.PAUSED)
+    assert world.marked("slow-ended") == []
+    world.let("slow-go")
+    assert world.ended(run).exit.code == 0
+    assert len(world.marked("slow-ended")) == 1
+    world.let("resumed")
+    world.client.send(flow_runs.resume_flow_run(run.id))
+    world.wait_for(run, StateType.COMPLETED)
+    assert len(world.marked("slow-begun")) == 1
+    assert len(world.marked("inner")) == 2
 
 
 def test_a_suspended_run_is_cancelled_at_once(shared_world: "World") -> None:
@@ -141,23 +187,26 @@ def test_a_process_that_is_killed_while_it_waits_has_crashed(shared_world: "Worl
     assert "SIGKILL" in str(found.state.message)
 
 
-@pytest.mark.parametrize("timeout", [3])
-def test_the_server_fails_a_suspended_run_whose_time_is_over_with_all_agents_gone(world: "World", timeout: int) -> None:
-    agent = world.agent("-q", "queue")
-    run = world.run(
-        world.deploy(f"""
-        from penstock import suspend_flow_run
+def test_the_server_fails_a_suspended_run_whose_time_is_over_with_all_agents_gone(
+    make_world: Any, tmp_path: Path
+) -> None:
+    often = {"PENSTOCK_API_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "0.3"}
+    with make_world(tmp_path / "world", env=often) as world:
+        agent = world.agent("-q", "queue")
+        run = world.run(
+            world.deploy("""
+            from penstock import suspend_flow_run
 
-        @flow
-        def main():
-            suspend_flow_run(timeout={timeout})
-        """)
-    )
-    world.wait_for(run, StateType.PAUSED)
-    world.ended(run)
-    agent.kill()
-    found = world.wait_for(run, StateType.FAILED, timeout=30)
-    assert found.state is not None
-    assert "was suspended, and nobody resumed it" in str(found.state.message)
-    answer = world.client.send(flow_runs.resume_flow_run(run.id))
-    assert answer.status == "ABORT"
+            @flow
+            def main():
+                suspend_flow_run(timeout=3)
+            """)
+        )
+        world.wait_for(run, StateType.PAUSED)
+        world.ended(run)
+        agent.kill()
+        found = world.wait_for(run, StateType.FAILED, timeout=30)
+        assert found.state is not None
+        assert "was suspended, and nobody resumed it" in str(found.state.message)
+        answer = world.client.send(flow_runs.resume_flow_run(run.id))
+        assert answer.status == "ABORT"
