@@ -1,6 +1,8 @@
 """Deployed flows whose tasks run on a Dask cluster: workers speak with the attempt's token, and go when the run goes."""
 
+import logging
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import psutil
@@ -72,3 +74,36 @@ def test_a_cancelled_deployed_flow_takes_its_workers_along(world: "World") -> No
     assert not psutil.pid_exists(int(world.marked("begun")[0]))
     (task_run,) = world.client.read_task_runs(flow_run_filter={"id": {"any_": [str(run.id)]}})
     assert task_run.state_type is StateType.CANCELLED
+
+
+def test_tasks_on_a_cluster_of_its_own_stop_when_their_flow_is_gone(world: "World") -> None:
+    from distributed import LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    world.agent("-q", "queue")
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+        deployment = world.deploy(
+            f"""
+    from penstock.task_runners import DaskTaskRunner
+
+    @task
+    def stay():
+        try:
+            mark("begun")
+            wait_for("never-comes")
+        finally:
+            mark("stopped")
+
+    @flow(task_runner=DaskTaskRunner(address={cluster.scheduler_address!r}))
+    def main():
+        mark("flow")
+        stay.submit()
+        stay.submit().wait()
+    """
+        )
+        run = world.run(deployment)
+        world.wait_for_mark("begun")
+        os.kill(int(world.marked("flow")[0]), signal.SIGKILL)
+        world.wait_for(run, StateType.CRASHED)
+        wait_until(lambda: world.marked("stopped"), 30, "the task went on")
+        assert len(world.marked("begun")) == 1

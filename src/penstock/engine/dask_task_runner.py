@@ -48,6 +48,7 @@ class DaskTaskRunner(RemoteTaskRunner):
         self._made: Any = None
         self._client: Any = None
         self._report: Any = None
+        self._away: dict[str, Any] = {}
 
     def duplicate(self) -> Self:
         return type(self)(*self._options, performance_report_path=self.performance_report_path)
@@ -77,12 +78,14 @@ class DaskTaskRunner(RemoteTaskRunner):
 
         # Dask has its own words for parts of a key that stand before the first dash: the task's name on its dashboard.
         key = f"{task_name}-{call_id}"
-        options = {} if self._made is None else {"retries": 0}
-        running = self._client.submit(run_call, payload, key=key, pure=False, **options)
+        running = self._away[call_id] = self._client.submit(run_call, payload, key=key, pure=False)
 
         async def outcome() -> bytes:
-            packed: bytes = await running
-            return packed
+            try:
+                packed: bytes = await running
+                return packed
+            finally:
+                self._away.pop(call_id, None)
 
         return asyncio.run_coroutine_threadsafe(outcome(), self._client.loop.asyncio_loop)
 
@@ -90,6 +93,8 @@ class DaskTaskRunner(RemoteTaskRunner):
         client = self._client
         if client is not None and client.status == "running":
             client.loop.add_callback(client.run, stop_calls, call_ids, on_error="ignore")
+            dropped = [future for call_id in call_ids if (future := self._away.get(call_id)) is not None]
+            client.loop.add_callback(client.cancel, dropped)
 
     def disconnect(self) -> None:
         client, self._client = self._client, None
