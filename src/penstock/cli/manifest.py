@@ -20,7 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "work-pool": ("work_pool", "Manage work pools."),
         "concurrency-limit": ("concurrency_limit", "Limit how many task runs with a tag run at once."),
         "global-concurrency-limit": ("global_concurrency_limit", "Manage limits that have a name."),
-        "block": ("block", "List and inspect blocks and their types."),
+        "block": ("block", "Create, list, inspect, check and delete blocks and their types."),
         "variable": ("variable", "List, read, set and delete variables."),
         "artifact": ("artifact", "List, inspect and delete artifacts of runs."),
     },

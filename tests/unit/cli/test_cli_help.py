@@ -161,6 +161,9 @@ def test_a_mistyped_word_is_answered_with_the_nearest_and_exit_code_2(
         ("config", "unset", "PENSTOCK_LOGGING_LEVEL"),
         ("profile", "create", "-x-"),
         ("profile", "create", "a/b"),
+        ("block", "create"),
+        ("block", "create", "process"),
+        ("block", "create", "process", "-n", "x", "-f", "nothing.yaml"),
     ],
     ids=" ".join,
 )

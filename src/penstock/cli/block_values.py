@@ -1,0 +1,85 @@
+"""Values for the fields of a block as they come from a command line, a file, stdin, or the questions on a terminal."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penstock.cli.assignments import json_or_text, split
+from penstock.cli.block_fields import BlockField, Schema, fields_of, find_field
+from penstock.cli.errors import UsageProblem
+from penstock.errors import ConfigurationError
+
+
+def from_file(name: str) -> dict[str, Any]:
+    """The fields that a YAML or JSON file holds, "-" for stdin. Raises UsageProblem."""
+    import yaml
+
+    source = "stdin" if name == "-" else name
+    try:
+        # YAML is a superset of JSON
+        found = yaml.safe_load(sys.stdin.read() if name == "-" else Path(name).read_text())
+    except FileNotFoundError:
+        raise UsageProblem(f"There is no file {name!r}.") from None
+    except OSError as error:
+        raise UsageProblem(f"{name} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UsageProblem(f"{source} is no UTF-8 text.") from None
+    except yaml.YAMLError as error:
+        # The error's own text quotes the line, which may hold a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark is not None else ""
+        raise UsageProblem(f"{source} is neither YAML nor JSON{where}.") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise UsageProblem(f"{source} holds no fields.", hint="Write one `FIELD: VALUE` per line.")
+    return {str(key): value for key, value in found.items()}
+
+
+def assign(data: dict[str, Any], assignments: Iterable[str], schema: Schema, slug: str) -> dict[str, Any]:
+    """`data` with each FIELD=VALUE; a dot in FIELD leads into an object. Raises UsageProblem, naming the nearest field."""
+    from penstock.infrastructure.overrides import apply_overrides
+
+    fields = fields_of(schema)
+    for text in assignments:
+        path, value = split(text, "FIELD=VALUE")
+        field = find_field(fields, path.partition(".")[0], slug)
+        # Text stays text where a text is wanted: a password may well look like a number.
+        given = json_or_text(value) if field.slugs or field.type == "any" else value
+        try:
+            data = apply_overrides(data, {path: given}, dict(schema), slug)
+        except ConfigurationError as error:
+            raise UsageProblem(error.message) from None
+    return data
+
+
+def shown_secrets(assignments: Iterable[str], schema: Schema) -> list[str]:
+    """The secret fields that FIELD=VALUE sets in clear, where other users and the shell's history may see them."""
+    secret = {field.name for field in fields_of(schema) if field.secret}
+    pairs = (text.partition("=") for text in assignments)
+    return [path for path, _, value in pairs if path.partition(".")[0] in secret and not value.startswith("${")]
+
+
+def check_names(data: dict[str, Any], schema: Schema, slug: str) -> None:
+    """Raises ConfigurationError for a field that the type does not have, UsageProblem for those that are missing."""
+    fields = fields_of(schema)
+    for name in data:
+        if name != "block_type_slug":
+            find_field(fields, name, slug)
+    missing = [field.name for field in fields if field.required and field.name not in data]
+    if missing:
+        raise UsageProblem(
+            f"No value for {', '.join(missing)}.",
+            hint=f"Give FIELD=VALUE or -f FILE; `penstock block type inspect {slug}` shows the fields.",
+        )
+
+
+def saved_blocks_named(data: dict[str, Any], fields: Iterable[BlockField]) -> dict[str, str]:
+    """Which fields name a saved block, as TYPE/NAME or its NAME alone where one type is possible."""
+    named = {}
+    for field in fields:
+        value = data.get(field.name)
+        if field.slugs and isinstance(value, str) and value and not value.startswith("${"):
+            named[field.name] = value if "/" in value or len(field.slugs) > 1 else f"{field.slugs[0]}/{value}"
+    return named
