@@ -116,7 +116,20 @@ _TABLE = [
         "PENSTOCK_SERVER_KEY_FILE",
         str,
         None,
-        "File of the server's own secret, from which attempt tokens are made; by default server.key in PENSTOCK_HOME.",
+        "File of the server's own keys, which seal secrets of blocks and make attempt tokens; made at the first start, by default server.key in PENSTOCK_HOME.",
+    ),
+    Setting(
+        "PENSTOCK_SERVER_KEYS",
+        str,
+        None,
+        "The server's keys themselves instead of a file: Fernet keys with commas between them, the one that seals first.",
+        secret=True,
+    ),
+    Setting(
+        "PENSTOCK_SERVER_KEY_COMMAND",
+        str,
+        None,
+        "Program that prints the server's keys, instead of a file: run once when the server starts, for at most 60 s.",
     ),
     Setting(
         "PENSTOCK_API_DATABASE_CONNECTION_URL",

@@ -14,6 +14,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from penstock import clock, settings
 from penstock.errors import PenstockError
+from penstock.server import keys
 from penstock.server.api.activity import Activity
 from penstock.server.app import create_app
 from penstock.server.binding import base_url, bind, demanded_key
@@ -76,6 +77,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def serve(options: argparse.Namespace) -> int:
     host = options.host or settings.get("PENSTOCK_SERVER_API_HOST")
     port = options.port if options.port is not None else settings.get("PENSTOCK_SERVER_API_PORT")
+    keys.load()  # without its keys no server should start: it could read no secret and would know no attempt
     sock = bind(host, port)
     key = demanded_key(host)
     url = settings.database_url()

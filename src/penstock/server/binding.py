@@ -7,7 +7,7 @@ import sys
 
 from penstock import settings
 from penstock.errors import ConfigurationError
-from penstock.server.keys import write_private
+from penstock.server.key_sources import write_private
 
 BACKLOG = 2048
 
