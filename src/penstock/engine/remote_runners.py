@@ -20,12 +20,12 @@ from penstock.engine.context import TAGS, TASK_RUN, FlowRunContext, TaskRunConte
 from penstock.engine.futures import TaskRunFuture
 from penstock.engine.loop import call_later
 from penstock.engine.outcomes import WorkerLost, describe
-from penstock.engine.protocols import FlowLike, OnEnd, TaskLike
-from penstock.engine.remote_calls import FlowFacts, Outcome, RemoteCall, RunFacts, TaskFacts
+from penstock.engine.protocols import OnEnd
+from penstock.engine.remote_calls import Outcome, RemoteCall
+from penstock.engine.remote_facts import pack_run, task_facts
 from penstock.engine.run_logs import logger_of
 from penstock.engine.steps import Invoke, Sleep, Timeout, Until, WaitFor
 from penstock.engine.task_runners import BaseTaskRunner, ConcurrentTaskRunner, TaskConcurrencyType
-from penstock.engine.worker_sessions import here
 
 #: Most threads that carry task runs on: for what is done here between two calls of a function.
 THREADS = 16
@@ -121,7 +121,7 @@ class RemoteTaskRunner(BaseTaskRunner):
         fn, modules = self._function(invoke.fn, task.name)
         return RemoteCall(
             id=call_id,
-            task=_task_facts(task),
+            task=task_facts(task),
             run=self._run_of(context.flow_run_context),
             fn=fn,
             arguments=remote_calls.pack_arguments(invoke.args, invoke.kwargs, modules, task.signature, task.name),
@@ -155,7 +155,7 @@ class RemoteTaskRunner(BaseTaskRunner):
         """Packed once for each try of the flow run."""
         known = self._packed_run
         if known is None or known[0] != run.flow_run.run_count:
-            known = self._packed_run = run.flow_run.run_count, _pack_run(run)
+            known = self._packed_run = run.flow_run.run_count, pack_run(run)
         return known[1]
 
 
@@ -309,55 +309,3 @@ def _when_done(futures: list[TaskRunFuture[Any]], call: Callable[[], None]) -> N
         call()
 
     next_one()
-
-
-def _task_facts(task: TaskLike) -> TaskFacts:
-    return TaskFacts(
-        name=task.name,
-        task_key=task.task_key,
-        description=task.description,
-        version=task.version,
-        isasync=task.isasync,
-        tags=task.tags,
-        retries=task.retries,
-        timeout_seconds=task.timeout_seconds,
-        log_prints=task.log_prints,
-    )
-
-
-def _flow_facts(flow: FlowLike) -> FlowFacts:
-    return FlowFacts(
-        name=flow.name,
-        description=flow.description,
-        version=flow.version,
-        isasync=flow.isasync,
-        log_prints=flow.log_prints,
-        retries=flow.retries,
-        retry_delay_seconds=flow.retry_delay_seconds,
-        timeout_seconds=flow.timeout_seconds,
-        persist_result=flow.persist_result,
-        result_storage=_if_picklable(flow.result_storage),
-        result_serializer=_if_picklable(flow.result_serializer),
-        cache_result_in_memory=flow.cache_result_in_memory,
-    )
-
-
-def _if_picklable(value: Any) -> Any:
-    return value if remote_calls.can_pickle(value) else None
-
-
-def _pack_run(run: FlowRunContext) -> bytes:
-    from penstock import settings
-
-    flow_runs = []
-    around: FlowRunContext | None = run
-    while around is not None:
-        model = around.flow_run.model_copy(update={"state": None})
-        flow_runs.append((_flow_facts(around.flow), model.model_dump_json().encode()))
-        around = around.parent
-    given = {**settings.for_jobs(), "PENSTOCK_API_URL": run.session.client.api_url}
-    key = settings.get("PENSTOCK_API_KEY")
-    if key and run.session.attempt is None:
-        given["PENSTOCK_API_KEY"] = str(key)
-    facts = RunFacts(tuple(flow_runs), run.log_prints, given, run.session.attempt, here())
-    return remote_calls.dumps(facts)
