@@ -28,7 +28,7 @@ def attempt_token(attempt_id: UUID) -> str:
 
 def is_attempt_token(attempt_id: UUID, token: str) -> bool:
     shown = token.encode()
-    return any([hmac.compare_digest(_token(secret, attempt_id).encode(), shown) for secret in load().attempts])
+    return any(hmac.compare_digest(_token(secret, attempt_id).encode(), shown) for secret in load().attempts)
 
 
 def _token(secret: bytes, attempt_id: UUID) -> str:

@@ -1,12 +1,18 @@
-"""Rows of block documents as documents: references resolved in place, secrets in clear or as masks."""
+"""Rows of block documents as documents: references resolved in place, secrets in clear or as masks.
+
+A row that was damaged in the database is still a row: what is wrong with it is told with it, and nothing else suffers.
+"""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pydantic_core
 import sqlalchemy as sa
 
+from penstock.errors import ConfigurationError, Invalid
 from penstock.model.base import JSONObject
 from penstock.server import keys
 from penstock.server.database import tables as t
@@ -14,35 +20,91 @@ from penstock.server.database.connection import Transaction
 from penstock.server.rules import block_references, block_secrets
 
 _DOCUMENT = t.block_document.c
+# JSON as text: one damaged value must not break the reading of all rows
 _COLUMNS = (
-    *_DOCUMENT,
+    *(column for column in _DOCUMENT if column.name not in ("data", "sealed")),
+    sa.cast(_DOCUMENT.data, sa.Text).label("data"),
+    sa.cast(_DOCUMENT.sealed, sa.Text).label("sealed"),
     t.block_type.c.slug.label("type_slug"),
     t.block_type.c.name.label("type_name"),
 )
+#: Advisory lock of PostgreSQL: who seals holds it shared, who drops a key holds it alone.
+_SEALING = 7_136_042
+
+
+class DamagedBlock(ConfigurationError):
+    """What the database keeps of a block cannot be used. The message names the block and the field."""
+
+    code = "damaged_block"
+    status = 409
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """`data` is without its secrets, which are in `sealed` and belong at `places`. `problems`: what is damaged."""
+
+    id: UUID
+    created: datetime
+    updated: datetime
+    name: str
+    is_anonymous: bool
+    block_type_id: UUID
+    block_schema_id: UUID
+    type_slug: str | None
+    type_name: str | None
+    data: JSONObject
+    sealed: dict[str, str] | None
+    places: tuple[block_secrets.Path, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return f"block {self.type_slug}/{self.name}"
+
+    def damaged(self, problem: str, error: ConfigurationError | None = None) -> DamagedBlock:
+        hint = error.hint if error is not None else "Save it anew, or restore the database from a backup."
+        return DamagedBlock(f"{self.title}: {problem}", code=error.code if error is not None else None, hint=hint)
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Rows by id, with those of all documents that they refer to."""
+    """Documents by id, with all documents that they refer to."""
 
-    rows: dict[UUID, sa.Row[Any]]
+    rows: dict[UUID, StoredDocument]
 
-    def data(self, document_id: UUID, *, include_secrets: bool, _above: frozenset[UUID] = frozenset()) -> Any:
-        """The document's data. A reference to what is gone, or to a document above, reads as None."""
-        row = self.rows.get(document_id)
-        if row is None or document_id in _above:
-            return None
-        above = _above | {document_id}
-        return block_references.replace_references(
-            open_data(row, include_secrets=include_secrets),
-            lambda child: self.data(child, include_secrets=include_secrets, _above=above),
-        )
+    def data(self, document_id: UUID, *, include_secrets: bool, _above: frozenset[UUID] = frozenset()) -> JSONObject:
+        """The document's data. A reference that leads nowhere, or to a document above, reads as None.
+
+        With secrets the data is going to be used: then what is damaged raises DamagedBlock.
+        """
+        row, above = self.rows[document_id], _above | {document_id}
+        if include_secrets:
+            for problem in (*row.problems, *self._lost_references(row, above)):
+                raise row.damaged(problem)
+
+        def resolve(child: UUID) -> Any:
+            if child not in self.rows or child in above:
+                return None
+            return self.data(child, include_secrets=include_secrets, _above=above)
+
+        own = open_data(row, include_secrets=include_secrets)
+        found: JSONObject = {name: block_references.replace_references(item, resolve) for name, item in own.items()}
+        return found
+
+    def problems(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> list[str]:
+        """What is damaged in the document and in those that it refers to, as far as can be seen without unsealing."""
+        row, above = self.rows[document_id], _above | {document_id}
+        found = [*row.problems, *self._lost_references(row, above), *_lost_keys(row)]
+        for name, child in _references(row):
+            if child in self.rows and child not in above:
+                found += [f"data.{name}: {self.rows[child].title}: {text}" for text in self.problems(child, above)]
+        return found
 
     def references(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> JSONObject:
         """``{field: {"block_document": …}}`` for every field that is a reference."""
         above = _above | {document_id}
         found: JSONObject = {}
-        for name, child_id in block_references.find_references(self.rows[document_id].data):
+        for name, child_id in _references(self.rows[document_id]):
             child = self.rows.get(child_id)
             if child is None or child_id in above or "." in name:
                 continue
@@ -57,37 +119,147 @@ class Documents:
             }
         return found
 
+    def _lost_references(self, row: StoredDocument, above: frozenset[UUID]) -> list[str]:
+        return [
+            f"data.{name}: it leads back to the block itself."
+            if child in above
+            else f"data.{name}: there is no block document {child} (any more)."
+            for name, child in _references(row)
+            if child not in self.rows or child in above
+        ]
 
-def open_data(row: sa.Row[Any], *, include_secrets: bool) -> JSONObject:
-    """The row's own data, references left as they are."""
+
+def open_data(row: StoredDocument, *, include_secrets: bool) -> JSONObject:
+    """The row's own data, references left as they are. Raises DamagedBlock if its secrets are wanted and unreadable."""
     if row.sealed is None:
         return dict(row.data)
-    if include_secrets:
-        return block_secrets.put_back(row.data, [(tuple(path), value) for path, value in keys.unseal(row.sealed)])
-    return block_secrets.put_masks(row.data, row.sealed["places"])
+    if not include_secrets:
+        return block_secrets.put_masks(row.data, row.places)
+    return block_secrets.put_back(row.data, unseal_row(row))
 
 
-def close_data(data: JSONObject, secret_fields: Iterable[str]) -> dict[str, Any]:
+def unseal_row(row: StoredDocument) -> block_secrets.Secrets:
+    """The secrets of a row by place. Raises DamagedBlock that names the fields whose secrets are lost."""
+    if row.sealed is None:
+        return []
+    fields = ", ".join("data." + ".".join(map(str, place)) for place in row.places)
+    try:
+        secrets = [(tuple(path), value) for path, value in keys.unseal(row.sealed)]
+    except ConfigurationError as error:
+        raise row.damaged(f"{fields}: {error.message}.", error) from None
+    except (TypeError, ValueError):
+        raise row.damaged(f"{fields}: what was sealed there is of no known form.") from None
+    for path, _ in secrets:
+        if not block_secrets.has_place(row.data, path):
+            raise row.damaged(f"data.{'.'.join(map(str, path))}: the object that held this secret is gone.")
+    return secrets
+
+
+def close_data(
+    tx: Transaction, data: JSONObject, secret_fields: Iterable[str], also: Iterable[block_secrets.Path] = ()
+) -> dict[str, Any]:
     """`data` as the columns that keep it: ``data`` without its secrets, ``sealed`` with nothing but them."""
-    rest, secrets = block_secrets.take_out(data, secret_fields)
-    sealed = {**keys.seal(secrets), "places": [path for path, _ in secrets]} if secrets else None
-    return {"data": rest, "sealed": sealed}
+    rest, secrets = block_secrets.take_out(data, secret_fields, also)
+    if not secrets:
+        return {"data": rest, "sealed": None}
+    hold_keys(tx)
+    return {"data": rest, "sealed": {**keys.seal(secrets), "places": [path for path, _ in secrets]}}
+
+
+def hold_keys(tx: Transaction, *, alone: bool = False) -> None:
+    """Until the end of the transaction no key is dropped; `alone`: and nobody else seals."""
+    if tx.dialect == "postgresql":
+        lock = sa.func.pg_advisory_xact_lock if alone else sa.func.pg_advisory_xact_lock_shared
+        tx.execute(sa.select(lock(_SEALING)))
 
 
 def fetch_documents(tx: Transaction, condition: sa.ColumnElement[bool]) -> Documents:
     """The documents that fulfil `condition`, and all they refer to: one query per level of nesting."""
-    rows = {row.id: row for row in tx.execute(_select().where(condition))}
+    rows = _fetch(tx, condition)
     missing = _missing(rows.values(), rows)
     while missing:
-        found = {row.id: row for row in tx.execute(_select().where(_DOCUMENT.id.in_(missing)))}
+        found = _fetch(tx, _DOCUMENT.id.in_(missing))
         rows.update(found)
         missing = _missing(found.values(), rows)
     return Documents(rows)
 
 
-def _select() -> sa.Select[Any]:
-    return sa.select(*_COLUMNS).join(t.block_type, t.block_type.c.id == _DOCUMENT.block_type_id)
+def lock_document(tx: Transaction, document_id: UUID) -> StoredDocument | None:
+    """The document, which nobody else changes until the end of the transaction."""
+    tx.execute(sa.select(_DOCUMENT.id).where(_DOCUMENT.id == document_id).with_for_update())
+    return _fetch(tx, _DOCUMENT.id == document_id).get(document_id)
 
 
-def _missing(rows: Collection[sa.Row[Any]], known: dict[UUID, sa.Row[Any]]) -> set[UUID]:
-    return {child for row in rows for _, child in block_references.find_references(row.data) if child not in known}
+def _fetch(tx: Transaction, condition: sa.ColumnElement[bool]) -> dict[UUID, StoredDocument]:
+    joined = t.block_document.outerjoin(t.block_type, t.block_type.c.id == _DOCUMENT.block_type_id)
+    statement = sa.select(*_COLUMNS).select_from(joined).where(condition)
+    return {row.id: read_stored(row) for row in tx.execute(statement)}
+
+
+def read_stored(row: sa.Row[Any]) -> StoredDocument:
+    """A row as a document, with what is wrong with it."""
+    values = dict(row._mapping)
+    problems: list[str] = []
+    data = read_json(values.pop("data"))
+    if not isinstance(data, dict):
+        problems.append("data: it is no JSON object.")
+        data = {}
+    sealed = read_json(values.pop("sealed"))
+    places: list[block_secrets.Path] = []
+    if sealed is not None and not _is_sealed(sealed):
+        problems.append("sealed: it is not what a sealed secret looks like.")
+        sealed = None
+    if sealed is not None:
+        for path in map(tuple, sealed["places"]):
+            if block_secrets.has_place(data, path):
+                places.append(path)
+            else:
+                problems.append(f"data.{'.'.join(map(str, path))}: the object that held this secret is gone.")
+    if row.type_slug is None:
+        problems.append(f"block_type_id: there is no block type {row.block_type_id}.")
+    document = StoredDocument(**values, data=data, sealed=sealed, places=tuple(places), problems=())
+    try:
+        _references(document)
+    except Invalid as error:
+        problems.append(f"data: {error.message}")
+        document = StoredDocument(**values, data={}, sealed=None, places=(), problems=())
+    return replace(document, problems=tuple(problems))
+
+
+class _NoJson:
+    """What a text that is no JSON is read as."""
+
+
+def read_json(text: str | None) -> Any:
+    """JSON data from the text of a column; something that is no JSON data if the text is damaged."""
+    if text is None:
+        return None
+    try:
+        return pydantic_core.from_json(text)
+    except ValueError:
+        return _NoJson()
+
+
+def _is_sealed(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("key"), str)
+        and isinstance(value.get("token"), str)
+        and isinstance(value.get("places"), list)
+        and all(isinstance(place, list) and place for place in value["places"])
+    )
+
+
+def _lost_keys(row: StoredDocument) -> list[str]:
+    if row.sealed is None or row.sealed["key"] in dict(keys.load().ring):
+        return []
+    fields = ", ".join("data." + ".".join(map(str, place)) for place in row.places)
+    return [f"{fields}: sealed with key {row.sealed['key']}, which this server does not have."]
+
+
+def _references(row: StoredDocument) -> list[tuple[str, UUID]]:
+    return list(block_references.find_references(row.data))
+
+
+def _missing(rows: Collection[StoredDocument], known: dict[UUID, StoredDocument]) -> set[UUID]:
+    return {child for row in rows for _, child in _references(row) if child not in known}

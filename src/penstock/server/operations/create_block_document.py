@@ -4,27 +4,29 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.errors import Conflict, Invalid, NotFound, did_you_mean
+from penstock.errors import Conflict, Invalid, NotFound
 from penstock.model import block_fields
 from penstock.model.base import JSONObject, new_id
 from penstock.model.block_documents import BlockDocument, BlockDocumentCreate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
-from penstock.server.operations.block_document_rows import close_data, fetch_documents
+from penstock.server.operations.block_document_rows import DamagedBlock, close_data, fetch_documents, read_json
 from penstock.server.operations.read_block_documents import read_block_document
-from penstock.server.rules import block_references, block_secrets
+from penstock.server.rules import block_references, block_secrets, block_values
 
 
 def create_block_document(tx: Transaction, asked: BlockDocumentCreate, include_secrets: bool = False) -> BlockDocument:
     """Save a document, its secrets sealed. The answer shows masks unless secrets are asked for.
 
-    Raises Conflict if the name is taken, Invalid for a field that the schema does not have or a mask for a secret.
+    Raises Conflict if the name is taken, Invalid for a field that the schema does not have, a value that does not fit it,
+    or a mask for a secret.
     """
     fields = read_fields(tx, asked.block_schema_id, asked.block_type_id)
     secret_fields = block_fields.secret_fields(fields)
-    refuse_unknown_fields(asked.data, fields)
+    block_values.refuse_unknown_fields(asked.data, fields)
     data = block_secrets.keep_masked(asked.data, {}, secret_fields)
+    block_values.refuse_unfit_values(data, fields)
     document_id = new_id()
     anonymous = asked.is_anonymous or asked.name is None
     name = f"anonymous-{document_id}" if asked.name is None else check_document_name(asked.name)
@@ -36,7 +38,7 @@ def create_block_document(tx: Transaction, asked: BlockDocumentCreate, include_s
         "block_schema_id": asked.block_schema_id,
         "name": name,
         "is_anonymous": anonymous,
-        **close_data(data, secret_fields),
+        **close_data(tx, data, secret_fields),
     }
     if not insert_if_absent(tx, t.block_document, values):
         slug = tx.execute(sa.select(t.block_type.c.slug).where(t.block_type.c.id == asked.block_type_id)).scalar_one()
@@ -61,29 +63,21 @@ def check_document_name(name: str) -> str:
 
 
 def read_fields(tx: Transaction, schema_id: UUID, type_id: UUID) -> JSONObject:
-    """The JSON schema `schema_id`, which must be one of block type `type_id`. Raises NotFound or Invalid."""
-    row = tx.execute(
-        sa.select(t.block_schema.c.fields, t.block_schema.c.block_type_id).where(t.block_schema.c.id == schema_id)
-    ).one_or_none()
+    """The JSON schema `schema_id`, which must be one of block type `type_id`. Raises NotFound,
+    Invalid or DamagedBlock."""
+    schema = t.block_schema.c
+    fields = sa.cast(schema.fields, sa.Text).label("fields")
+    row = tx.execute(sa.select(fields, schema.block_type_id).where(schema.id == schema_id)).one_or_none()
     if row is None:
         raise NotFound(f"Block schema not found: {schema_id}")
     if row.block_type_id != type_id:
         raise Invalid(f"block_schema_id: {schema_id} is a schema of another block type than {type_id}.")
-    fields: JSONObject = row.fields
-    return fields
-
-
-def refuse_unknown_fields(data: JSONObject, fields: JSONObject) -> None:
-    """Raises Invalid for a field that a schema with closed fields does not have."""
-    properties = fields.get("properties") or {}
-    if not properties or fields.get("additionalProperties"):
-        return
-    for name in data:
-        if name not in properties:
-            title = fields.get("title", "The block")
-            raise Invalid(
-                f"data.{name}: {title} has no such field.{did_you_mean(name, properties)}", code="unknown_field"
-            )
+    read = read_json(row.fields)
+    if not isinstance(read, dict):
+        raise DamagedBlock(
+            f"block schema {schema_id}: fields: it is no JSON object.", hint="Register the block type anew."
+        )
+    return read
 
 
 def write_references(tx: Transaction, document_id: UUID, data: JSONObject) -> None:

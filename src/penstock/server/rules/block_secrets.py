@@ -76,6 +76,11 @@ def keep_masked(new: JSONObject, stored: JSONObject, secret_fields: Iterable[str
     return kept
 
 
+def holds_mask(value: Any) -> bool:
+    """Whether a mask stands anywhere in `value` for what is to be kept."""
+    return any(text == MASK or (MASK in text and "://" in text) for _, text in _texts(value, ()))
+
+
 def find(data: Any, path: Path) -> Any:
     """What lies at `path`; None if nothing does."""
     try:
