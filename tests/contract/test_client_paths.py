@@ -17,6 +17,12 @@ from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentat
 from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 from penstock.model.block_schemas import BlockSchemaCreate
 from penstock.model.block_types import BlockTypeCreate, BlockTypeUpdate
+from penstock.model.concurrency_limits import (
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+    SlotRequest,
+    SlotWish,
+)
 from penstock.model.deployments import DeploymentCreate, DeploymentUpdate
 from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRunCreate, FlowRunUpdate
 from penstock.model.flows import FlowCreate, FlowUpdate
@@ -29,8 +35,16 @@ from penstock.model.work_queues import WorkQueueCreate, WorkQueueUpdate
 from penstock.testing import server
 
 ID = UUID(int=7)
-#: One value for each required parameter, by builder and parameter or by parameter alone.
+#: One value for each required parameter, by builder and parameter, by builder, or by parameter alone.
 VALUES: dict[str, Any] = {
+    "acquire_slots.request": SlotRequest(wishes=[SlotWish(holder_id=ID, names=["n"])]),
+    "create_concurrency_limit.concurrency_limit": 1,
+    "create_global_concurrency_limit.concurrency_limit": GlobalConcurrencyLimitCreate(name="n", limit=1),
+    "update_global_concurrency_limit.concurrency_limit": GlobalConcurrencyLimitUpdate(limit=1),
+    "holder_ids": [ID],
+    "names": ["n"],
+    "slots": 1,
+    "tag": "t",
     "create_artifact": ArtifactCreate(key="k"),
     "update_artifact": ArtifactUpdate(),
     "create_variable": VariableCreate(name="n", value="v"),
@@ -79,8 +93,10 @@ def arguments(builder: Any) -> dict[str, Any]:
     wanted = [p.name for p in inspect.signature(builder).parameters.values() if p.default is inspect.Parameter.empty]
     found = {}
     for name in wanted:
+        exact = f"{builder.__name__}.{name}"
         is_named = builder.__name__ in VALUES and (name != "name" or len(wanted) == 1)
-        found[name] = ID if name.endswith("_id") else VALUES[builder.__name__ if is_named else name]
+        key = exact if exact in VALUES else builder.__name__ if is_named else name
+        found[name] = ID if name.endswith("_id") else VALUES[key]
     return found
 
 
