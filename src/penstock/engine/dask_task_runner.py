@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Self
 
 from penstock.engine.outcomes import describe
 from penstock.engine.remote import run_call, stop_calls
 from penstock.engine.remote_runners import RemoteTaskRunner
 from penstock.errors import ConfigurationError
+
+#: Most seconds that the end of a stopped run waits until all workers have been told.
+STOP_SECONDS = 5.0
 
 
 class DaskTaskRunner(RemoteTaskRunner):
@@ -49,6 +52,7 @@ class DaskTaskRunner(RemoteTaskRunner):
         self._client: Any = None
         self._report: Any = None
         self._away: dict[str, Any] = {}
+        self._stopping: list[Future[None]] = []
 
     def duplicate(self) -> Self:
         return type(self)(*self._options, performance_report_path=self.performance_report_path)
@@ -91,14 +95,23 @@ class DaskTaskRunner(RemoteTaskRunner):
 
     def withdraw(self, call_ids: list[str]) -> None:
         client = self._client
-        if client is not None and client.status == "running":
-            client.loop.add_callback(client.run, stop_calls, call_ids, on_error="ignore")
-            dropped = [future for call_id in call_ids if (future := self._away.get(call_id)) is not None]
-            client.loop.add_callback(client.cancel, dropped)
+        if client is None or client.status != "running":
+            return
+        waiting = [future for call_id in call_ids if (future := self._away.get(call_id)) is not None]
+
+        async def stop() -> None:
+            await client.run(stop_calls, call_ids, on_error="ignore")
+            await client.cancel(waiting)
+
+        import asyncio
+
+        self._stopping.append(asyncio.run_coroutine_threadsafe(stop(), client.loop.asyncio_loop))
 
     def disconnect(self) -> None:
         client, self._client = self._client, None
         made, self._made = self._made, None
+        # The client is the way by which workers are told to stop.
+        wait(self._stopping, timeout=STOP_SECONDS)
         self._end_report(client)
         for thing in (client, made):
             if thing is not None:

@@ -405,7 +405,7 @@ def test_a_cancelled_run_stops_its_tasks_on_workers(accounts, runner, tmp_path):
     state = cancelled(return_state=True)
     canceller.join()
     assert state.name == "Cancelled"
-    assert witness.with_suffix(".stopped").exists()
+    wait_until(witness.with_suffix(".stopped").exists, 5, "the task went on")
     (run,) = accounts.task_runs(accounts.flow_run(cancelled)).values()
     assert run.state_name == "Cancelled"
 
