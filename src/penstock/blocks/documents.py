@@ -1,43 +1,56 @@
-"""Blocks on the server: registering a class, saving, loading and deleting documents. Each call blocks its thread."""
+"""Blocks on the server: saving, loading and deleting documents. Each call blocks its thread."""
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from uuid import UUID
 
-from penstock.blocks import registry, schema
-from penstock.blocks.typed import SLUG_KEY, TypedBlock
+from penstock.blocks import reading, registry
+from penstock.blocks.document_checks import DocumentFinding as DocumentFinding
+from penstock.blocks.document_checks import check_all as check_all
+from penstock.blocks.document_checks import upgrade as upgrade
+from penstock.blocks.registration import register_blocks_in, register_class
+from penstock.blocks.typed import TypedBlock
 from penstock.errors import ConfigurationError, Conflict, NotFound, did_you_mean
-from penstock.model.base import JSONObject, check_name
+from penstock.model.base import check_name
 
 if TYPE_CHECKING:
     from penstock.client.sync import SyncClient
-    from penstock.model.block_documents import BlockDocument
+    from penstock.model.block_documents import BlockDocumentCreate
 
 B = TypeVar("B", bound=TypedBlock)
 
-
-def register(block: type[TypedBlock]) -> tuple[UUID, UUID]:
-    """Make the server know the class and those of the blocks it holds. Returns the ids of its type and its schema."""
-    from penstock.client import get_sync_client
-
-    with get_sync_client() as client:
-        return _register(client, block)
+#: How often saving over a block begins anew because somebody deleted it in between.
+SAVE_ATTEMPTS = 3
 
 
 def save(block: TypedBlock, name: str | None, overwrite: bool) -> UUID:
     """See `Block.save`."""
-    from penstock.client import block_documents, get_sync_client
-    from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
+    from penstock.client import get_sync_client
+    from penstock.model.block_documents import BlockDocumentCreate
 
     name = name or block._block_document_name
     if name is None:
         raise ConfigurationError("A block needs a name to be saved under: block.save('my-name').")
     check_name(name)
+    data = block.to_document_data()
     with get_sync_client() as client:
-        type_id, schema_id = _register(client, type(block))
-        slug, data = block.get_block_type_slug(), block.to_document_data()
+        type_id, schema_id = _register(client, block)
         asked = BlockDocumentCreate(name=name, data=data, block_type_id=type_id, block_schema_id=schema_id)
+        document_id = _create_or_replace(client, block.get_block_type_slug(), asked, overwrite)
+    block._block_document_id, block._block_document_name, block._is_anonymous = document_id, name, False
+    block._block_type_id, block._block_schema_id = type_id, schema_id
+    return document_id
+
+
+def _create_or_replace(client: "SyncClient", slug: str, asked: "BlockDocumentCreate", overwrite: bool) -> UUID:
+    from penstock.client import block_documents
+    from penstock.model.block_documents import BlockDocumentUpdate
+
+    name = str(asked.name)
+    # Data of an older schema that the class does not know any more must not stay behind.
+    change = BlockDocumentUpdate(data=asked.data, block_schema_id=asked.block_schema_id, merge_existing_data=False)
+    for _ in range(SAVE_ATTEMPTS):
         try:
-            document_id = client.send(block_documents.create_block_document(asked)).id
+            return client.send(block_documents.create_block_document(asked)).id
         except Conflict:
             if not overwrite:
                 raise Conflict(
@@ -46,12 +59,15 @@ def save(block: TypedBlock, name: str | None, overwrite: bool) -> UUID:
                     hint="Save it with overwrite=True, or under another name.",
                     status=409,
                 ) from None
-            document_id = client.send(block_documents.read_block_document_by_name(name, slug)).id
-            # Data of an older schema that the class does not know any more must not stay behind.
-            change = BlockDocumentUpdate(data=data, block_schema_id=schema_id, merge_existing_data=False)
-            client.send(block_documents.update_block_document(document_id, change))
-    block._block_document_id, block._block_document_name, block._is_anonymous = document_id, name, False
-    return document_id
+        try:
+            known = client.send(block_documents.read_block_document_by_name(name, slug, include_secrets=False))
+            client.send(block_documents.update_block_document(known.id, change))
+            return known.id
+        except NotFound:
+            continue  # somebody else has just deleted it
+    raise Conflict(
+        f"The {slug} block {name!r} is being deleted and made anew all the time by somebody else.", status=409
+    )
 
 
 def save_anonymous(block: TypedBlock) -> UUID:
@@ -68,7 +84,7 @@ def save_anonymous(block: TypedBlock) -> UUID:
     masked = f"{slug} {block.model_dump_json()}"
     name = f"anonymous-{hashlib.sha256(masked.encode()).hexdigest()[:32]}"
     with get_sync_client() as client:
-        type_id, schema_id = _register(client, type(block))
+        type_id, schema_id = _register(client, block)
         asked = BlockDocumentCreate(
             name=name, data=data, block_type_id=type_id, block_schema_id=schema_id, is_anonymous=True
         )
@@ -85,21 +101,16 @@ def save_anonymous(block: TypedBlock) -> UUID:
     return document_id
 
 
-def load_by_id(document_id: UUID) -> TypedBlock:
-    """The block of that document, whatever its class. Raises NotFound."""
+def load_by_id(document_id: UUID, validate: bool = True) -> TypedBlock:
+    """The block of that document, whatever its class. Raises as `Block.load` does."""
     from penstock.client import block_documents, get_sync_client
 
     with get_sync_client() as client:
         document = client.send(block_documents.read_block_document(document_id, include_secrets=True))
-    slug = document.block_type.slug if document.block_type else ""
-    loaded: TypedBlock = registry.find_block(slug).model_validate(
-        _with_slugs(document.data, document.block_document_references)
-    )
-    _remember_origin(loaded, document)
-    return loaded
+    return reading.read(document, validate=validate)
 
 
-def load(block: type[B], name: str) -> B:
+def load(block: type[B], name: str, validate: bool = True) -> B:
     """See `Block.load`."""
     from penstock.client import block_documents, get_sync_client
 
@@ -109,10 +120,7 @@ def load(block: type[B], name: str) -> B:
             document = client.send(block_documents.read_block_document_by_name(name, slug, include_secrets=True))
         except NotFound:
             raise _not_found(client, slug, name) from None
-    data = _with_slugs(document.data, document.block_document_references)
-    loaded = found.model_validate(data)
-    _remember_origin(loaded, document)
-    return loaded
+    return cast(B, reading.read(document, found, validate))
 
 
 def delete(block: type[TypedBlock], name: str) -> None:
@@ -134,9 +142,13 @@ def _resolve_name(block: type[B], name: str) -> tuple[type[B], str, str]:
         slug, _, name = name.partition("/")
         found = registry.find_block(slug)
         if not issubclass(found, block):
-            raise ConfigurationError(f"{slug}/{name} is no {block.get_block_type_name()} block.")
+            raise ConfigurationError(
+                f"{slug}/{name} is no {block.get_block_type_name()} block.",
+                code="wrong_block_type",
+                hint=f"Load it with {found.__name__}.load({name!r}) or Block.load('{slug}/{name}').",
+            )
         return found, slug, name
-    if not block.model_fields:
+    if block.is_base():
         raise ConfigurationError(f"{block.__name__}.load needs the type too: {block.__name__}.load('slug/{name}').")
     return block, block.get_block_type_slug(), name
 
@@ -151,64 +163,6 @@ def _not_found(client: "SyncClient", slug: str, name: str) -> NotFound:
     return NotFound(f"There is no {slug} block named {name!r}.{did_you_mean(name, names)}", status=404)
 
 
-def _register(client: "SyncClient", block: type[TypedBlock]) -> tuple[UUID, UUID]:
-    from penstock.client import block_schemas
-    from penstock.model.block_schemas import BlockSchemaCreate
-
-    for nested in schema.nested_blocks(block):
-        _register(client, nested)
-    type_id = _register_type(client, block)
-    version = block.get_block_schema_version()
-    try:
-        known = client.send(block_schemas.read_block_schema_by_checksum(schema.block_checksum(block), version))
-    except NotFound:
-        asked = BlockSchemaCreate(
-            fields=schema.block_schema(block),
-            block_type_id=type_id,
-            capabilities=sorted(block.get_block_capabilities()),
-            version=version,
-        )
-        known = client.send(block_schemas.create_block_schema(asked))
-    return type_id, known.id
-
-
-def _register_type(client: "SyncClient", block: type[TypedBlock]) -> UUID:
-    from penstock.client import block_types
-    from penstock.model.block_types import BlockTypeCreate, BlockTypeUpdate
-
-    about = schema.about(block)
-    slug = block.get_block_type_slug()
-    try:
-        known = client.send(block_types.read_block_type_by_slug(slug))
-    except NotFound:
-        asked = BlockTypeCreate(name=block.get_block_type_name(), slug=slug, **about)
-        return client.send(block_types.create_block_type(asked)).id
-    if any(getattr(known, key) != value for key, value in about.items()):
-        client.send(block_types.update_block_type(known.id, BlockTypeUpdate(**about)))
-    return known.id
-
-
-def _with_slugs(data: JSONObject, references: JSONObject) -> JSONObject:
-    """`data` with the type of each block that the server put in place of a reference."""
-    told = dict(data)
-    for field, reference in references.items():
-        document = reference["block_document"]
-        if isinstance(told.get(field), dict):
-            nested = _with_slugs(told[field], document.get("block_document_references") or {})
-            told[field] = {**nested, SLUG_KEY: document["block_type"]["slug"]}
-    return told
-
-
-def _remember_origin(block: TypedBlock, document: "BlockDocument") -> None:
-    block._block_document_id, block._block_document_name = document.id, document.name
-    block._is_anonymous = document.is_anonymous
-    _remember_references(block, document.block_document_references)
-
-
-def _remember_references(block: TypedBlock, references: JSONObject) -> None:
-    for field, reference in references.items():
-        nested, told = getattr(block, field, None), reference["block_document"]
-        if isinstance(nested, TypedBlock):
-            nested._block_document_id, nested._block_document_name = UUID(str(told["id"])), told["name"]
-            nested._is_anonymous = told.get("is_anonymous", False)
-            _remember_references(nested, told.get("block_document_references") or {})
+def _register(client: "SyncClient", block: TypedBlock) -> tuple[UUID, UUID]:
+    register_blocks_in(client, block)
+    return register_class(client, type(block))

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.metadata
-import inspect
 from typing import Any
 
 from penstock.errors import ConfigurationError, did_you_mean
@@ -18,7 +17,7 @@ _defined: dict[str, BlockClass] = {}
 
 def remember(block: BlockClass) -> None:
     """Called for each block class as it is defined. The last one of a slug wins, as in a module that is reloaded."""
-    if not inspect.isabstract(block):
+    if not block.is_base():
         _defined[block.get_block_type_slug()] = block
 
 
@@ -28,7 +27,7 @@ def find_block(slug: str) -> BlockClass:
     if found is None:
         entry_point = _own().get(slug) or _installed().get(slug)
         if entry_point is not None:
-            found = entry_point.load()
+            found = _load(entry_point, slug)
     if found is None:
         known = known_slugs()
         raise ConfigurationError(
@@ -37,6 +36,37 @@ def find_block(slug: str) -> BlockClass:
             hint="Import the module that defines it, or install the package that does.",
         )
     return found
+
+
+def _load(entry_point: importlib.metadata.EntryPoint, slug: str) -> BlockClass:
+    package = entry_point.dist.name if entry_point.dist else "a package"
+    try:
+        found: BlockClass = entry_point.load()
+        told = found.get_block_type_slug()
+    except Exception as error:
+        raise ConfigurationError(
+            f"The block type {slug!r} of {package} cannot be used: {entry_point.value}: {type(error).__name__}: {error}",
+            code="broken_block_type",
+            hint=f"Is {package} installed whole, with the extras that the type needs?",
+        ) from error
+    if told != slug:
+        raise ConfigurationError(
+            f"{package} announces {entry_point.value} as block type {slug!r}, but its slug is {told!r}.",
+            code="broken_block_type",
+            hint=f"Name the entry point {told!r}.",
+        )
+    return found
+
+
+def package_of(block: BlockClass) -> str | None:
+    """The installed distribution that a block class comes from, or None if it comes from none."""
+    top = block.__module__.split(".")[0]
+    return next(iter(importlib.metadata.packages_distributions().get(top, [])), None)
+
+
+def own_slugs() -> frozenset[str]:
+    """The slugs of the block types that come with Penstock."""
+    return frozenset(_own())
 
 
 def known_slugs() -> list[str]:

@@ -3,6 +3,7 @@
 import types
 import typing
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from penstock.blocks.registry import BlockClass
@@ -13,6 +14,8 @@ from penstock.model.base import JSONObject
 def block_schema(block: BlockClass) -> JSONObject:
     """The `fields` of the block's schema on the server."""
     raw = block.model_json_schema(ref_template="#/definitions/{model}")
+    if "$ref" in raw:  # a type that holds itself is a definition of its own schema
+        raw = {**raw["$defs"][raw.pop("$ref").rsplit("/", 1)[-1]], **raw}
     definitions = {name: _plain(schema) for name, schema in raw.pop("$defs", {}).items()}
     fields: JSONObject = _plain(raw)
     if definitions:
@@ -45,17 +48,26 @@ def nested_blocks(block: BlockClass) -> list[BlockClass]:
     return [nested for nested in dict.fromkeys(found) if nested is not block]
 
 
+#: Classes that are being described: those that hold each other know each other without checksums.
+_being_described: ContextVar[tuple[BlockClass, ...]] = ContextVar("being_described", default=())
+
+
 def describe(block: BlockClass) -> JSONObject:
     """What makes a JSON schema that of a block: its slug and the schemas of the blocks it holds."""
     references: JSONObject = {}
-    for name, field in block.model_fields.items():
-        found = [
-            {"block_type_slug": nested.get_block_type_slug(), "block_schema_checksum": block_checksum(nested)}
-            for nested in _blocks_in(field.annotation)
-            if nested is not block
-        ]
-        if found:
-            references[name] = found[0] if len(found) == 1 else found
+    above = (*_being_described.get(), block)
+    token = _being_described.set(above)
+    try:
+        for name, field in block.model_fields.items():
+            found = [
+                {"block_type_slug": nested.get_block_type_slug(), "block_schema_checksum": block_checksum(nested)}
+                for nested in dict.fromkeys(_blocks_in(field.annotation))
+                if nested not in above
+            ]
+            if found:
+                references[name] = found[0] if len(found) == 1 else found
+    finally:
+        _being_described.reset(token)
     return {
         "block_type_slug": block.get_block_type_slug(),
         "secret_fields": [],
@@ -65,8 +77,9 @@ def describe(block: BlockClass) -> JSONObject:
 
 def _blocks_in(annotation: Any) -> Iterator[BlockClass]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        # A base class without fields stands for any block: it has no schema of its own.
-        if hasattr(annotation, "get_block_type_slug") and getattr(annotation, "model_fields", None):
+        # A base class stands for any block that derives from it: it has no schema of its own.
+        is_base = getattr(annotation, "is_base", None)
+        if is_base is not None and not is_base():
             yield annotation
         return
     for argument in typing.get_args(annotation):

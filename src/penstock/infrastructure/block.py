@@ -21,6 +21,7 @@ _LIMITS = Limits()
 class Infrastructure(Block):
     """How to run a flow run's job. Derive from it for a platform, and give that platform a driver."""
 
+    _block_is_base: ClassVar[bool] = True
     _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]
 
     type: str = Field(description="The type of infrastructure.")

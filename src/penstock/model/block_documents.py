@@ -12,6 +12,12 @@ MASK = "********"
 
 
 class BlockDocument(Stored):
+    """A saved block. Its `data` holds other blocks' data where it refers to them.
+
+    `block_document_references` says of each field that is such a reference where it leads; `deep_references` the same of
+    those that lie deeper, in lists and mappings, by their dotted place.
+    """
+
     name: str | None = None
     data: JSONObject = Field(default_factory=dict)
     block_schema_id: UUID
@@ -20,7 +26,10 @@ class BlockDocument(Stored):
     block_type_name: str | None = None
     block_type: BlockType | None = None
     block_document_references: JSONObject = Field(default_factory=dict)
+    deep_references: JSONObject = Field(default_factory=dict)
     is_anonymous: bool = False
+    #: what the database has lost of it, with the field; empty unless it was damaged there
+    problems: list[str] = Field(default_factory=list)
 
 
 class BlockDocumentCreate(Request):
