@@ -8,6 +8,7 @@ The caller's way from a claim to a running job:
 """
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,9 +24,19 @@ from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.overrides import apply_overrides
 from penstock.model.attempts import Claim, InfrastructureDocument
 from penstock.model.base import JSONObject
+from penstock.version import __version__
 
-#: slug -> package that holds `config`, `render` and `driver`
-_PACKAGES = {"process": "penstock.infrastructure.process"}
+#: slug -> package that holds `config`, and `render` and `driver` where this version has them
+_PACKAGES = {
+    "azure-container-instance-job": "penstock.infrastructure.aci",
+    "cloud-run-job": "penstock.infrastructure.cloud_run",
+    "docker-container": "penstock.infrastructure.docker",
+    "ecs-task": "penstock.infrastructure.ecs",
+    "kubernetes-job": "penstock.infrastructure.kubernetes",
+    "process": "penstock.infrastructure.process",
+}
+#: Other words that mean a type: what the field `type` of its blocks says where that is not the slug.
+_OTHER_WORDS = {"container-instance-job": "azure-container-instance-job"}
 DEFAULT = "process"
 
 
@@ -47,8 +58,30 @@ def register(slug: str, platform: Platform) -> None:
 
 
 def known_types() -> list[str]:
-    """Slugs of the infrastructure types that can run jobs here."""
+    """Slugs of the infrastructure types that there are, sorted."""
     return sorted({*_PACKAGES, *_registered})
+
+
+def slug_of(word: str) -> str:
+    """The slug of the type that `word` means: its slug, or what the field `type` of its blocks says.
+
+    Raises ConfigurationError with the nearest slug if there is no such type.
+    """
+    slug = _OTHER_WORDS.get(word, word)
+    if slug not in known_types():
+        raise ConfigurationError(
+            f"There is no infrastructure type {word!r}.{did_you_mean(word, known_types())}",
+            code="unknown_infrastructure",
+            hint=f"One of: {', '.join(known_types())}.",
+        )
+    return slug
+
+
+def why_not_run(slug: str) -> str | None:
+    """Why this version cannot run jobs of a known type, None if it can."""
+    if slug in _registered or importlib.util.find_spec(f"{_PACKAGES[slug]}.driver") is not None:
+        return None
+    return f"Penstock {__version__} has no driver for {slug} yet: it knows such infrastructure, but cannot run it."
 
 
 def driver_for(type_slug: str) -> Driver:
@@ -117,12 +150,12 @@ def _platform(slug: str) -> Platform:
     found = _registered.get(slug)
     if found is not None:
         return found
-    package = _PACKAGES.get(slug)
-    if package is None:
+    package = _PACKAGES[slug_of(slug)]
+    obstacle = why_not_run(slug)
+    if obstacle is not None:
+        able = [known for known in known_types() if why_not_run(known) is None]
         raise ConfigurationError(
-            f"There is no infrastructure type {slug!r} here.{did_you_mean(slug, known_types())}",
-            code="unknown_infrastructure",
-            hint=f"This agent can run {', '.join(known_types())}.",
+            obstacle, code="no_driver", hint=f"Use other infrastructure; this version runs {', '.join(able)}."
         )
     return Platform(
         render=importlib.import_module(f"{package}.render").render,

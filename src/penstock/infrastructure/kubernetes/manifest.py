@@ -1,0 +1,138 @@
+"""The manifest that a Kubernetes Job is made from: the base, what yours must have, where patches can reach. Pure."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.errors import did_you_mean
+from penstock.model.base import JSONObject
+
+CONTAINER_NAME = "penstock-job"
+_API_VERSION, _KIND = "batch/v1", "Job"
+_COUNTS = ("parallelism", "completions")
+
+
+def base_manifest() -> JSONObject:
+    """A Job of one pod that is started once, whose first container is the flow run's."""
+    return {
+        "apiVersion": _API_VERSION,
+        "kind": _KIND,
+        "metadata": {"labels": {}},
+        "spec": {
+            "parallelism": 1,
+            "completions": 1,
+            "backoffLimit": 0,
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": CONTAINER_NAME, "env": []}]}},
+        },
+    }
+
+
+def read_manifest(value: Any) -> JSONObject:
+    """A manifest from a mapping or its YAML or JSON text, fit to run a flow run. Raises ValueError that names the place.
+
+    Counts that stand in the pod's spec, where users of Prefect 2 have them, are moved to where Kubernetes reads them.
+    """
+    if isinstance(value, str):
+        value = _parse(value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"job is a Job's manifest, a mapping, not {type(value).__name__}.")
+    job: JSONObject = copy.deepcopy(dict(value))
+    for name, right in (("apiVersion", _API_VERSION), ("kind", _KIND)):
+        found = _child(job, name, ())
+        if found != right:
+            raise ValueError(f"job: {name} is {found!r}; it has to be {right!r}.")
+    if not isinstance(job.get("metadata", {}), Mapping):
+        raise ValueError("job: metadata is no mapping.")
+    spec = _mapping(job, "spec", ())
+    template = _mapping(spec, "template", ("spec",))
+    pod = _mapping(template, "spec", ("spec", "template"))
+    _check_containers(_child(pod, "containers", ("spec", "template", "spec")))
+    _move_counts(pod, spec)
+    policy = pod.get("restartPolicy", "Never")
+    if policy != "Never":
+        raise ValueError(
+            f"job: spec.template.spec.restartPolicy is {policy!r}; it has to be 'Never', or Kubernetes would start the "
+            "flow run again on its own. Use the flow's retries."
+        )
+    return job
+
+
+def container_image(job: JSONObject) -> str | None:
+    """The image that the manifest gives the flow run's container, if it does."""
+    found = job["spec"]["template"]["spec"]["containers"][0].get("image")
+    return str(found) if found else None
+
+
+def namespace_of(job: JSONObject) -> str | None:
+    """The namespace that the manifest names, if it does."""
+    found = (job.get("metadata") or {}).get("namespace")
+    return str(found) if found else None
+
+
+def shape(job: JSONObject) -> JSONObject:
+    """`job` with every place filled that is filled when a run is started: what customizations are applied to."""
+    whole = copy.deepcopy(job)
+    _fill(whole.setdefault("metadata", {}), {"name": "", "namespace": "", "labels": {}, "annotations": {}})
+    counts = {"parallelism": 1, "completions": 1, "backoffLimit": 0}
+    _fill(whole["spec"], {**counts, "ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0, "podFailurePolicy": {}})
+    template = whole["spec"]["template"]
+    _fill(template.setdefault("metadata", {}), {"labels": {}, "annotations": {}})
+    _fill(template["spec"], {"restartPolicy": "Never", "serviceAccountName": ""})
+    container = {"name": "", "image": "", "imagePullPolicy": "", "args": [], "env": []}
+    _fill(template["spec"]["containers"][0], container)
+    return whole
+
+
+def _fill(target: JSONObject, values: JSONObject) -> None:
+    for name, value in values.items():
+        if target.get(name) is None:
+            target[name] = value
+
+
+def _check_containers(containers: Any) -> None:
+    if not isinstance(containers, list) or not containers:
+        raise ValueError("job: spec.template.spec.containers is a list whose first item is the flow run's container.")
+    for index, container in enumerate(containers):
+        if not isinstance(container, Mapping):
+            raise ValueError(f"job: spec.template.spec.containers[{index}] is no mapping.")
+        if not isinstance(container.get("env") or [], list):
+            raise ValueError(
+                f"job: spec.template.spec.containers[{index}].env is a list of {{name: …, value: …}}; the block's own "
+                "field env takes a mapping."
+            )
+
+
+def _move_counts(pod: JSONObject, spec: JSONObject) -> None:
+    for name in _COUNTS:
+        if name in pod:
+            spec.setdefault(name, pod.pop(name))
+        count = spec.get(name, 1)
+        if count != 1:
+            raise ValueError(f"job: {name} is {count!r}; a flow run is one pod, so it has to be 1.")
+
+
+def _mapping(parent: JSONObject, name: str, above: tuple[str, ...]) -> JSONObject:
+    found = _child(parent, name, above)
+    if not isinstance(found, dict):
+        raise ValueError(f"job: {'.'.join((*above, name))} is no mapping.")
+    return found
+
+
+def _child(parent: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Any:
+    if name not in parent:
+        raise ValueError(f"job: {'.'.join((*above, name))} is missing.{_instead(name, parent)}")
+    return parent[name]
+
+
+def _instead(name: str, parent: Mapping[str, Any]) -> str:
+    near = did_you_mean(name, map(str, parent))
+    return f" It has {near.split(chr(39))[1]!r} instead." if near else ""
+
+
+def _parse(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"job is neither YAML nor JSON: {error}") from None

@@ -1,0 +1,134 @@
+"""Customizations: JSON patches (RFC 6902) to what a platform is sent, checked where they are written. Pure."""
+
+import copy
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from penstock.errors import did_you_mean
+from penstock.model.base import JSONObject
+
+#: operation -> members that it needs besides `op` and `path`
+_OPERATIONS: dict[str, tuple[str, ...]] = {
+    "add": ("value",),
+    "copy": ("from",),
+    "move": ("from",),
+    "remove": (),
+    "replace": ("value",),
+    "test": ("value",),
+}
+_MEMBERS = ("op", "path", "value", "from")
+
+
+def read_patch(value: Any) -> list[JSONObject]:
+    """A list of operations from a list, a `jsonpatch.JsonPatch`, or either's JSON or YAML text.
+
+    Raises ValueError that names the operation and what is wrong with it.
+    """
+    if isinstance(value, str):
+        value = _parse(value)
+    if value is None:
+        return []
+    value = getattr(value, "patch", value)
+    if isinstance(value, Mapping):
+        raise ValueError("customizations are a list of operations; put this one into [ ].")
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"customizations are a list of operations, not {type(value).__name__}.")
+    return [_operation(item, index) for index, item in enumerate(value)]
+
+
+#: The type of fields that hold customizations.
+Patch = Annotated[list[JSONObject], BeforeValidator(read_patch), Field(json_schema_extra={"format": "rfc6902"})]
+
+
+def check_patch(patch: list[JSONObject], document: JSONObject, field: str) -> None:
+    """Try `patch` on `document`, whose shape is known but not all of its values: a failing `test` is no fault.
+
+    Raises ValueError that names the operation, the part of its path that does not exist, and the nearest one.
+    """
+    import jsonpatch
+
+    current = copy.deepcopy(document)
+    for index, operation in enumerate(patch):
+        try:
+            current = jsonpatch.apply_patch(current, [operation])
+        except jsonpatch.JsonPatchTestFailed:
+            continue
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            raise ValueError(f"{field}[{index}]: {_why(current, operation) or error}") from None
+
+
+def _parse(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)  # JSON is YAML too
+    except yaml.YAMLError as error:
+        raise ValueError(f"customizations are neither JSON nor YAML: {error}") from None
+
+
+def _operation(item: Any, index: int) -> JSONObject:
+    place = f"customizations[{index}]"
+    if not isinstance(item, Mapping):
+        raise ValueError(f"{place} is no operation such as {{'op': 'add', 'path': '/spec/…', 'value': …}}.")
+    operation = dict(item)
+    for member in operation:
+        if member not in _MEMBERS:
+            raise ValueError(f"{place}: an operation has no {member!r}.{did_you_mean(str(member), _MEMBERS)}")
+    name = operation.get("op")
+    if name not in _OPERATIONS:
+        known = ", ".join(_OPERATIONS)
+        raise ValueError(
+            f"{place}: there is no operation {name!r}.{did_you_mean(str(name), _OPERATIONS)} One of {known}."
+        )
+    for member in ("path", *_OPERATIONS[name]):
+        if member not in operation:
+            raise ValueError(f"{place}: {name!r} needs {member!r}.")
+    for member in ("path", "from"):
+        _check_pointer(operation.get(member, ""), f"{place}.{member}")
+    return operation
+
+
+def _check_pointer(pointer: Any, place: str) -> None:
+    if not isinstance(pointer, str):
+        raise ValueError(f"{place} is a text such as /spec/template/spec, not {pointer!r}.")
+    if pointer and not pointer.startswith("/"):
+        suggestion = "/" + pointer.replace(".", "/")
+        raise ValueError(
+            f"{place} is {pointer!r}, but a path begins with '/' and has one between its parts: {suggestion}."
+        )
+
+
+def _why(document: Any, operation: JSONObject) -> str | None:
+    """Which part of the operation's path or source is missing in `document`, None if all is there."""
+    last_must_exist = operation["op"] in {"replace", "remove", "test"}
+    found = _missing(document, operation["path"], last_must_exist)
+    if found is None and "from" in operation:
+        found = _missing(document, operation["from"], True)
+    if found and operation["op"] == "replace" and _missing(document, operation["path"], False) is None:
+        found += " 'add' sets what is not there yet."
+    return found
+
+
+def _missing(document: Any, pointer: str, last_must_exist: bool) -> str | None:
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    current = document
+    for position, part in enumerate(parts):
+        above = "/" + "/".join(parts[:position])
+        is_last = position == len(parts) - 1
+        if isinstance(current, Mapping):
+            if part not in current:
+                if is_last and not last_must_exist:
+                    return None
+                return f"{pointer!r}: there is no {part!r} in {above!r}.{did_you_mean(part, current)}"
+            current = current[part]
+        elif isinstance(current, list):
+            if part == "-" and is_last and not last_must_exist:
+                return None
+            if not part.isdigit() or int(part) >= len(current) + (is_last and not last_must_exist):
+                return f"{pointer!r}: {above!r} is a list of {len(current)}, which has no item {part!r}."
+            current = current[int(part)] if int(part) < len(current) else None
+        else:
+            return f"{pointer!r}: {above!r} has no parts."
+    return None
