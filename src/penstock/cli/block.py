@@ -1,7 +1,5 @@
 """`penstock block`: saved configuration, secrets masked."""
 
-from typing import Any
-
 import click
 
 from penstock.cli import output
@@ -9,11 +7,13 @@ from penstock.cli.block_answers import (
     COLUMNS,
     find_block,
     has_masks,
+    names_of_users,
     reference_of,
     type_of,
     users_of,
     with_reference,
 )
+from penstock.cli.block_check import check
 from penstock.cli.block_create import create
 from penstock.cli.block_register import register
 from penstock.cli.block_type import command as type_
@@ -31,6 +31,7 @@ def command() -> None:
 
 command.add_command(register)
 command.add_command(create)
+command.add_command(check)
 command.add_command(type_)
 command.aliases["types"] = "type"
 
@@ -68,19 +69,11 @@ def inspect(reference: str | None, id_: str | None) -> None:
         row["used_by"] = users_of(connection, row["id"])
     columns = [Column("reference", "reference"), Column("type", "block_type_name"), Column("id", "id")]
     columns += [Column(f"data.{key}", f"data.{key}") for key in row.get("data") or {}]
-    columns.append(Column("used by", "used_by", show=_names_of_users))
+    columns.append(Column("used by", "used_by", show=lambda users: ", ".join(names_of_users(users))))
     session = current()
     output.emit_one(session, row, columns, reference_of)
     if session.output is None and has_masks(row.get("data")):
         session.say(f'Secrets are masked. In Python they can be read: Block.load("{row["reference"]}").')
-
-
-def _names_of_users(users: list[dict[str, Any]] | None) -> str:
-    return (
-        "unknown: the server is too old"
-        if users is None
-        else ", ".join(f"{user['kind']} {user['name']}" for user in users)
-    )
 
 
 @command.command("delete")
@@ -96,9 +89,10 @@ def delete(reference: str | None, id_: str | None) -> None:
             connection.send(block_documents.delete_block_document(row["id"]))
         except Conflict as error:
             users = users_of(connection, row["id"])
-            if not users:
+            if users is None:
                 raise
+            listed = "".join(f"\n  {name}" for name in names_of_users(users))
             raise Conflict(
-                f"The block {row['reference']!r} is used by {_names_of_users(users)}.", code=error.code, hint=error.hint
+                f"The block {row['reference']!r} is used by:{listed}", code=error.code, hint=error.hint
             ) from None
     output.done(current(), f"Deleted the block {row['reference']!r}.", row, COLUMNS, reference_of)

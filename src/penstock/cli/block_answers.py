@@ -72,13 +72,21 @@ def type_of(connection: Connection, slug: str, also_known: Iterable[str] = ()) -
         raise NotFound(f"There is no type of blocks {slug!r}.{near}", hint="See `penstock block type ls`.") from None
 
 
-def users_of(connection: Connection, document_id: str) -> list[dict[str, Any]] | None:
-    """What refers to the block: kind, name and id of each. None: the server is too old to tell."""
+def users_of(connection: Connection, document_id: str) -> dict[str, Any] | None:
+    """The blocks and deployments that use the block. None: the server is of a version that cannot tell."""
     try:
-        found: list[dict[str, Any]] = connection.request("GET", f"/block_documents/{document_id}/used_by")
+        found: dict[str, Any] = connection.request("GET", f"/block_documents/{document_id}/used_by")
     except NotFound:
         return None
     return found
+
+
+def names_of_users(users: dict[str, Any] | None) -> list[str]:
+    """Users as people are told of them: "block s3/raw", "deployment etl/nightly"."""
+    if users is None:
+        return ["unknown: the server cannot tell"]
+    blocks = [f"block {user['block_type_slug']}/{user['name']}" for user in users["block_documents"]]
+    return blocks + [f"deployment {user['flow_name']}/{user['name']}" for user in users["deployments"]]
 
 
 def has_masks(value: Any) -> bool:

@@ -44,6 +44,8 @@ def create(
     asking = not (assignments or file or no_input) and sys.stdin.isatty()
     if name is None and not asking:
         raise UsageProblem("The block needs a name.", hint="Give it with --name.")
+    if name is not None:
+        block_values.check_name(name)
     with connect() as connection:
         kind = _kind(connection, slug)
         if asking:

@@ -8,6 +8,8 @@ import click
 
 from penstock.cli.assignments import json_or_text
 from penstock.cli.block_fields import BlockField
+from penstock.cli.block_values import check_name
+from penstock.cli.errors import UsageProblem
 from penstock.errors import did_you_mean
 
 #: So many optional fields are asked one after the other; of more, those that are to be set are asked for first.
@@ -19,7 +21,14 @@ Saved = Callable[[BlockField], list[str]]
 
 def ask_name(slug: str) -> str:
     """The name that a block of that type is to be saved under."""
-    return str(click.prompt(f"Name of the {slug} block", err=True))
+
+    def read(text: str) -> str:
+        try:
+            return check_name(text)
+        except UsageProblem as error:
+            raise click.UsageError(error.message) from None
+
+    return str(click.prompt(f"Name of the {slug} block", value_proc=read, err=True))
 
 
 def ask_fields(fields: Sequence[BlockField], saved: Saved) -> dict[str, Any]:

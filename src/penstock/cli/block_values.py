@@ -11,6 +11,16 @@ from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
 
+def check_name(name: str) -> str:
+    """Return `name`. Raises UsageProblem if no block can be saved under it."""
+    from penstock.model import base
+
+    try:
+        return base.check_name(name)
+    except ValueError as error:
+        raise UsageProblem(f"{error}.") from None
+
+
 def from_file(name: str) -> dict[str, Any]:
     """The fields that a YAML or JSON file holds, "-" for stdin. Raises UsageProblem."""
     import yaml
