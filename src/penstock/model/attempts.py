@@ -110,10 +110,11 @@ class Attempt(Stored):
 
 
 class InfrastructureDocument(Data):
-    """A saved infrastructure block as a claim carries it: its type's slug, and its data with secrets in clear."""
+    """A saved block as a claim carries it: its type's slug, its schema's version, and its data with secrets in clear."""
 
     slug: str
     name: str | None = None
+    version: str | None = None
     data: JSONObject = Field(default_factory=dict)
 
 

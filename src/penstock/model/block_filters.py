@@ -39,10 +39,14 @@ class BlockDocumentFilter(Filter):
 
 
 class BlockPage(Request):
-    """`limit` objects, 200 by default, after the first `offset`."""
+    """`limit` objects, 200 by default, after the first `offset`; or, which costs the same however far, those after `cursor`.
+
+    The cursor of the next page is in the answer's header ``X-Next-Cursor``, which is absent on the last page.
+    """
 
     offset: int | None = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=0, le=MAX_LIMIT)
+    cursor: str | None = None
 
 
 class BlockTypeList(BlockPage):

@@ -88,10 +88,11 @@ def test_a_claim_gets_the_whole_document_in_clear(database: Database):
         found = await database.read(resolve_document, outer.id)
         assert found is not None
         assert (found.slug, found.name) == ("vault", "outer")
-        assert found.data == {"password": "pw", "inner": {"password": "ipw"}}
+        kind = {"block_type_slug": "vault", "block_schema_version": "non-versioned"}
+        assert found.data == {"password": "pw", "inner": {"password": "ipw", **kind}}
         shown = await database.read(resolve_document, outer.id, include_secrets=False)
         assert shown is not None
-        assert shown.data == {"password": MASK, "inner": {"password": MASK}}
+        assert shown.data == {"password": MASK, "inner": {"password": MASK, **kind}}
         assert await database.read(resolve_document, type_id) is None
         assert await database.read(resolve_document, None) is None
 

@@ -23,13 +23,13 @@ OPEN_PATHS = frozenset({"/api/health", "/api/ready"})
 #: variables, artifacts, inputs of runs.
 _ENGINE_PATHS = re.compile(
     r"GET /api/(hello|version|csrf-token|flows/.*|flow_runs/.*|task_runs/.*|flow_run_states/.*|task_run_states/.*"
-    r"|deployments/.*|attempts/.*|bundles/.*|block_(types|schemas|documents)/.*|variables/.*|artifacts/.*)"
+    r"|deployments/.*|attempts/.*|bundles/.*|block_(types|schemas|documents)/.*|block_capabilities/?|variables/.*|artifacts/.*)"
     r"|POST /api/(flows/|flow_runs/|flow_runs/(filter|count)|flow_runs/[^/]+/(set_state|resume|input(/filter)?)|task_runs/.*|logs/?|reports/?"
-    r"|attempts/[^/]+/present|deployments/[^/]+/create_flow_run|block_(types|schemas|documents)/.*)"
+    r"|attempts/[^/]+/present|deployments/[^/]+/create_flow_run|block_(types|schemas|documents)/(filter|count)?)"
     r"|POST /api/(variables|artifacts)/.*"
     r"|GET /api/(concurrency_slots|concurrency_limits|v2/concurrency_limits)/.*"
     r"|POST /api/(concurrency_slots/.*|concurrency_limits/filter|v2/concurrency_limits/(filter|increment|decrement))"
-    r"|PATCH /api/((flow_runs|task_runs|artifacts|variables)/[^/]+|variables/name/[^/]+)"
+    r"|PATCH /api/((flow_runs|task_runs|artifacts|variables|block_types|block_documents)/[^/]+|variables/name/[^/]+)"
     r"|DELETE /api/(flow_runs/[^/]+/input/[^/]+|variables/name/[^/]+)"
 )
 
@@ -70,6 +70,7 @@ class Access:
         try:
             attempt_id, token = parse_attempt(credential)
             await self._database.read(check_attempt_credential, attempt_id, token)
+            scope.setdefault("state", {})["by_attempt"] = attempt_id
         except errors.PenstockError as error:
             return error
         return None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Response
 
 from penstock.model.block_filters import BlockSchemaList
 from penstock.model.block_schemas import BlockSchema, BlockSchemaCreate
-from penstock.server.api.answers import answer, no_content
+from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheDatabase
 from penstock.server.operations import read_block_schemas
 from penstock.server.operations.create_block_schema import create_block_schema
@@ -25,7 +25,7 @@ async def create(asked: BlockSchemaCreate, database: TheDatabase) -> Response:
 
 @router.post("/block_schemas/filter", response_model=list[BlockSchema])
 async def read_many(database: TheDatabase, asked: Annotated[BlockSchemaList | None, Body()] = None) -> Response:
-    return answer(await database.read(read_block_schemas.read_block_schemas, asked or BlockSchemaList()))
+    return page(*await database.read(read_block_schemas.read_block_schemas, asked or BlockSchemaList()))
 
 
 @router.get("/block_schemas/checksum/{checksum}", response_model=BlockSchema)

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Body, Response
 from penstock.model.block_documents import BlockDocument
 from penstock.model.block_filters import BlockTypeList
 from penstock.model.block_types import BlockType, BlockTypeCreate, BlockTypeUpdate
-from penstock.server.api.answers import answer, no_content
-from penstock.server.api.dependencies import TheDatabase
+from penstock.server.api.answers import answer, no_content, page
+from penstock.server.api.block_documents import only_one_by_one
+from penstock.server.api.dependencies import OnlyByAttempt, TheDatabase
 from penstock.server.operations import read_block_documents, read_block_types
 from penstock.server.operations.create_block_type import create_block_type
 from penstock.server.operations.delete_block_type import delete_block_type
@@ -26,7 +27,7 @@ async def create(asked: BlockTypeCreate, database: TheDatabase) -> Response:
 
 @router.post("/filter", response_model=list[BlockType])
 async def read_many(database: TheDatabase, asked: Annotated[BlockTypeList | None, Body()] = None) -> Response:
-    return answer(await database.read(read_block_types.read_block_types, asked or BlockTypeList()))
+    return page(*await database.read(read_block_types.read_block_types, asked or BlockTypeList()))
 
 
 @router.post("/install_system_block_types")
@@ -41,7 +42,11 @@ async def read_by_slug(slug: str, database: TheDatabase) -> Response:
 
 
 @router.get("/slug/{slug}/block_documents", response_model=list[BlockDocument])
-async def read_documents(slug: str, database: TheDatabase, include_secrets: bool = False) -> Response:
+async def read_documents(
+    slug: str, database: TheDatabase, by_attempt: OnlyByAttempt, include_secrets: bool = False
+) -> Response:
+    if include_secrets and by_attempt:
+        raise only_one_by_one()
     read = read_block_documents.read_block_documents_by_type
     return answer(await database.read(read, slug, include_secrets))
 

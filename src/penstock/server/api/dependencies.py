@@ -32,6 +32,12 @@ async def _attempt(request: Request) -> tuple[UUID, str] | None:
     return parse_attempt(text) if text else None
 
 
+async def _by_attempt(request: Request) -> bool:
+    return getattr(request.state, "by_attempt", None) is not None
+
+
 TheDatabase = Annotated[Database, Depends(_database)]
 #: Id and token of the attempt that the request speaks for, or None.
 TheAttempt = Annotated[tuple[UUID, str] | None, Depends(_attempt)]
+#: Whether nothing but the credential of an attempt let the request in, where the server demands a key.
+OnlyByAttempt = Annotated[bool, Depends(_by_attempt)]

@@ -21,13 +21,15 @@ from penstock.server.database.connection import Transaction
 
 @dataclass(frozen=True)
 class Order:
-    """`column` None: by id alone. `read` and `write` turn a key into text and back."""
+    """`column` None: by id alone. `first`: a column that counts before `column`; neither may be null then. `read_id` turns the
+    text of an id back."""
 
     id: sa.ColumnElement[Any]
     column: sa.ColumnElement[Any] | None = None
     descending: bool = False
     nullable: bool = False
     read_id: Callable[[str], Any] = UUID
+    first: sa.ColumnElement[Any] | None = None
 
     def by(self) -> list[sa.ColumnElement[Any]]:
         def directed(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
@@ -35,10 +37,10 @@ class Order:
 
         if self.column is None:
             return [directed(self.id)]
-        first = directed(self.column)
+        main = directed(self.column)
         if self.nullable:
-            first = first.nulls_first() if self.descending else first.nulls_last()
-        return [first, directed(self.id)]
+            main = main.nulls_first() if self.descending else main.nulls_last()
+        return [*([directed(self.first)] if self.first is not None else []), main, directed(self.id)]
 
     def beyond(self, column: sa.ColumnElement[Any], value: Any) -> sa.ColumnElement[bool]:
         """Whether `column` comes after `value` in this order."""
@@ -84,6 +86,11 @@ def _after(
     by = order.by()
     if order.column is None:
         return list(tx.execute(statement.where(tie).order_by(*by).limit(limit)).all())
+    if order.first is not None:
+        columns = (order.first, order.column, order.id)
+        values = (sa.literal(value, column.type) for value, column in zip((*key, last_id), columns, strict=True))
+        beyond = order.beyond(sa.tuple_(*columns), sa.tuple_(*values))
+        return list(tx.execute(statement.where(beyond).order_by(*by).limit(limit)).all())
     column = order.column
     absent, present = column.is_(None), column.is_not(None)
     if key is None:
@@ -107,6 +114,8 @@ def _encode(name: str, order: Order, row: sa.Row[Any]) -> str:
     value = getattr(row, order.column.key) if order.column is not None and order.column.key else None
     if isinstance(value, datetime):
         value = {"time": value.isoformat()}
+    if order.first is not None:
+        value = [getattr(row, str(order.first.key)), value]
     key = json.dumps([name, value, str(getattr(row, str(order.id.key)))])
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 

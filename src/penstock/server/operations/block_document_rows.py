@@ -27,6 +27,7 @@ _COLUMNS = (
     sa.cast(_DOCUMENT.sealed, sa.Text).label("sealed"),
     t.block_type.c.slug.label("type_slug"),
     t.block_type.c.name.label("type_name"),
+    t.block_schema.c.version.label("schema_version"),
 )
 #: Advisory lock of PostgreSQL: who seals holds it shared, who drops a key holds it alone.
 _SEALING = 7_136_042
@@ -52,6 +53,7 @@ class StoredDocument:
     block_schema_id: UUID
     type_slug: str | None
     type_name: str | None
+    schema_version: str | None
     data: JSONObject
     sealed: dict[str, str] | None
     places: tuple[block_secrets.Path, ...]
@@ -72,9 +74,17 @@ class Documents:
 
     rows: dict[UUID, StoredDocument]
 
-    def data(self, document_id: UUID, *, include_secrets: bool, _above: frozenset[UUID] = frozenset()) -> JSONObject:
+    def data(
+        self,
+        document_id: UUID,
+        *,
+        include_secrets: bool,
+        with_types: bool = False,
+        _above: frozenset[UUID] = frozenset(),
+    ) -> JSONObject:
         """The document's data. A reference that leads nowhere, or to a document above, reads as None.
 
+        `with_types`: what stands in place of a reference says its type and version, as a block that is stored by value does.
         With secrets the data is going to be used: then what is damaged raises DamagedBlock.
         """
         row, above = self.rows[document_id], _above | {document_id}
@@ -85,11 +95,16 @@ class Documents:
         def resolve(child: UUID) -> Any:
             if child not in self.rows or child in above:
                 return None
-            return self.data(child, include_secrets=include_secrets, _above=above)
+            told = self.data(child, include_secrets=include_secrets, with_types=with_types, _above=above)
+            return told | self._type_of(child) if with_types else told
 
         own = open_data(row, include_secrets=include_secrets)
         found: JSONObject = {name: block_references.replace_references(item, resolve) for name, item in own.items()}
         return found
+
+    def _type_of(self, document_id: UUID) -> JSONObject:
+        row = self.rows[document_id]
+        return {"block_type_slug": row.type_slug, "block_schema_version": row.schema_version}
 
     def problems(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> list[str]:
         """What is damaged in the document and in those that it refers to, as far as can be seen without unsealing."""
@@ -100,24 +115,28 @@ class Documents:
                 found += [f"data.{name}: {self.rows[child].title}: {text}" for text in self.problems(child, above)]
         return found
 
-    def references(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> JSONObject:
-        """``{field: {"block_document": …}}`` for every field that is a reference."""
+    def references(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> tuple[JSONObject, JSONObject]:
+        """``{place: {"block_document": …}}`` for every reference: those that are fields, and those that lie deeper."""
         above = _above | {document_id}
-        found: JSONObject = {}
-        for name, child_id in _references(self.rows[document_id]):
+        fields: JSONObject = {}
+        deep: JSONObject = {}
+        for place, child_id in _references(self.rows[document_id]):
             child = self.rows.get(child_id)
-            if child is None or child_id in above or "." in name:
+            if child is None or child_id in above:
                 continue
-            found[name] = {
+            below, deep_below = self.references(child_id, above)
+            (deep if "." in place else fields)[place] = {
                 "block_document": {
                     "id": str(child.id),
                     "name": child.name,
                     "block_type": {"id": str(child.block_type_id), "name": child.type_name, "slug": child.type_slug},
+                    "block_schema_version": child.schema_version,
                     "is_anonymous": child.is_anonymous,
-                    "block_document_references": self.references(child_id, above),
+                    "block_document_references": below,
+                    "deep_references": deep_below,
                 }
             }
-        return found
+        return fields, deep
 
     def _lost_references(self, row: StoredDocument, above: frozenset[UUID]) -> list[str]:
         return [
@@ -191,9 +210,14 @@ def lock_document(tx: Transaction, document_id: UUID) -> StoredDocument | None:
 
 
 def _fetch(tx: Transaction, condition: sa.ColumnElement[bool]) -> dict[UUID, StoredDocument]:
+    return {row.id: read_stored(row) for row in tx.execute(select_documents().where(condition))}
+
+
+def select_documents() -> sa.Select[Any]:
+    """Rows for `read_stored`, whose type and schema may be gone."""
     joined = t.block_document.outerjoin(t.block_type, t.block_type.c.id == _DOCUMENT.block_type_id)
-    statement = sa.select(*_COLUMNS).select_from(joined).where(condition)
-    return {row.id: read_stored(row) for row in tx.execute(statement)}
+    joined = joined.outerjoin(t.block_schema, t.block_schema.c.id == _DOCUMENT.block_schema_id)
+    return sa.select(*_COLUMNS).select_from(joined)
 
 
 def read_stored(row: sa.Row[Any]) -> StoredDocument:

@@ -12,6 +12,7 @@ from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
 from penstock.server.operations.block_document_rows import DamagedBlock, close_data, fetch_documents, read_json
+from penstock.server.operations.nested_secret_fields import nested_secret_fields
 from penstock.server.operations.read_block_documents import read_block_document
 from penstock.server.rules import block_references, block_secrets, block_values
 
@@ -23,7 +24,7 @@ def create_block_document(tx: Transaction, asked: BlockDocumentCreate, include_s
     or a mask for a secret.
     """
     fields = read_fields(tx, asked.block_schema_id, asked.block_type_id)
-    secret_fields = block_fields.secret_fields(fields)
+    secret_fields = block_fields.secret_fields(fields) + nested_secret_fields(tx, asked.data)
     block_values.refuse_unknown_fields(asked.data, fields)
     data = block_secrets.keep_masked(asked.data, {}, secret_fields)
     block_values.refuse_unfit_values(data, fields)

@@ -5,10 +5,10 @@ import sqlalchemy as sa
 from penstock.errors import NotFound, did_you_mean
 from penstock.model.block_filters import BlockTypeFilter, BlockTypeList
 from penstock.model.block_types import BlockType
-from penstock.model.filters import MAX_LIMIT
 from penstock.server.database import tables as t
 from penstock.server.database.block_conditions import schema_conditions, type_conditions
 from penstock.server.database.connection import Transaction
+from penstock.server.database.paging import Cut, Order, read_page
 
 
 def read_block_type(tx: Transaction, block_type_id: UUID) -> BlockType:
@@ -28,15 +28,12 @@ def read_block_type_by_slug(tx: Transaction, slug: str) -> BlockType:
     return BlockType.model_validate(dict(row._mapping))
 
 
-def read_block_types(tx: Transaction, asked: BlockTypeList) -> list[BlockType]:
-    """Types that fit, by name."""
+def read_block_types(tx: Transaction, asked: BlockTypeList) -> tuple[list[BlockType], str | None]:
+    """Types that fit, by name, and the cursor of the next page if there may be one."""
     statement = sa.select(t.block_type).where(*type_conditions(asked.block_types or BlockTypeFilter()))
     if asked.block_schemas is not None:
         fitting = sa.select(t.block_schema.c.block_type_id).where(schema_conditions(asked.block_schemas, tx.dialect))
         statement = statement.where(t.block_type.c.id.in_(fitting))
-    statement = (
-        statement.order_by(t.block_type.c.name, t.block_type.c.id)
-        .offset(asked.offset or 0)
-        .limit(MAX_LIMIT if asked.limit is None else asked.limit)
-    )
-    return [BlockType.model_validate(dict(row._mapping)) for row in tx.execute(statement)]
+    cut = Cut("NAME_ASC", asked.limit, asked.offset or 0, asked.cursor)
+    page = read_page(tx, statement, Order(t.block_type.c.id, t.block_type.c.name), cut)
+    return [BlockType.model_validate(dict(row._mapping)) for row in page.rows], page.next_cursor

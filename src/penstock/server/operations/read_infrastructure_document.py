@@ -11,7 +11,7 @@ def resolve_document(
 ) -> InfrastructureDocument | None:
     """A saved block as a claim carries it, nested blocks in place. None if there is no such document (any more).
 
-    Without `include_secrets` its secrets are masks.
+    Without `include_secrets` its secrets are masks. With them, raises DamagedBlock if something in it is damaged.
     """
     if document_id is None:
         return None
@@ -19,5 +19,9 @@ def resolve_document(
     row = documents.rows.get(document_id)
     if row is None:
         return None
-    data = documents.data(document_id, include_secrets=include_secrets)
-    return InfrastructureDocument(slug=row.type_slug, name=None if row.is_anonymous else row.name, data=data)
+    return InfrastructureDocument(
+        slug=row.type_slug or "",
+        name=None if row.is_anonymous else row.name,
+        version=row.schema_version,
+        data=documents.data(document_id, include_secrets=include_secrets, with_types=True),
+    )

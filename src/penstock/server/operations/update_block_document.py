@@ -14,6 +14,7 @@ from penstock.server.operations.block_document_rows import (
     open_data,
 )
 from penstock.server.operations.create_block_document import read_fields, write_references
+from penstock.server.operations.nested_secret_fields import nested_secret_fields
 from penstock.server.operations.read_block_users import refuse_lost_capabilities
 from penstock.server.rules import block_secrets, block_values
 
@@ -33,7 +34,8 @@ def update_block_document(tx: Transaction, document_id: UUID, change: BlockDocum
         refuse_lost_capabilities(tx, document_id, row.block_schema_id, schema_id)
     fields = read_fields(tx, schema_id, row.block_type_id)
     # What was secret under the old schema stays so: a new schema must not bring it to light.
-    secret_fields = list(dict.fromkeys(block_fields.secret_fields(fields) + _old_secret_fields(tx, row)))
+    nested = nested_secret_fields(tx, change.data)
+    secret_fields = list(dict.fromkeys(block_fields.secret_fields(fields) + _old_secret_fields(tx, row) + nested))
     block_values.refuse_unknown_fields(change.data, fields)
     stored = _stored(row, change, fields)
     data = block_secrets.keep_masked(change.data, stored, secret_fields)
