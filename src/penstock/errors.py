@@ -14,6 +14,7 @@ PenstockError
 ├── MissingContext          it was called outside of a flow or task run
 ├── ResultError             a result could not be read from where it was written
 │   └── SerializationError  a value cannot be written down, or not be read back from what was written
+├── DeliveryError           a message could not be handed over to the service that it is for
 ├── InfrastructureError     the platform
 │   ├── Unsupported         it cannot do that; raised before anything starts; says why
 │   ├── JobRejected         start failed; what was made has been removed
@@ -137,6 +138,12 @@ class SerializationError(ResultError):
     """A value cannot be written down by its serializer, or what was written cannot be read back."""
 
     code = "serialization"
+
+
+class DeliveryError(PenstockError):
+    """A message could not be handed over: nobody answered, or the service refused it. The service's own words are in it."""
+
+    code = "delivery"
 
 
 class InfrastructureError(PenstockError):
