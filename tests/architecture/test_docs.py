@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,13 +26,38 @@ def test_every_file_of_ours_that_a_page_names_is_there(page: str):
     assert [name for name in sorted(named) if not (SOURCE / name).exists()] == []
 
 
-def test_the_page_of_settings_is_current():
+@pytest.fixture(scope="module")
+def generator() -> Any:
+    """The module scripts/document.py."""
     spec = importlib.util.spec_from_file_location("document", ROOT / "scripts" / "document.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "settings.md").read_text() == module.settings(), "run .venv/bin/python scripts/document.py"
+    return module
+
+
+def test_the_page_of_settings_is_current(generator: Any):
+    assert (ROOT / "docs" / "settings.md").read_text() == generator.settings(), (
+        "run .venv/bin/python scripts/document.py"
+    )
+
+
+def test_there_is_a_current_page_for_each_type_of_blocks(generator: Any):
+    wanted: dict[str, str] = generator.block_types()
+    kept = {page.name: page.read_text() for page in (ROOT / "docs" / "block-types").iterdir()}
+    assert sorted(kept) == sorted(wanted), "run .venv/bin/python scripts/document.py"
+    assert [name for name in wanted if kept[name] != wanted[name]] == [], "run .venv/bin/python scripts/document.py"
+
+
+def test_every_field_of_every_type_of_blocks_says_what_it_means(generator: Any):
+    silent = [
+        f"{name}: {line}"
+        for name, page in generator.block_types().items()
+        for line in page.splitlines()
+        if line.startswith("| `") and line.endswith("|  |")
+    ]
+    assert silent == []
 
 
 def test_the_version_has_a_changelog_entry():
