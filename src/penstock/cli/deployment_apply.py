@@ -46,6 +46,7 @@ def send(connection: Connection, deployment: "Deployment", *, upload: bool = Fal
         raise UsageProblem(
             f"The deployment {deployment.name!r} has no storage to upload to.", hint="Build it with -sb TYPE/NAME."
         )
+    warn_if_not_run(deployment)
     identifier = deployment.apply(upload=upload, work_queue_concurrency=limit)
     row: dict[str, Any] = connection.row(deployments.read_deployment(identifier))
     row["full_name"] = f"{deployment.flow_name}/{deployment.name}"
@@ -54,3 +55,12 @@ def send(connection: Connection, deployment: "Deployment", *, upload: bool = Fal
     if not serving.agents_of(connection, pool, queue):
         message += f"\n  no agent serves its queue {queue!r} yet: {serving.start_command(pool, queue)}"
     output.done(session, message, row, _COLUMNS, lambda found: str(found["full_name"]))
+
+
+def warn_if_not_run(deployment: "Deployment") -> None:
+    """Say it now if runs of the deployment are bound to fail, because its infrastructure cannot be run."""
+    from penstock.infrastructure.registry import why_not_run
+
+    obstacle = why_not_run(deployment.infrastructure.get_block_type_slug())
+    if obstacle is not None:
+        current().warn(f"{obstacle} Runs of this deployment will fail.")

@@ -9,12 +9,12 @@ import click
 
 from penstock.cli import assignments
 from penstock.cli.connection import connect
-from penstock.cli.deployment_apply import send
+from penstock.cli.deployment_apply import send, warn_if_not_run
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command
 from penstock.cli.schedules import schedule_of
 from penstock.cli.session import Session, current
-from penstock.errors import Unreachable, did_you_mean
+from penstock.errors import ConfigurationError, Unreachable
 
 _DEFAULT_IGNORED = (
     "__pycache__/", "*.py[cod]", "*.egg-info/", ".git/", ".hg/", ".venv", "venv/", "env/", ".env", ".python-version",
@@ -90,6 +90,7 @@ def build(entrypoint: str, **options: Any) -> None:
         with connect() as connection:
             send(connection, deployment, limit=options["limit"])
     else:
+        warn_if_not_run(deployment)
         session.say(f"  apply it: penstock deployment apply {target}")
         if options["limit"] is not None:
             session.warn("--limit changes the work queue when the deployment is applied: add -a, or give it to apply.")
@@ -143,7 +144,9 @@ def _add_blocks(fields: dict[str, Any], options: dict[str, Any]) -> None:
     from penstock.blocks.base import Block
 
     if options["infra"]:
-        fields["infrastructure"] = new_infrastructure(options["infra"])
+        fields["infrastructure"], rest = new_infrastructure(options["infra"], fields.pop("infra_overrides", {}))
+        if rest:
+            fields["infra_overrides"] = rest
     if options["infra_block"]:
         fields["infrastructure"] = _saved(options["infra_block"], "-ib")
     if options["storage_block"]:
@@ -156,17 +159,44 @@ def _add_blocks(fields: dict[str, Any], options: dict[str, Any]) -> None:
         fields.setdefault("path", below or None)
 
 
-def new_infrastructure(slug: str) -> Any:
-    """A new infrastructure block of that type. Raises UsageProblem with the nearest type."""
-    from penstock.blocks.registry import find_block
-    from penstock.infrastructure.registry import known_types
+def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[str, str]]:
+    """A new infrastructure block of the type that `word` means, and the overrides that are left.
 
-    if slug not in known_types():
+    Fields that such a block cannot be without are taken out of the overrides. Raises UsageProblem with the nearest type,
+    or that says which field is missing; ConfigurationError about a value.
+    """
+    from penstock.infrastructure.registry import slug_of
+    from penstock.sdk import block_data
+
+    try:
+        slug = slug_of(word)
+    except ConfigurationError as error:
+        raise UsageProblem(error.message, hint=error.hint) from None
+    needed, secret = required_fields(slug)
+    missing = [name for name in needed if name not in overrides]
+    if secret:
         raise UsageProblem(
-            f"There is no infrastructure type {slug!r}.{did_you_mean(slug, known_types())}",
-            hint=f"One of: {', '.join(known_types())}.",
+            f"{slug} needs {' and '.join(sorted({*missing, *secret}))}, and what is secret belongs into a block.",
+            hint=f"Save one (penstock block create {slug}), then build with -ib {slug}/NAME.",
         )
-    return find_block(slug)()
+    if missing:
+        given = " ".join(f"--override {name}=…" for name in missing)
+        raise UsageProblem(
+            f"{slug} needs {' and '.join(missing)}.", hint=f"Add {given}, or use a saved block with -ib."
+        )
+    values = {name: overrides[name] for name in needed}
+    rest = {name: value for name, value in overrides.items() if name not in values}
+    return block_data.read(slug, values, "--override"), rest
+
+
+def required_fields(slug: str) -> tuple[list[str], list[str]]:
+    """The fields that a block of that type cannot be without, and those of them that are secret."""
+    from penstock.blocks.registry import find_block
+    from penstock.blocks.schema import block_schema
+
+    fields = block_schema(find_block(slug))
+    needed = list(fields.get("required", []))
+    return needed, [name for name in needed if name in fields["secret_fields"]]
 
 
 def _saved(reference: str, flag: str) -> Any:

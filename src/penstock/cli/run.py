@@ -74,11 +74,15 @@ def command(
 
 
 def _deployment(entrypoint: str, infra: str, overrides: dict[str, str], queue: str, parameters: dict[str, Any]) -> Any:
+    from penstock.infrastructure.registry import why_not_run
     from penstock.sdk.deployments import Deployment
 
     if ":" not in entrypoint:
         raise UsageProblem(f"{entrypoint!r} does not say which flow.", hint=f"Write {entrypoint}:FLOW.")
-    infrastructure = new_infrastructure(infra)
+    infrastructure, overrides = new_infrastructure(infra, overrides)
+    obstacle = why_not_run(infrastructure.get_block_type_slug())
+    if obstacle is not None:
+        raise UsageProblem(obstacle, hint="Run it on other infrastructure, e.g. --on process.")
     flow = load_flow(entrypoint)
     built = Deployment.build_from_flow(
         flow,

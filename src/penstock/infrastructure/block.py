@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from penstock import settings
 from penstock.blocks.base import Block
+from penstock.errors import Unsupported
 from penstock.model.attempts import Limits
 from penstock.model.base import JSONObject
 from penstock.model.block_documents import MASK
@@ -75,16 +76,34 @@ class Infrastructure(Block):
         return Limits(start=start, run=self.run_timeout, cancel=self.cancel_timeout, grace=self.grace_seconds)
 
     def snapshot(self) -> JSONObject:
-        """This configuration as it may be kept and shown: secrets, and variables named like secrets, are masked."""
-        found: JSONObject = self.model_dump(mode="json")
+        """This configuration as it may be kept and shown: secrets, and variables named like secrets, are masked.
+
+        Variables are also found where platforms have them: as pairs of name and value, anywhere in a manifest.
+        """
+        found: JSONObject = _without_secret_pairs(self.model_dump(mode="json"))
         found["env"] = {name: mask_if_secret(name, value) for name, value in self.env.items()}
         return found
 
     def preview(self) -> str:
-        """What would be sent to the platform, as text, before anything of a run is known."""
-        raise NotImplementedError(f"{type(self).__name__} has no preview")
+        """What would be sent to the platform, as text, before anything of a run is known.
+
+        Raises Unsupported where this version does not know it yet: it comes with the platform's driver.
+        """
+        raise Unsupported(f"There is no preview of {self.get_block_type_slug()} in this version of Penstock.")
 
 
 def mask_if_secret(name: str, value: str | None) -> str | None:
     """The value of an environment variable as it may be shown: masked if its name says that it is a secret."""
     return MASK if value and _SECRET_NAME.search(name) else value
+
+
+def _without_secret_pairs(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secret_pairs(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _without_secret_pairs(item) for key, item in value.items()}
+    name, content = found.get("name"), found.get("value")
+    if isinstance(name, str) and isinstance(content, str):
+        found["value"] = mask_if_secret(name, content)
+    return found

@@ -9,9 +9,10 @@ that is no text is read as JSON where it can be, because the command line only k
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from penstock.blocks.extras import holds_reference
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.base import JSONObject
 
@@ -135,3 +136,35 @@ def _fit(value: Any, schema: JSONObject) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def refuse_secrets(overrides: Mapping[str, Any], secret_fields: Iterable[str], place: str) -> None:
+    """Raise ConfigurationError if an override sets a secret: overrides are kept and shown in clear.
+
+    `secret_fields` are the places of secrets in the block, as in its schema. A text that only refers to where the secret
+    is kept (``${env:NAME}``) is none.
+    """
+    patterns = [pattern.split(".") for pattern in secret_fields]
+    for key, value in overrides.items():
+        for path, leaf in _leaves(key.split("."), value):
+            kept_elsewhere = leaf in (None, "") or (isinstance(leaf, str) and holds_reference(leaf))
+            if not kept_elsewhere and any(_is_below(path, pattern) for pattern in patterns):
+                raise ConfigurationError(
+                    f"{place}: {'.'.join(path)!r} is a secret, and overrides are kept in clear.",
+                    code="secret_override",
+                    hint="Save it in a block, which keeps it sealed, and use that block.",
+                )
+
+
+def _leaves(path: list[str], value: Any) -> Iterator[tuple[list[str], Any]]:
+    """The places that are set below `path`. Text that is a JSON object is one, as where it is applied."""
+    found = _fit(value, {"type": "object"})
+    if not isinstance(found, Mapping):
+        yield path, value
+        return
+    for name, item in found.items():
+        yield from _leaves([*path, *str(name).split(".")], item)
+
+
+def _is_below(path: list[str], pattern: list[str]) -> bool:
+    return len(path) >= len(pattern) and all(wanted in ("*", part) for part, wanted in zip(path, pattern, strict=False))

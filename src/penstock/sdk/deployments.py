@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from penstock import clock
 from penstock.blocks.base import Block
+from penstock.blocks.schema import block_schema
 from penstock.engine.parameters import parameter_schema
 from penstock.engine.protocols import FlowLike
 from penstock.errors import ConfigurationError, NotFound, ParameterError, did_you_mean
 from penstock.infrastructure.block import Infrastructure
+from penstock.infrastructure.images import FLOWS_IN_IMAGE
+from penstock.infrastructure.overrides import refuse_secrets
 from penstock.infrastructure.process.config import Process
 from penstock.infrastructure.registry import infrastructure_from
 from penstock.model.attempts import InfrastructureDocument
@@ -114,7 +117,7 @@ class Deployment(BaseModel):
         if "entrypoint" not in fields:
             deployment.entrypoint = entrypoint_of(flow)
         if "path" not in fields and deployment.storage is None:
-            deployment.path = str(Path.cwd())
+            deployment.path = _where_code_lies(deployment.infrastructure)
         if load_existing:
             deployment.load(keep=set(fields))
         deployment.check()
@@ -221,11 +224,17 @@ class Deployment(BaseModel):
             return None
 
     def check(self) -> None:
-        """Raise if an override names a field that the infrastructure has not, or a parameter that the flow has not."""
+        """Raise if an override names a field that the infrastructure has not, or a parameter that the flow has not.
+
+        An override that would put a secret into the deployment in clear is refused too.
+        """
         document = InfrastructureDocument(
             slug=self.infrastructure.get_block_type_slug(), data=self.infrastructure.to_document_data()
         )
         infrastructure_from(document, self.infra_overrides, "infra_overrides")
+        if self.infra_overrides:
+            secret_fields = block_schema(type(self.infrastructure))["secret_fields"]
+            refuse_secrets(self.infra_overrides, secret_fields, "infra_overrides")
         properties = self.parameter_openapi_schema.get("properties")
         if properties is None or any(_takes_any(schema) for schema in properties.values()):
             return
@@ -311,6 +320,11 @@ def _described(flow: FlowLike) -> dict[str, Any]:
         "version": flow.version,
         "parameter_openapi_schema": parameter_schema(flow.fn),
     }
+
+
+def _where_code_lies(infrastructure: Infrastructure) -> str:
+    """The folder of the flow's code where no storage keeps it: that of the image, or this one."""
+    return FLOWS_IN_IMAGE if hasattr(infrastructure, "image") else str(Path.cwd())
 
 
 def _takes_any(schema: JSONObject) -> bool:
