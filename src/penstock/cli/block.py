@@ -15,6 +15,7 @@ from penstock.cli.block_answers import (
 )
 from penstock.cli.block_check import check
 from penstock.cli.block_create import create
+from penstock.cli.block_keys import rotate_keys
 from penstock.cli.block_register import register
 from penstock.cli.block_type import command as type_
 from penstock.cli.connection import connect
@@ -33,6 +34,7 @@ command.add_command(register)
 command.add_command(create)
 command.add_command(check)
 command.add_command(type_)
+command.add_command(rotate_keys)
 command.aliases["types"] = "type"
 
 

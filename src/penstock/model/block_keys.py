@@ -11,7 +11,8 @@ from penstock.model.filters import MAX_LIMIT
 class KeyRotation(Request):
     """Body of ``POST /block_documents/rotate-keys``: the next step of a rotation.
 
-    `new_key`: put a new key in front first, unless a rotation was begun and is not over. `cursor`: that of the last answer;
+    `new_key`: put a new key in front first, unless a rotation was begun and is not over, or the keys are not the
+    server's to change. `cursor`: that of the last answer;
     without one the documents are gone through from the beginning. `limit`: most documents of this step.
     """
 

@@ -157,6 +157,7 @@ class Database:
             pool_size=readers + 2,
             max_overflow=4,
             connect_args={"check_same_thread": False, "timeout": 60},
+            hide_parameters=True,
             **_JSON,
         )
 
@@ -189,6 +190,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=2,
             pool_pre_ping=True,
+            # what is written may be secret, and errors are logged
+            hide_parameters=True,
             # an INSERT that met a conflict says so by its count
             execution_options={"preserve_rowcount": True},
             # prepared statements break behind PgBouncer in transaction mode

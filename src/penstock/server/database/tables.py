@@ -153,9 +153,11 @@ block_document = Table(
     Column("is_anonymous", Boolean, nullable=False),
     #: fields that are not secret, as JSON
     Column("data", Json, nullable=False),
-    #: the secret fields, sealed: {"key": key id, "token": ciphertext of their JSON}
+    #: the secrets, sealed: {"key": key id, "token": ciphertext of [[place, value], …], "places": [place, …]}
     Column("sealed", Json),
     UniqueConstraint("block_type_id", "name"),
+    Index(None, "name", "id"),
+    Index(None, "block_schema_id"),
 )
 
 block_document_reference = Table(
@@ -196,6 +198,8 @@ deployment = Table(
     UniqueConstraint("flow_id", "name"),
     Index(None, "work_queue_id"),
     Index(None, "created", "id"),
+    Index(None, "infrastructure_document_id"),
+    Index(None, "storage_document_id"),
 )
 
 deployment_schedule = Table(

@@ -31,12 +31,10 @@ _DOCUMENT = t.block_document.c
 
 
 def rotate_block_keys(tx: Transaction, asked: KeyRotation) -> KeyRotationStep:
-    """One step. What older versions stored in clear and is a secret by today's rules is sealed on the way.
-
-    Raises Refused if a new key is wanted and the keys are in no file.
-    """
+    """One step. What older versions stored in clear and is a secret by today's rules is sealed on the way."""
     made = False
-    if asked.new_key and asked.cursor is None and not _count_under_old_keys(tx):
+    begins = asked.new_key and asked.cursor is None
+    if begins and key_sources.is_file() and not _count_under_old_keys(tx):
         keys.rotate()
         made = True
     hold_keys(tx)

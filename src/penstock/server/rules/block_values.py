@@ -136,7 +136,7 @@ def _validator_class() -> Any:
 
     rules = {name: _lenient(rule) for name, rule in Draft7Validator.VALIDATORS.items()}
     rules["pattern"] = _lenient(_pattern)
-    return extend(Draft7Validator, rules)
+    return extend(Draft7Validator, rules)  # type: ignore[no-untyped-call]
 
 
 def _lenient(rule: Callable[..., Any]) -> Callable[..., Iterator[Any]]:
