@@ -35,13 +35,14 @@ def register_class(client: "SyncClient", block: type[TypedBlock]) -> tuple[UUID,
 def register_blocks_in(client: "SyncClient", block: TypedBlock) -> None:
     """Make the server know the classes of the blocks that `block` holds by value: it must know what in them is secret."""
     known = {type(block)}
-    for nested in _blocks_in([getattr(block, name) for name in type(block).model_fields]):
+    for nested in blocks_in([getattr(block, name) for name in type(block).model_fields]):
         if type(nested) not in known and nested._block_document_id is None:
             known.add(type(nested))
             register_class(client, type(nested))
 
 
-def _blocks_in(value: Any) -> Iterator[TypedBlock]:
+def blocks_in(value: Any) -> Iterator[TypedBlock]:
+    """The blocks in `value`, itself included, at any depth."""
     if isinstance(value, TypedBlock):
         yield value
     if isinstance(value, BaseModel):
@@ -50,7 +51,7 @@ def _blocks_in(value: Any) -> Iterator[TypedBlock]:
         value = list(value.values())
     if isinstance(value, list | tuple | set | frozenset):
         for item in value:
-            yield from _blocks_in(item)
+            yield from blocks_in(item)
 
 
 def _register(client: "SyncClient", block: type[TypedBlock], under_way: set[type]) -> tuple[UUID, UUID]:

@@ -62,12 +62,17 @@ def known_types() -> list[str]:
     return sorted({*_PACKAGES, *_registered})
 
 
+def slug_meant(word: str) -> str:
+    """The slug of the type whose blocks say `word` in their field `type`; where they say the slug, `word` itself."""
+    return _OTHER_WORDS.get(word, word)
+
+
 def slug_of(word: str) -> str:
     """The slug of the type that `word` means: its slug, or what the field `type` of its blocks says.
 
     Raises ConfigurationError with the nearest slug if there is no such type.
     """
-    slug = _OTHER_WORDS.get(word, word)
+    slug = slug_meant(word)
     if slug not in known_types():
         raise ConfigurationError(
             f"There is no infrastructure type {word!r}.{did_you_mean(word, known_types())}",
@@ -104,19 +109,32 @@ def infrastructure_from(
     Raises ConfigurationError that names the place and the field.
     """
     slug = document.slug if document else DEFAULT
-    return _build(slug, _override(slug, dict(document.data) if document else {}, overrides, place))
+    data = _override(slug, _data_of(document), overrides, place)
+    return _named(_build(slug, data), document)
 
 
 def resolve(claim: Claim) -> Infrastructure:
     """The infrastructure of a claimed run: its document, changed by its deployment, changed by the run itself."""
     slug = claim.infrastructure.slug if claim.infrastructure else DEFAULT
-    data: JSONObject = dict(claim.infrastructure.data) if claim.infrastructure else {}
+    data = _data_of(claim.infrastructure)
     if claim.deployment is not None:
         where = f"of deployment '{claim.flow.name}/{claim.deployment.name}'"
         data = _override(slug, data, claim.deployment.infra_overrides, f"infra_overrides {where}")
         data = _override(slug, data, claim.deployment.job_variables, f"job_variables {where}")
     data = _override(slug, data, claim.flow_run.job_variables, f"job_variables of flow run '{claim.flow_run.name}'")
-    return _build(slug, data)
+    return _named(_build(slug, data), claim.infrastructure)
+
+
+def _data_of(document: InfrastructureDocument | None) -> JSONObject:
+    """The document's data as this version knows it. Raises ConfigurationError if it was saved by a newer one."""
+    if document is None:
+        return {}
+    return _block_class(document.slug).upgrade_data(dict(document.data), document.version)
+
+
+def _named(infrastructure: Infrastructure, document: InfrastructureDocument | None) -> Infrastructure:
+    infrastructure._block_document_name = document.name if document else None
+    return infrastructure
 
 
 def _override(slug: str, data: JSONObject, overrides: Mapping[str, Any] | str | None, place: str) -> JSONObject:

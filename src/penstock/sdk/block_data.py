@@ -1,10 +1,14 @@
 """Blocks as they stand in a deployment file, and as documents on the server."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from penstock.blocks import reading
 from penstock.blocks.base import Block
+from penstock.blocks.registration import blocks_in, register_blocks_in
 from penstock.errors import ConfigurationError
+from penstock.infrastructure.registry import slug_meant
+from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject
 
 _SLUG_KEYS = ("_block_type_slug", "block_type_slug")
@@ -37,8 +41,8 @@ def from_file(value: Any, field: str) -> Block | None:
         return value
     if not isinstance(value, dict):
         raise ConfigurationError(f"{field}: expected a block, got {value!r}.")
-    slug = next((value[key] for key in _SLUG_KEYS if value.get(key)), value.get("type"))
-    if slug is None:
+    slug = next((value[key] for key in _SLUG_KEYS if value.get(key)), slug_meant(str(value.get("type") or "")))
+    if not slug:
         raise ConfigurationError(f"{field}: the type of the block is missing.", hint="Add `type: process`.")
     name = value.get("_block_document_name")
     if name and not value.get("_is_anonymous"):
@@ -79,6 +83,16 @@ def _refuse_masks(data: Any, field: str) -> None:
             _refuse_masks(item, f"{field}.{key}")
 
 
+def as_claimed(block: Block) -> InfrastructureDocument:
+    """An infrastructure block as agents get it: secrets in clear, and in place of references what they refer to."""
+    whole = block.model_copy(deep=True)
+    for nested in blocks_in(whole):
+        nested._block_document_id = None
+    return InfrastructureDocument(
+        slug=whole.get_block_type_slug(), data=whole.to_document_data(), version=whole.get_block_schema_version()
+    )
+
+
 def document_id(client: Any, block: Block | None, existing: UUID | None) -> UUID | None:
     """The id of the document that holds `block`: its own if it was saved, else an anonymous one.
 
@@ -94,6 +108,7 @@ def document_id(client: Any, block: Block | None, existing: UUID | None) -> UUID
     if block._block_document_id is not None:
         return block._block_document_id
     type_id, schema_id = block.register_type_and_schema()
+    register_blocks_in(client, block)
     data = block.to_document_data()
     if existing is not None:
         try:
@@ -116,7 +131,7 @@ def from_document(client: Any, document: UUID | None) -> Block | None:
     if document is None:
         return None
     found = client.send(block_documents.read_block_document(document, include_secrets=True))
-    slug = found.block_type.slug if found.block_type else str(found.data.get("type"))
-    if found.name and not found.is_anonymous:
-        return Block.load(f"{slug}/{found.name}")
-    return Block.from_document(slug, found.data)
+    block = reading.read(found)
+    if found.is_anonymous:
+        block._block_document_id = block._block_document_name = block._is_anonymous = None
+    return cast(Block, block)

@@ -22,7 +22,6 @@ from penstock.infrastructure.images import FLOWS_IN_IMAGE
 from penstock.infrastructure.overrides import refuse_secrets
 from penstock.infrastructure.process.config import Process
 from penstock.infrastructure.registry import infrastructure_from
-from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject, Name
 from penstock.model.deployments import Deployment as DeploymentRecord
 from penstock.model.deployments import DeploymentCreate, DeploymentScheduleCreate
@@ -228,10 +227,7 @@ class Deployment(BaseModel):
 
         An override that would put a secret into the deployment in clear is refused too.
         """
-        document = InfrastructureDocument(
-            slug=self.infrastructure.get_block_type_slug(), data=self.infrastructure.to_document_data()
-        )
-        infrastructure_from(document, self.infra_overrides, "infra_overrides")
+        infrastructure_from(block_data.as_claimed(self.infrastructure), self.infra_overrides, "infra_overrides")
         if self.infra_overrides:
             secret_fields = block_schema(type(self.infrastructure))["secret_fields"]
             refuse_secrets(self.infra_overrides, secret_fields, "infra_overrides")
