@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError
 from penstock.storage.base import Storage
 from penstock.storage.ignore import Ignore
@@ -41,7 +42,7 @@ class LocalFileSystem(Storage):
         source = self._resolve(from_path)
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source} on this machine.")
-        return _copy_tree(source, Path(local_path or ".").expanduser().resolve(), Ignore(ALWAYS_IGNORED))
+        return copy_tree(source, Path(local_path or ".").expanduser().resolve(), Ignore(ALWAYS_IGNORED))
 
     def put_directory(
         self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
@@ -50,7 +51,7 @@ class LocalFileSystem(Storage):
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source}.")
         lines = Path(ignore_file).read_text().splitlines() if ignore_file else []
-        return _copy_tree(source, self._resolve(to_path), Ignore([*ALWAYS_IGNORED, *lines]))
+        return copy_tree(source, self._resolve(to_path), Ignore([*ALWAYS_IGNORED, *lines]))
 
     def read_path(self, path: str) -> bytes:
         return self._resolve(path).read_bytes()
@@ -70,7 +71,7 @@ class LocalFileSystem(Storage):
 
     def _resolve(self, path: str | None) -> Path:
         """Where `path` is. Raises ConfigurationError if it leads out of the base, by whatever way."""
-        base = Path(self.basepath or ".").expanduser().resolve()
+        base = Path(resolved(self).basepath or ".").expanduser().resolve()
         target = (base / Path(path).expanduser()).resolve() if path else base
         if self.basepath is not None and not target.is_relative_to(base):
             raise ConfigurationError(
@@ -81,12 +82,12 @@ class LocalFileSystem(Storage):
         return target
 
 
-def _copy_tree(source: Path, target: Path, ignore: Ignore) -> int:
+def copy_tree(source: Path, target: Path, ignore: Ignore) -> int:
     """Copy what is not ignored; returns the number of files. A folder copied onto itself is left alone."""
     if source == target:
         return 0
     copied = 0
-    for path in _files(source, ignore, skip=target):
+    for path in files_below(source, ignore, skip=target):
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / path, place)
@@ -94,7 +95,7 @@ def _copy_tree(source: Path, target: Path, ignore: Ignore) -> int:
     return copied
 
 
-def _files(source: Path, ignore: Ignore, skip: Path) -> Iterator[Path]:
+def files_below(source: Path, ignore: Ignore, skip: Path) -> Iterator[Path]:
     """The files below `source`, relative to it. Not those in `skip`, which may lie within: it is what is being made."""
     for folder, folders, names in os.walk(source):
         here = Path(folder).relative_to(source)

@@ -1,0 +1,240 @@
+"""Storage on anything that fsspec knows: object stores, servers, memory. fsspec is imported where a file is touched."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from pydantic import Field, field_validator
+
+from penstock.blocks.extras import holds_reference, import_extra
+from penstock.blocks.fields import SecretDict
+from penstock.blocks.http import hide
+from penstock.blocks.references import resolved
+from penstock.errors import ConfigurationError, did_you_mean
+from penstock.model.findings import Finding
+from penstock.storage.base import Storage
+from penstock.storage.ignore import Ignore
+from penstock.storage.local import ALWAYS_IGNORED, files_below
+
+#: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
+_WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
+#: Of a scheme, the extra that brings what fsspec needs for it.
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+
+logger = logging.getLogger(__name__)
+
+
+class FsspecStorage(Storage):
+    """What storages on fsspec have in common: they say where, and how to get in."""
+
+    @abstractmethod
+    def location(self) -> str:
+        """The URL that all paths are relative to, e.g. s3://bucket/folder."""
+
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """The arguments of fsspec's file system, secrets in clear."""
+
+    @property
+    def filesystem(self) -> Any:
+        """The file system of fsspec. Raises ConfigurationError if the package it needs is not installed."""
+        scheme = urlsplit(self.location()).scheme
+        fsspec = import_extra("fsspec", extra=_EXTRAS.get(scheme, "remote"), user=self.get_block_type_name())
+        try:
+            return fsspec.filesystem(scheme, **self.options())
+        except ImportError as error:
+            raise ConfigurationError(
+                f"{self.get_block_type_name()} cannot use {scheme}://: {error}",
+                code="extra_missing",
+                hint=f"pip install 'penstock[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else None,
+            ) from error
+
+    def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> int:
+        block, target = resolved(self), Path(local_path or ".").expanduser().resolve()
+        source = block._place(from_path)
+        copied = 0
+        with block._speaking(source) as files:
+            files.invalidate_cache()
+            for path in files.find(source):
+                inner = PurePosixPath(path.removeprefix(source).lstrip("/"))
+                if path.endswith("/") or not inner.parts:  # a marker that some tools leave for a folder
+                    continue
+                if ".." in inner.parts:
+                    raise ConfigurationError(f"{path} would be written out of {target}: its name leads upwards.")
+                place = target / inner
+                place.parent.mkdir(parents=True, exist_ok=True)
+                files.get_file(path, str(place))
+                copied += 1
+        if not copied:
+            raise FileNotFoundError(f"There is nothing at {block._told(source)}.")
+        return copied
+
+    def put_directory(
+        self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
+    ) -> int:
+        block, source = resolved(self), Path(local_path or ".").expanduser().resolve()
+        if not source.is_dir():
+            raise FileNotFoundError(f"There is no folder {source}.")
+        lines = Path(ignore_file).read_text().splitlines() if ignore_file else []
+        target = block._place(to_path)
+        copied = 0
+        with block._speaking(target) as files:
+            for path in files_below(source, Ignore([*ALWAYS_IGNORED, *lines]), skip=Path(target)):
+                block._write(files, f"{target}/{path.as_posix()}", (source / path).read_bytes())
+                copied += 1
+        return copied
+
+    def read_path(self, path: str) -> bytes:
+        block = resolved(self)
+        place = block._place(path)
+        with block._speaking(place) as files:
+            return bytes(files.cat_file(place))
+
+    def write_path(self, path: str, content: bytes) -> str:
+        block = resolved(self)
+        place = block._place(path)
+        with block._speaking(place) as files:
+            block._write(files, place, content)
+        return path
+
+    def check(self) -> list[Finding]:
+        found = super().check()
+        if not all(finding.ok for finding in found):
+            return found
+        block = resolved(self)
+        tried = f"the place {block.location()}"
+        try:
+            with block._speaking(block._root()) as files:
+                files.info(block._root())
+        except FileNotFoundError as error:
+            return [*found, Finding(tried, False, str(error), "Create it, or correct its name.")]
+        except (OSError, ConfigurationError) as error:
+            return [*found, Finding(tried, False, str(error), getattr(error, "hint", "") or "Check name and access.")]
+        return [*found, Finding(tried, True, "can be read")]
+
+    def _write(self, files: Any, place: str, content: bytes) -> None:
+        if urlsplit(self.location()).scheme in _WHOLE_FILES:
+            files.pipe_file(place, content)
+            return
+        files.makedirs(files._parent(place), exist_ok=True)
+        draft = f"{place}.{uuid4().hex}.draft"
+        try:
+            files.pipe_file(draft, content)
+            files.mv(draft, place)
+        except BaseException:
+            if files.exists(draft):
+                files.rm_file(draft)
+            raise
+
+    def _root(self) -> str:
+        """What has to exist before anything can be written."""
+        return self._place(None)
+
+    def _place(self, path: str | None) -> str:
+        """Where `path` is, as fsspec's file system names it. Raises ConfigurationError if it leads out of the base."""
+        base = str(self.filesystem._strip_protocol(self.location())).rstrip("/")
+        if not path:
+            return base
+        if "://" in path and path.startswith(self.location().rstrip("/") + "/"):
+            path = path.removeprefix(self.location().rstrip("/"))
+        parts = [part for part in path.replace("\\", "/").split("/") if part not in {"", "."}]
+        if ".." in parts or "://" in path:
+            raise ConfigurationError(
+                f"The path {path!r} leads out of the storage's folder {self.location()}.",
+                code="path_outside_storage",
+                hint="Use a path below the folder, or a storage block with another one.",
+            )
+        return "/".join([base, *parts])
+
+    def _told(self, place: str) -> str:
+        scheme = urlsplit(self.location()).scheme
+        return f"{scheme}://{place.lstrip('/') if scheme != 'file' else place}"
+
+    @contextmanager
+    def _speaking(self, place: str) -> Iterator[Any]:
+        """The file system. Errors of whatever library is below become OSError with its words, and without secrets."""
+        try:
+            yield self.filesystem
+        except (ConfigurationError, IsADirectoryError):
+            raise
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"There is nothing at {self._told(place)}: {self._without_secrets(error)}"
+            ) from None
+        except PermissionError as error:
+            raise PermissionError(f"{self._told(place)} may not be used: {self._without_secrets(error)}") from None
+        except Exception as error:
+            # The libraries below fsspec have no error in common.
+            words = self._without_secrets(error)
+            logger.debug("%s: %s", self._told(place), words)
+            raise OSError(f"{self._told(place)} cannot be used: {type(error).__name__}: {words}") from None
+
+    def _without_secrets(self, error: Exception) -> str:
+        return hide(str(error), _texts(self.options()))
+
+
+class RemoteFileSystem(FsspecStorage):
+    """Keeps files on anything that fsspec has a file system for: s3, gs, abfs, sftp, smb, hdfs, webdav, memory, …
+
+    Its package has to be installed wherever the block is used.
+    """
+
+    _block_type_name: ClassVar[str | None] = "Remote File System"
+    _block_type_slug: ClassVar[str | None] = "remote-file-system"
+    _code_example: ClassVar[str | None] = """
+        from penstock.filesystems import RemoteFileSystem
+
+        RemoteFileSystem(basepath="sftp://files.example.com/flows", settings={"username": "me"}).save("BLOCK_NAME")
+    """
+
+    basepath: str = Field(description="URL that all paths are relative to, e.g. s3://my-bucket/my-folder/.")
+    settings: SecretDict = Field(
+        default_factory=lambda: SecretDict({}),
+        description="Arguments of fsspec's file system, which depend on the scheme. All of them are kept secret.",
+    )
+
+    @field_validator("basepath")
+    @classmethod
+    def _check_basepath(cls, value: str) -> str:
+        if holds_reference(value):
+            return value
+        parts = urlsplit(value)
+        if not parts.scheme:
+            raise ValueError(f"basepath is {value!r}; it has to be a URL, e.g. s3://my-bucket/my-folder.")
+        if not (parts.netloc or parts.path.strip("/")):
+            raise ValueError(f"basepath is {value!r}, a scheme alone; what follows it has to say where.")
+        if parts.password:
+            raise ValueError("basepath holds a password, and is no secret: give it in settings.")
+        known = _known_schemes()
+        if known and parts.scheme not in known:
+            raise ValueError(f"fsspec knows no scheme {parts.scheme!r}.{did_you_mean(parts.scheme, known)}")
+        return value
+
+    def location(self) -> str:
+        return self.basepath
+
+    def options(self) -> dict[str, Any]:
+        return self.settings.get_secret_value()
+
+
+def _known_schemes() -> list[str]:
+    """What fsspec knows here, packages that announce themselves to it included; nothing where it is not installed."""
+    try:
+        fsspec = import_extra("fsspec", extra="remote", user="RemoteFileSystem")
+    except ConfigurationError:
+        return []
+    return list(fsspec.available_protocols())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if len(value) > 3:  # a shorter text is no secret, and its mask would eat the message
+            yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
