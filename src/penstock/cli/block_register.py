@@ -41,17 +41,16 @@ def register(module: str | None, file: str | None) -> None:
 
 
 def blocks_in(module: ModuleType) -> list[Any]:
-    """The block classes that `module`, or what lies below it, defines and that can be made: by slug."""
-    import inspect
-
+    """The block classes that can be made, by slug: those that `module` or what lies below it defines, or it lists as public."""
     from penstock.blocks.base import Block
 
-    found = [
+    public = [getattr(module, name) for name in getattr(module, "__all__", ())]
+    classes = [value for value in [*vars(module).values(), *public] if isinstance(value, type)]
+    found = {
         value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, Block)
-        and (value.__module__ == module.__name__ or value.__module__.startswith(f"{module.__name__}."))
-        and not inspect.isabstract(value)
-    ]
+        for value in classes
+        if issubclass(value, Block)
+        and (value in public or f"{value.__module__}.".startswith(f"{module.__name__}."))
+        and not value.is_base()
+    }
     return sorted(found, key=lambda block: block.get_block_type_slug())

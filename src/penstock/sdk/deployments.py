@@ -273,7 +273,7 @@ class Deployment(BaseModel):
         return created.id
 
     def _infrastructure_id(self, client: Any, record: DeploymentRecord | None) -> UUID | None:
-        if self.infrastructure == Process():
+        if self.infrastructure == Process() and not block_data.is_saved(self.infrastructure):
             return None  # a deployment without a document is a plain local process
         existing = record.infrastructure_document_id if record else None
         return block_data.document_id(client, self.infrastructure, existing)
