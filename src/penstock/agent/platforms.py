@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock import settings
 from penstock.agent.identity import Identity
+from penstock.blocks.references import resolved
 from penstock.errors import NotReachable
 from penstock.infrastructure import registry
 from penstock.infrastructure.base import Driver, Job
@@ -68,11 +69,13 @@ class Platforms:
         infrastructure = registry.resolve(claim)
         slug = infrastructure.get_block_type_slug()
         job = build_job(claim, self._api_url, settings.for_jobs(), self.owner)
-        request = registry.render(infrastructure, job)
+        # from here on with what references in it stand for on this machine; what is shown keeps the references
+        acting = resolved(infrastructure)
+        request = registry.render(acting, job)
         driver = self.driver(slug)
         try:
             async with asyncio.timeout(REACH_SECONDS):
-                reach = await driver.reach(infrastructure)
+                reach = await driver.reach(acting)
         except TimeoutError:
             raise NotReachable(f"The platform of {slug} jobs does not answer.") from None
         return Plan(

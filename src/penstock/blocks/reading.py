@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from penstock.blocks import registry
 from penstock.blocks.typed import SLUG_KEY, VERSION_KEY, TypedBlock
 from penstock.errors import ConfigurationError
+from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject
 from penstock.model.block_documents import BlockDocument
 
@@ -42,6 +43,25 @@ def read(document: BlockDocument, block: type[TypedBlock] | None = None, validat
     loaded._block_schema_id, loaded._block_type_id = document.block_schema_id, document.block_type_id
     loaded._is_anonymous = document.is_anonymous
     return loaded
+
+
+def claimed_document(document: BlockDocument) -> InfrastructureDocument:
+    """The document as a claim carries it."""
+    version = document.block_schema.version if document.block_schema else None
+    return InfrastructureDocument(
+        slug=slug_of(document),
+        name=None if document.is_anonymous else document.name,
+        version=version,
+        data=_with_types(document),
+    )
+
+
+def read_claimed(document: InfrastructureDocument) -> TypedBlock:
+    """The block that a claim carries. Raises ConfigurationError, or ValidationError if the data does not fit its class."""
+    found: type[TypedBlock] = registry.find_block(document.slug)
+    block = found.model_validate(found.upgrade_data(document.data, document.version))
+    block._block_document_name = document.name
+    return block
 
 
 def slug_of(document: BlockDocument) -> str:

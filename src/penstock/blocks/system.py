@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from penstock.blocks.base import Block
+from penstock.blocks.references import resolved
 
 
 class Secret(Block):
@@ -21,8 +22,8 @@ class Secret(Block):
     value: SecretStr = Field(description="The secret itself.")
 
     def get(self) -> str:
-        """The secret in clear."""
-        return self.value.get_secret_value()
+        """The secret in clear; what it refers to, if it is a reference. Raises ConfigurationError if that is not there."""
+        return resolved(self).value.get_secret_value()
 
 
 class JSON(Block):

@@ -95,11 +95,13 @@ def load_flow(deployment: Deployment | None, storage: InfrastructureDocument | N
 
 def fetch(storage: InfrastructureDocument, path: str | None) -> None:
     """Bring the code from `storage` into the current folder. Raises CodeError."""
-    from penstock.blocks.registry import find_block
+    from penstock.blocks.reading import read_claimed
+    from penstock.blocks.references import resolved
 
     where = f"storage block {storage.slug}/{storage.name}" if storage.name else f"storage of type {storage.slug}"
     try:
-        find_block(storage.slug).model_validate(storage.data).get_directory(from_path=path or None, local_path=None)
+        block: Any = resolved(read_claimed(storage))
+        block.get_directory(from_path=path or None, local_path=None)
     except Exception as error:
         raise CodeError(
             f"The code could not be fetched from the {where}: {outcomes.describe(error)}",

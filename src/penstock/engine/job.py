@@ -167,6 +167,7 @@ def _present(client: SyncClient, assignment: Assignment) -> Order:
 
 
 def _read_order(client: SyncClient, flow_run_id: UUID, patience: float) -> Order:
+    from penstock.blocks.reading import claimed_document
     from penstock.client import block_documents, deployments, flow_runs
 
     flow_run = ask(client, flow_runs.read_flow_run(flow_run_id), patience)
@@ -177,8 +178,7 @@ def _read_order(client: SyncClient, flow_run_id: UUID, patience: float) -> Order
         return Order(flow_run, deployment, None)
     call = block_documents.read_block_document(deployment.storage_document_id, include_secrets=True)
     document = ask(client, call, patience)
-    slug = document.block_type.slug if document.block_type else ""
-    return Order(flow_run, deployment, InfrastructureDocument(slug=slug, name=document.name, data=document.data))
+    return Order(flow_run, deployment, claimed_document(document))
 
 
 def _run(session: Session, order: Order, bell: "_Bell") -> int:

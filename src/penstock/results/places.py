@@ -8,6 +8,7 @@ from uuid import UUID
 from penstock import settings
 from penstock.blocks.base import Block
 from penstock.blocks.documents import save_anonymous
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, PenstockError, ResultError
 from penstock.storage.local import LocalFileSystem
 
@@ -22,7 +23,7 @@ class Place:
     def write(self, key: str, content: bytes) -> str:
         """Write a file; returns the key under which it is found. Raises ResultError."""
         try:
-            found = self.storage.write_path(key, content)
+            found = resolved(self.storage).write_path(key, content)
         except PenstockError:
             raise
         except Exception as error:
@@ -78,5 +79,7 @@ def find_place(given: Any) -> Place:
     if storage._block_document_id is not None:
         return Place(storage, storage._block_document_id)
     if type(storage) is LocalFileSystem:
-        return Place(LocalFileSystem(basepath=str(Path(storage.basepath or ".").expanduser().resolve())), None)
+        return Place(
+            LocalFileSystem(basepath=str(Path(resolved(storage).basepath or ".").expanduser().resolve())), None
+        )
     return Place(storage, save_anonymous(storage))

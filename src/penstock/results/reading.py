@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from penstock.blocks import documents
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, NotFound, PenstockError, ResultError, SerializationError
 from penstock.model.base import JSONObject
 from penstock.results import blobs
@@ -37,7 +38,7 @@ def read(reference: JSONObject) -> Any:
 def _content(key: str, block_id: Any, where: str) -> bytes:
     storage = _storage(UUID(str(block_id)), where) if block_id else LocalFileSystem()
     try:
-        content: bytes = storage.read_path(key)
+        content: bytes = resolved(storage).read_path(key)
         return content
     except FileNotFoundError:
         hint = (
