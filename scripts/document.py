@@ -45,7 +45,7 @@ def field_table(schema: dict[str, Any], root: dict[str, Any]) -> list[str]:
             [field.type, f"; {field.constraints}" if field.constraints else "", "; secret" if field.secret else ""]
         )
         for slug in own.intersection(field.slugs):
-            kind = kind.replace(f"block {slug}", f"block [{slug}]({slug}.md)")
+            kind = kind.replace(f"{slug} block", f"[{slug}]({slug}.md) block")
         lines.append(f"| `{field.name}` | {cell(kind)} | {default} | {cell(field.meaning)} |")
     return lines
 

@@ -142,14 +142,12 @@ def _save(connection: Connection, kind: Kind, name: str, data: dict[str, Any], o
     """Save the block and return it with masked secrets. Raises Faults, Conflict."""
     from penstock.client import block_documents
 
-    fields = fields_of(kind.schema)
     data = {key: value for key, value in data.items() if key != "block_type_slug" or value != kind.slug}
-    named = block_values.saved_blocks_named(data, fields)
     try:
         if kind.block is not None:
-            _save_as_class(kind, name, data, named, overwrite)
+            _save_as_class(connection, kind, name, data, overwrite)
         else:
-            _save_as_document(connection, kind, name, data, named, overwrite)
+            _save_as_document(connection, kind, name, data, overwrite)
     except Conflict as error:
         if overwrite or error.code not in {"block_exists", "conflict"}:
             raise
@@ -158,27 +156,31 @@ def _save(connection: Connection, kind: Kind, name: str, data: dict[str, Any], o
     return with_reference(connection.row(call))
 
 
-def _save_as_class(kind: Kind, name: str, data: dict[str, Any], named: dict[str, str], overwrite: bool) -> None:
+def _save_as_class(connection: Connection, kind: Kind, name: str, data: dict[str, Any], overwrite: bool) -> None:
     from pydantic import ValidationError
 
     from penstock.blocks.base import Block
 
+    def load(reference: str) -> Block:
+        return Block.load(str(document_of(connection, reference)["reference"]))
+
+    data = block_values.with_saved_blocks(data, kind.schema, kind.schema, load)
     try:
-        block = kind.block.model_validate({**data, **{field: Block.load(saved) for field, saved in named.items()}})
+        block = kind.block.model_validate(data)
     except ValidationError as error:
         raise _faults(kind.slug, error.errors(include_input=False, include_context=False)) from None
     block.save(name, overwrite=overwrite)
 
 
-def _save_as_document(
-    connection: Connection, kind: Kind, name: str, data: dict[str, Any], named: dict[str, str], overwrite: bool
-) -> None:
+def _save_as_document(connection: Connection, kind: Kind, name: str, data: dict[str, Any], overwrite: bool) -> None:
     from penstock.client import block_documents
     from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 
+    def refer(reference: str) -> dict[str, Any]:
+        return {"$ref": {"block_document_id": document_of(connection, reference)["id"]}}
+
     block_values.check_names(data, kind.schema, kind.slug)
-    ids = {field: document_of(connection, saved)["id"] for field, saved in named.items()}
-    data = {**data, **{field: {"$ref": {"block_document_id": found}} for field, found in ids.items()}}
+    data = block_values.with_saved_blocks(data, kind.schema, kind.schema, refer)
     asked = BlockDocumentCreate.model_validate(
         {"name": name, "data": data, "block_type_id": kind.type_id, "block_schema_id": kind.schema_id}
     )

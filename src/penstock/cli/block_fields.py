@@ -9,6 +9,8 @@ from penstock.errors import ConfigurationError, did_you_mean
 
 Schema = Mapping[str, Any]
 
+#: The slug that a field has which takes blocks of every type.
+ANY = "block"
 _LIMITS = {
     "minimum": "at least",
     "exclusiveMinimum": "more than",
@@ -86,8 +88,8 @@ def find_field(fields: list[BlockField], name: str, slug: str) -> BlockField:
 
 def _field(name: str, told: Schema, root: Schema, required: bool, listed: bool) -> BlockField:
     schema = flatten(told, root)
-    options = [flatten(option, root) for option in schema.get("anyOf") or schema.get("oneOf") or [schema]]
-    slugs = tuple(dict.fromkeys(str(option["block_type_slug"]) for option in options if "block_type_slug" in option))
+    options = options_of(schema, root)
+    slugs = block_slugs(options)
     choices = tuple(schema.get("enum") or ())
     is_object = "properties" in schema and not slugs
     return BlockField(
@@ -103,6 +105,16 @@ def _field(name: str, told: Schema, root: Schema, required: bool, listed: bool) 
         below=str(schema.get("title")) if is_object else None,
         schema=schema,
     )
+
+
+def options_of(schema: Schema, root: Schema) -> list[Schema]:
+    """What a value may be one of: `schema` itself if it leaves no choice."""
+    return [flatten(option, root) for option in schema.get("anyOf") or schema.get("oneOf") or [schema]]
+
+
+def block_slugs(options: list[Schema]) -> tuple[str, ...]:
+    """The types of blocks among the options."""
+    return tuple(dict.fromkeys(str(option["block_type_slug"]) for option in options if "block_type_slug" in option))
 
 
 def flatten(schema: Schema, root: Schema) -> Schema:
@@ -133,10 +145,10 @@ def _below(schema: Schema) -> list[Schema]:
 
 
 def type_of(told: Schema, root: Schema) -> str:
-    """The type in words: "string", "list of integer", "block process", "one of ALWAYS, NEVER"."""
+    """The type in words: "string", "list of integer", "process block", "one of ALWAYS, NEVER"."""
     schema = flatten(told, root)
     if "block_type_slug" in schema:
-        return f"block {schema['block_type_slug']}"
+        return "any block" if schema["block_type_slug"] == ANY else f"{schema['block_type_slug']} block"
     if schema.get("enum"):
         values = [value if isinstance(value, str) else json.dumps(value) for value in schema["enum"]]
         return values[0] if len(values) == 1 else f"one of {', '.join(values)}"

@@ -1,12 +1,12 @@
 """Values for the fields of a block as they come from a command line, a file, stdin, or the questions on a terminal."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from penstock.cli.assignments import json_or_text, split
-from penstock.cli.block_fields import BlockField, Schema, fields_of, find_field
+from penstock.cli.block_fields import ANY, Schema, block_slugs, fields_of, find_field, flatten, options_of
 from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
@@ -85,11 +85,27 @@ def check_names(data: dict[str, Any], schema: Schema, slug: str) -> None:
         )
 
 
-def saved_blocks_named(data: dict[str, Any], fields: Iterable[BlockField]) -> dict[str, str]:
-    """Which fields name a saved block, as TYPE/NAME or its NAME alone where one type is possible."""
-    named = {}
-    for field in fields:
-        value = data.get(field.name)
-        if field.slugs and isinstance(value, str) and value and not value.startswith("${"):
-            named[field.name] = value if "/" in value or len(field.slugs) > 1 else f"{field.slugs[0]}/{value}"
-    return named
+def with_saved_blocks(value: Any, schema: Schema, root: Schema, find: Callable[[str], Any]) -> Any:
+    """`value` with what `find` gives for TYPE/NAME in the place of each text that stands where a block is wanted.
+
+    NAME alone is enough where blocks of only one type fit.
+    """
+    schema = flatten(schema, root)
+    options = options_of(schema, root)
+    if isinstance(value, str):
+        slugs = block_slugs(options)
+        if not slugs or value.startswith("${") or any(option.get("type") == "string" for option in options):
+            return value
+        return find(value if "/" in value or len(slugs) > 1 or slugs[0] == ANY else f"{slugs[0]}/{value}")
+    for option in options:
+        if isinstance(value, list) and "items" in option:
+            return [with_saved_blocks(item, option["items"], root, find) for item in value]
+        if isinstance(value, dict) and ("properties" in option or "additionalProperties" in option):
+            return {key: with_saved_blocks(item, _below(option, key), root, find) for key, item in value.items()}
+    return value
+
+
+def _below(schema: Schema, key: str) -> Schema:
+    rest = schema.get("additionalProperties")
+    found: Schema = (schema.get("properties") or {}).get(key) or (rest if isinstance(rest, dict) else {})
+    return found

@@ -29,6 +29,8 @@ class Lighthouse(Block):
     lamp: SecretStr | None = None
     keeper: Secret | None = None
     tags: list[str] = []
+    crew: list[Secret] = []
+    spare: dict[str, Block] = {}
 '''
 
 
@@ -93,6 +95,17 @@ def test_a_type_that_is_not_installed_here_is_made_by_what_the_server_knows_of_i
     assert (again["id"], again["data"]) == (made["id"], {"height": 1})
 
 
+def test_saved_blocks_are_named_in_lists_and_maps_too(shore: Terminal) -> None:
+    written = "{height: 1, crew: [pw, secret/pw], spare: {left: secret/pw}}"
+    words = ("block", "create", "lighthouse", "-n", "crewed", "-f", "-", "-o", "json")
+    said = shore.ok(*words, stdin=written).json
+    assert said["data"]["crew"] == [{"value": "********"}, {"value": "********"}]
+    used = shore.ok("block", "inspect", "secret/pw", "-o", "json").json["used_by"]["block_documents"]
+    assert "crewed" in [user["name"] for user in used]
+    said = shore("block", "create", "lighthouse", "-n", "bad", "-f", "-", stdin="{height: 1, spare: {left: pw}}")
+    assert (said.code, "TYPE/NAME" in said.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -155,7 +168,7 @@ def test_a_type_shows_its_fields_with_type_default_and_meaning(shore: Terminal) 
     assert "height\tinteger\trequired\tMetres above the water." in lines
     assert "colour\tone of red, white\twhite\tWhat ships see." in lines
     assert any(line.startswith("lamp\tstring\tsecret") for line in lines)
-    assert any(line.startswith("keeper\tblock secret") for line in lines)
+    assert any(line.startswith("keeper\tsecret block") for line in lines)
     fields = shore.ok("block", "type", "inspect", "lighthouse", "-o", "json").json["fields"]
     assert next(field for field in fields if field["name"] == "height")["constraints"] == "at least 1"
 
