@@ -95,7 +95,10 @@ def write_references(tx: Transaction, document_id: UUID, data: JSONObject) -> No
 
 
 def _check_targets(tx: Transaction, document_id: UUID, found: Iterable[tuple[str, UUID]]) -> None:
-    below = fetch_documents(tx, t.block_document.c.id.in_({child for _, child in found})).rows
+    targets = t.block_document.c.id.in_({child for _, child in found})
+    # locked, so that none is deleted until the reference to it is committed
+    tx.execute(sa.select(t.block_document.c.id).where(targets).with_for_update(read=True, key_share=True))
+    below = fetch_documents(tx, targets).rows
     for name, child in found:
         if child not in below:
             raise Invalid(f"data.{name}: there is no block document {child}.", code="unknown_reference")
