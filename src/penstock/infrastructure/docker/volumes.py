@@ -43,7 +43,10 @@ def read_volume(text: str) -> Volume:
     found = tuple(option for option in options.split(",") if option)
     for option in found:
         if option not in _OPTIONS:
-            raise ValueError(f"volumes: {text!r} has the option {option!r}.{did_you_mean(option, _OPTIONS)}")
+            raise ValueError(
+                f"volumes: {text!r} has the option {option!r}.{did_you_mean(option, _OPTIONS)} There are "
+                f"{', '.join(_OPTIONS)}."
+            )
     return Volume(source, target, found)
 
 

@@ -1,0 +1,109 @@
+"""DockerContainer: what it takes and what it refuses."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from penstock.blocks.credentials import DockerRegistry
+from penstock.errors import Unsupported
+from penstock.infrastructure import DockerContainer, ImagePullPolicy
+from penstock.infrastructure.docker.volumes import Volume, bytes_of, read_volume
+from penstock.infrastructure.images import default_image
+
+
+def test_nothing_has_to_be_said():
+    block = DockerContainer()
+    assert block.image == default_image()
+    assert (block.type, block.get_block_type_slug()) == ("docker-container", "docker-container")
+    assert (block.networks, block.volumes, block.auto_remove, block.stream_output) == ([], [], False, True)
+
+
+def test_the_fields_users_of_prefect_2_know_have_their_order():
+    names = [name for name in DockerContainer.model_fields if not name.endswith(("_timeout", "_seconds"))]
+    assert names == [
+        "type", "env", "labels", "name", "command", "image", "image_pull_policy", "image_registry", "networks",
+        "network_mode", "auto_remove", "volumes", "stream_output", "memswap_limit", "mem_limit", "privileged",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["ALWAYS", "Always", "always", ImagePullPolicy.ALWAYS])
+def test_the_pull_policy_is_understood_as_docker_and_kubernetes_spell_it(policy: Any):
+    assert DockerContainer(image_pull_policy=policy).image_pull_policy is ImagePullPolicy.ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"image_pull_policy": "IF_NOT_PRESNT"}, "Did you mean 'IF_NOT_PRESENT'"),
+        ({"image": "Not An Image"}, "names no image"),
+        ({"imgae": "x"}, "Did you mean 'image'"),
+        ({"networks": ["a"], "network_mode": "host"}, r"networks and network_mode \(host\) exclude each other"),
+        ({"network_mode": "container:"}, "container:NAME only"),
+        ({"network_mode": "service:db"}, "container:NAME only"),
+        ({"network_mode": " "}, "empty"),
+        ({"volumes": ["/data"]}, "has no colon"),
+        ({"volumes": ["/data:data"]}, "the path in the container begins with '/'"),
+        ({"volumes": ["./data:/data"]}, "neither for a path"),
+        ({"volumes": ["~/data:/data"]}, "neither for a path"),
+        ({"volumes": ["/data:/data:or"]}, "option 'or'. There are ro, rw"),
+        ({"volumes": ["/data:/data:rslav"]}, "Did you mean 'rslave'"),
+        ({"volumes": ["/a:/data", "/b:/data/"]}, "mounted to the same place"),
+        ({"mem_limit": "1 gigabyte"}, "512m"),
+        ({"mem_limit": "1m"}, "less than 6m"),
+        ({"memswap_limit": "1g"}, "needs mem_limit"),
+        ({"mem_limit": "2g", "memswap_limit": "1g"}, "less than mem_limit"),
+        ({"privileged": "perhaps"}, "boolean"),
+        ({"image_registry": {"username": "u", "registry_url": "r"}}, "password"),
+        ({"type": "docker"}, "docker-container"),
+    ],
+)
+def test_what_cannot_be_is_refused_where_it_is_written(fields: dict[str, Any], said: str):
+    with pytest.raises(ValidationError, match=said):
+        DockerContainer(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"network_mode": "my-network"},
+        {"network_mode": "container:web"},
+        {"networks": ["a", "b"]},
+        {"volumes": ["/a:/b", "cache:/c:rw,z", "C:\\data:/d:ro"]},
+        {"mem_limit": "512m", "memswap_limit": -1},
+        {"mem_limit": 1e9, "memswap_limit": "2g"},
+        {"mem_limit": "${env:LIMIT}", "memswap_limit": "1g"},
+        {"image": "${env:IMAGE}", "volumes": ["${env:DATA}:/data"], "network_mode": "${env:NETWORK}"},
+    ],
+)
+def test_what_can_be_is_kept_as_it_was_written(fields: dict[str, Any]):
+    block = DockerContainer(**fields)
+    assert {name: getattr(block, name) for name in fields} == fields
+
+
+def test_the_modes_of_docker_itself_are_understood_in_any_case():
+    assert DockerContainer(network_mode="HOST").network_mode == "host"
+
+
+def test_a_volume_is_taken_apart():
+    assert read_volume("/a:/b:ro,z") == Volume("/a", "/b", ("ro", "z"))
+    assert read_volume(r"C:\a:/b") == Volume(r"C:\a", "/b")
+
+
+@pytest.mark.parametrize(
+    ("amount", "found"), [(5, 5), (5.9, 5), ("5", 5), ("5b", 5), ("2k", 2048), ("1.5g", 1610612736), ("1GiB", 2**30)]
+)
+def test_amounts_of_memory_are_bytes_or_have_a_unit(amount: Any, found: int):
+    assert bytes_of(amount, "mem_limit") == found
+
+
+def test_the_registrys_password_is_not_shown():
+    registry = DockerRegistry(username="u", password=SecretStr("hunter2"), registry_url="registry.example.com")
+    block = DockerContainer(image_registry=registry, env={"DB_PASSWORD": "hunter2"})
+    assert "hunter2" not in str(block.snapshot())
+    assert "hunter2" in str(block.to_document_data())
+
+
+def test_there_is_no_preview_before_there_is_a_driver():
+    with pytest.raises(Unsupported, match="no preview of docker-container"):
+        DockerContainer().preview()
