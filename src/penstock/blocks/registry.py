@@ -60,6 +60,10 @@ def _load(entry_point: importlib.metadata.EntryPoint, slug: str) -> BlockClass:
 
 def package_of(block: BlockClass) -> str | None:
     """The installed distribution that a block class comes from, or None if it comes from none."""
+    slug = block.get_block_type_slug()
+    entry_point = _own().get(slug) or _installed().get(slug)
+    if entry_point is not None and entry_point.dist is not None:
+        return entry_point.dist.name
     top = block.__module__.split(".")[0]
     return next(iter(importlib.metadata.packages_distributions().get(top, [])), None)
 

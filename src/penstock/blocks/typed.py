@@ -101,7 +101,7 @@ class TypedBlock(BaseModel):
             return cls
         found = registry.find_block(str(slug))
         if not issubclass(found, cls):
-            raise ValueError(f"a {cls.get_block_type_name()} block is needed, not one of type {slug!r}.")
+            raise ValueError(f"its type has to be {cls.get_block_type_slug()!r}, not {slug!r}.")
         return found
 
     @classmethod
