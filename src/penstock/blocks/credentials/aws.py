@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from penstock.blocks.base import Block
-from penstock.blocks.credentials.parts import Part
+from penstock.blocks.credentials.parts import Part, try_service
 from penstock.blocks.extras import holds_reference, import_extra
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
+from penstock.model.findings import Finding
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 
@@ -141,21 +143,33 @@ class AwsCredentials(Block):
         return self
 
     def get_boto3_session(self) -> Any:
-        """A `boto3.Session` with these keys, profile and region."""
-        return import_extra("boto3", extra="aws", user="AwsCredentials").Session(
-            aws_access_key_id=self.aws_access_key_id,
-            aws_secret_access_key=_clear(self.aws_secret_access_key),
-            aws_session_token=_clear(self.aws_session_token),
-            profile_name=self.profile_name,
-            region_name=self.region_name,
-        )
+        """A `boto3.Session` with these keys, profile and region. Raises ConfigurationError if there is no such profile."""
+        block = resolved(self)
+        boto3 = import_extra("boto3", extra="aws", user="AwsCredentials")
+        try:
+            return boto3.Session(
+                aws_access_key_id=block.aws_access_key_id,
+                aws_secret_access_key=_clear(block.aws_secret_access_key),
+                aws_session_token=_clear(block.aws_session_token),
+                profile_name=block.profile_name,
+                region_name=block.region_name,
+            )
+        except import_extra("botocore.exceptions", extra="aws", user="AwsCredentials").ProfileNotFound as error:
+            known = boto3.Session().available_profiles
+            raise ConfigurationError(f"{error}.{did_you_mean(block.profile_name or '', known)}") from error
 
     def get_client(self, client_type: str | ClientType, **arguments: Any) -> Any:
         """A boto3 client of that service; further arguments of `boto3.client` win over the block's.
 
         Raises ConfigurationError if there is no such service, or boto3 is not installed.
         """
-        return _make_client(self.get_boto3_session(), client_type, self.aws_client_parameters, arguments)
+        return _make_client(self.get_boto3_session(), client_type, resolved(self).aws_client_parameters, arguments)
+
+    def check(self) -> list[Finding]:
+        return try_service(super().check(), "the credentials of AWS", self._who_am_i)
+
+    def _who_am_i(self) -> str:
+        return str(self.get_client("sts", config=_impatient()).get_caller_identity()["Arn"])
 
     def get_s3_client(self) -> Any:
         """A client of S3."""
@@ -187,10 +201,11 @@ class MinIOCredentials(Block):
 
     def get_boto3_session(self) -> Any:
         """A `boto3.Session` with this name and password."""
+        block = resolved(self)
         return import_extra("boto3", extra="aws", user="MinIOCredentials").Session(
-            aws_access_key_id=self.minio_root_user,
-            aws_secret_access_key=self.minio_root_password.get_secret_value(),
-            region_name=self.region_name,
+            aws_access_key_id=block.minio_root_user,
+            aws_secret_access_key=block.minio_root_password.get_secret_value(),
+            region_name=block.region_name,
         )
 
     def get_client(self, client_type: str | ClientType = ClientType.S3, **arguments: Any) -> Any:
@@ -201,7 +216,13 @@ class MinIOCredentials(Block):
                 code="endpoint_missing",
                 hint="Set aws_client_parameters.endpoint_url, e.g. http://minio.example.com:9000.",
             )
-        return _make_client(self.get_boto3_session(), client_type, self.aws_client_parameters, arguments)
+        return _make_client(self.get_boto3_session(), client_type, resolved(self).aws_client_parameters, arguments)
+
+    def check(self) -> list[Finding]:
+        return try_service(super().check(), "the credentials of the store", self._count_buckets)
+
+    def _count_buckets(self) -> str:
+        return f"{len(self.get_client('s3', config=_impatient()).list_buckets()['Buckets'])} buckets"
 
     def get_s3_client(self) -> Any:
         """A client of the store's S3."""
@@ -225,6 +246,12 @@ def _botocore_config(config: dict[str, Any]) -> Any:
         if name not in known:
             raise ConfigurationError(f"botocore's Config has no argument {name!r}.{did_you_mean(name, known)}")
     return module.Config(**config)
+
+
+def _impatient() -> Any:
+    """A check says soon that nobody answers; work may wait."""
+    module = import_extra("botocore.config", extra="aws", user="AWS")
+    return module.Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
 
 
 def _clear(secret: SecretStr | None) -> str | None:

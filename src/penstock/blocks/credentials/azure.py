@@ -6,8 +6,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from penstock.blocks.base import Block
-from penstock.blocks.credentials.parts import Part
+from penstock.blocks.credentials.parts import Part, try_service
 from penstock.blocks.extras import holds_reference, import_extra
+from penstock.blocks.references import resolved
+from penstock.model.findings import Finding
+
+#: What a token is asked for: Azure's own management.
+_SCOPE = "https://management.azure.com/.default"
 
 
 class ACRManagedIdentity(Part):
@@ -62,15 +67,23 @@ class AzureContainerInstanceCredentials(Block):
 
     def get_credential(self) -> Any:
         """A credential of azure-identity."""
+        block = resolved(self)
         identity = import_extra("azure.identity", extra="azure", user="AzureContainerInstanceCredentials")
-        if self.client_secret is None:
-            return identity.DefaultAzureCredential(**self.credential_kwargs)
+        if block.client_secret is None:
+            return identity.DefaultAzureCredential(**block.credential_kwargs)
         return identity.ClientSecretCredential(
-            tenant_id=self.tenant_id,
-            client_id=self.client_id,
-            client_secret=self.client_secret.get_secret_value(),
-            **self.credential_kwargs,
+            tenant_id=block.tenant_id,
+            client_id=block.client_id,
+            client_secret=block.client_secret.get_secret_value(),
+            **block.credential_kwargs,
         )
+
+    def check(self) -> list[Finding]:
+        return try_service(super().check(), "the credentials of Azure", self._ask_for_token)
+
+    def _ask_for_token(self) -> str:
+        self.get_credential().get_token(_SCOPE)
+        return "Azure gave an access token"
 
     def get_container_client(self, subscription_id: str) -> Any:
         """`azure.mgmt.containerinstance.ContainerInstanceManagementClient`."""
@@ -118,11 +131,12 @@ class AzureBlobStorageCredentials(Block):
 
     def get_client(self) -> Any:
         """`azure.storage.blob.BlobServiceClient`."""
+        block = resolved(self)
         module = import_extra("azure.storage.blob", extra="azure", user="AzureBlobStorageCredentials")
-        if self.connection_string is not None:
-            return module.BlobServiceClient.from_connection_string(self.connection_string.get_secret_value())
+        if block.connection_string is not None:
+            return module.BlobServiceClient.from_connection_string(block.connection_string.get_secret_value())
         identity = import_extra("azure.identity", extra="azure", user="AzureBlobStorageCredentials")
-        return module.BlobServiceClient(self.account_url, credential=identity.DefaultAzureCredential())
+        return module.BlobServiceClient(block.account_url, credential=identity.DefaultAzureCredential())
 
     def get_container_client(self, container: str) -> Any:
         """`azure.storage.blob.ContainerClient` of that container."""

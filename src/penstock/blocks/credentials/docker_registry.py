@@ -1,13 +1,19 @@
 """Login to a registry of container images."""
 
+import base64
 import re
 from typing import Any, ClassVar
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from penstock.blocks.base import Block
+from penstock.blocks.credentials.parts import try_service
 from penstock.blocks.extras import holds_reference, import_extra
+from penstock.blocks.http import Answer, Request, hide, send, words_of
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError
+from penstock.model.findings import Finding
 
 _ADDRESS = re.compile(
     r"(https?://)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[\w./-]*)?|\[[0-9a-f:]+\](:\d{1,5})?", re.I
@@ -43,6 +49,28 @@ class DockerRegistry(Block):
             raise ValueError(f"registry_url is {value!r}; it has to look like registry.example.com:5000.")
         return value
 
+    def check(self) -> list[Finding]:
+        return try_service(super().check(), f"the login to {self.registry_url}", self._try_login)
+
+    def _try_login(self) -> str:
+        """Ask the registry itself, as the Docker engine would. Raises ConfigurationError with its words."""
+        block = resolved(self)
+        password = block.password.get_secret_value()
+        login = "Basic " + base64.b64encode(f"{block.username}:{password}".encode()).decode()
+        api = _api(block.registry_url)
+        answer = _ask(api, login, password)
+        challenge = answer.headers.get("WWW-Authenticate") or ""
+        if answer.status_code == 401 and challenge.lower().startswith("bearer "):
+            said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+            if api.startswith("https:") and not said.get("realm", "").startswith("https:"):
+                raise ConfigurationError(f"{block.registry_url} wants the password sent to an address without https.")
+            query = {name: said[name] for name in ("service", "scope") if name in said} | {"account": block.username}
+            answer = _ask(f"{said.get('realm', '')}?{urlencode(query)}", login, password)
+        if not answer.is_success:
+            words = words_of(answer, [password])
+            raise ConfigurationError(f"{block.registry_url} refused {block.username}: {answer.status_code}: {words}")
+        return f"the registry let {block.username} in"
+
     def get_docker_client(self) -> Any:
         """`docker.DockerClient` for the engine that the environment names. Raises ConfigurationError if there is none."""
         docker = import_extra("docker", extra="docker", user="DockerRegistry")
@@ -56,16 +84,34 @@ class DockerRegistry(Block):
     def login(self) -> Any:
         """Log the Docker engine in; returns its client. Raises ConfigurationError with the registry's words."""
         docker, client = import_extra("docker", extra="docker", user="DockerRegistry"), self.get_docker_client()
+        block = resolved(self)
         try:
             client.login(
-                username=self.username,
-                password=self.password.get_secret_value(),
-                registry=self.registry_url,
-                reauth=self.reauth,
+                username=block.username,
+                password=block.password.get_secret_value(),
+                registry=block.registry_url,
+                reauth=block.reauth,
             )
         except docker.errors.DockerException as error:
             client.close()
             raise ConfigurationError(
-                f"Login to {self.registry_url} as {self.username} failed: {error}", code="refused"
+                f"Login to {block.registry_url} as {block.username} failed: "
+                f"{hide(str(error), [block.password.get_secret_value()])}",
+                code="refused",
             ) from error
         return client
+
+
+def _api(registry_url: str) -> str:
+    """Where the registry's API begins. Without a scheme it is https, but for registries of this machine."""
+    if "://" not in registry_url:
+        host = urlsplit(f"//{registry_url}").hostname
+        registry_url = f"{'http' if host in {'localhost', '127.0.0.1', '::1'} else 'https'}://{registry_url}"
+    parts = urlsplit(registry_url)
+    # Docker Hub's API has another address than the one that people log in with.
+    host = "registry-1.docker.io" if parts.hostname in {"index.docker.io", "docker.io"} else parts.netloc
+    return f"{parts.scheme}://{host}/v2/"
+
+
+def _ask(url: str, login: str, password: str) -> Answer:
+    return send(Request("GET", url, None, {"Authorization": login}), secrets=[login, password])

@@ -8,9 +8,12 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from penstock.blocks.base import Block
+from penstock.blocks.credentials.parts import try_service
 from penstock.blocks.extras import import_extra
 from penstock.blocks.fields import SecretDict
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
+from penstock.model.findings import Finding
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 #: What the key file of a service account cannot do without.
@@ -94,17 +97,18 @@ class GcpCredentials(Block):
         Raises ConfigurationError if the key file cannot be used, nothing is found, or google-auth is not installed.
         """
         module = self._import("google.oauth2.service_account")
+        block = resolved(self)
         source: Any
-        if self.service_account_info is not None:
-            make, source = module.Credentials.from_service_account_info, self.service_account_info.get_secret_value()
+        if block.service_account_info is not None:
+            make, source = module.Credentials.from_service_account_info, block.service_account_info.get_secret_value()
             where = "service_account_info"
-        elif self.service_account_file is not None:
+        elif block.service_account_file is not None:
             make = module.Credentials.from_service_account_file
-            source = where = str(self.service_account_file.expanduser())
+            source = where = str(block.service_account_file.expanduser())
         else:
             auth = self._import("google.auth")
             try:
-                return auth.default(scopes=SCOPES, quota_project_id=self.project)[0]
+                return auth.default(scopes=SCOPES, quota_project_id=block.project)[0]
             except auth.exceptions.DefaultCredentialsError as error:
                 raise ConfigurationError(f"No credentials of Google Cloud were found: {error}") from error
         try:
@@ -123,6 +127,13 @@ class GcpCredentials(Block):
             raise ConfigurationError(f"Google Cloud gave no access token: {error}", code="refused") from error
         return str(credentials.token)
 
+    def check(self) -> list[Finding]:
+        return try_service(super().check(), "the credentials of Google Cloud", self._ask_for_token)
+
+    def _ask_for_token(self) -> str:
+        self.get_access_token()
+        return "Google gave an access token"
+
     def get_client(self, client_type: str | ClientType, **arguments: Any) -> Any:
         """A client of that service, from the package of Google's that has it."""
         name = client_type.value if isinstance(client_type, ClientType) else client_type
@@ -133,11 +144,13 @@ class GcpCredentials(Block):
 
     def get_cloud_storage_client(self, project: str | None = None) -> Any:
         """`google.cloud.storage.Client`."""
-        return self._make("google.cloud.storage", "Client", project=project or self.project)
+        return self._make("google.cloud.storage", "Client", project=project or resolved(self).project)
 
     def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> Any:
         """`google.cloud.bigquery.Client`."""
-        return self._make("google.cloud.bigquery", "Client", project=project or self.project, location=location)
+        return self._make(
+            "google.cloud.bigquery", "Client", project=project or resolved(self).project, location=location
+        )
 
     def get_secret_manager_client(self) -> Any:
         """`google.cloud.secretmanager.SecretManagerServiceClient`. It takes no project."""

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from penstock.blocks.base import Block
 from penstock.blocks.extras import holds_reference, import_extra
 from penstock.blocks.fields import SecretDict
+from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.base import JSONObject
 
@@ -96,12 +97,14 @@ class KubernetesClusterConfig(Block):
     async def get_api_client(self) -> Any:
         """`kubernetes_asyncio.client.ApiClient` for the context; close it when done."""
         module = import_extra("kubernetes_asyncio.config", extra="kubernetes", user="KubernetesClusterConfig")
-        return await module.new_client_from_config_dict(self.config.get_secret_value(), context=self.context_name)
+        block = resolved(self)
+        return await module.new_client_from_config_dict(block.config.get_secret_value(), context=block.context_name)
 
     async def configure_client(self) -> None:
         """Make the context the one that every client of kubernetes_asyncio in this process uses."""
         module = import_extra("kubernetes_asyncio.config", extra="kubernetes", user="KubernetesClusterConfig")
-        await module.load_kube_config_from_dict(self.config.get_secret_value(), context=self.context_name)
+        block = resolved(self)
+        await module.load_kube_config_from_dict(block.config.get_secret_value(), context=block.context_name)
 
 
 def _parse(text: str) -> JSONObject:
