@@ -227,10 +227,10 @@ class Deployment(BaseModel):
 
         An override that would put a secret into the deployment in clear is refused too.
         """
-        infrastructure_from(block_data.as_claimed(self.infrastructure), self.infra_overrides, "infra_overrides")
         if self.infra_overrides:
             secret_fields = block_schema(type(self.infrastructure))["secret_fields"]
             refuse_secrets(self.infra_overrides, secret_fields, "infra_overrides")
+        infrastructure_from(block_data.as_claimed(self.infrastructure), self.infra_overrides, "infra_overrides")
         properties = self.parameter_openapi_schema.get("properties")
         if properties is None or any(_takes_any(schema) for schema in properties.values()):
             return
