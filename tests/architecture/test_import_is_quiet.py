@@ -59,3 +59,17 @@ assert out.getvalue().strip()
 @pytest.mark.parametrize("module", ["penstock.agent", "penstock.engine.job", "penstock.cli.main", "penstock.sdk.flows"])
 def test_only_the_server_loads_a_web_framework_or_an_orm(module: str):
     assert loaded_by(f"import {module}") & {"fastapi", "sqlalchemy", "alembic"} == set()
+
+
+def test_the_front_doors_of_infrastructure_load_nothing_before_a_name_is_used():
+    assert loaded_by("import penstock.infrastructure, penstock.infrastructure.process") == set()
+
+
+def test_no_infrastructure_block_needs_the_library_of_its_platform():
+    sdks = {"docker", "kubernetes_asyncio", "boto3", "botocore", "google.cloud", "google.auth", "azure"}
+    code = f"""
+from penstock.infrastructure import *
+loaded = {sdks!r} & set(sys.modules)
+assert not loaded, loaded
+"""
+    assert "pydantic" in loaded_by(code)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import ConfigurationError
-from penstock.infrastructure.overrides import apply_overrides
+from penstock.infrastructure.overrides import apply_overrides, refuse_secrets
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -79,3 +79,40 @@ def test_what_cannot_be_is_refused_with_the_place_and_the_nearest_name(overrides
         apply_overrides(data, overrides, SCHEMA, place="job_variables of flow run 'owl'")
     assert "job_variables of flow run 'owl'" in refused.value.message
     assert said in refused.value.message
+
+
+SECRETS = ["password", "registry.password", "keys.*"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"password": "x"},
+        {"registry.password": "x"},
+        {"registry": {"password": "x", "username": "u"}},
+        {"registry": '{"password": "x"}'},
+        {"keys.a": "x"},
+        {"keys": {"a.b": "x"}},
+        {"keys.a": {"b": "x"}},
+        {"password": 7},
+    ],
+)
+def test_a_secret_is_no_override_however_it_is_written(overrides: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="is a secret, and overrides are kept in clear") as caught:
+        refuse_secrets(overrides, SECRETS, "infra_overrides")
+    assert caught.value.code == "secret_override"
+    assert "'x'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"registry.username": "x", "env.password": "x", "passwords": "x"},
+        {"registry": {"username": "x"}},
+        {"password": None, "registry.password": "", "keys": {}},
+        {"password": "${env:PASSWORD}"},
+    ],
+)
+def test_what_is_no_secret_or_only_refers_to_one_may_be_overridden(overrides: dict[str, Any]) -> None:
+    refuse_secrets(overrides, SECRETS, "infra_overrides")
