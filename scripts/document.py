@@ -50,14 +50,21 @@ def field_table(schema: dict[str, Any], root: dict[str, Any]) -> list[str]:
     return lines
 
 
-def objects_below(root: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The objects of fixed fields that a block holds, by name, wherever they stand in it."""
-    definitions: dict[str, dict[str, Any]] = root.get("definitions") or {}
-    return {
-        name: definition
-        for name, definition in definitions.items()
-        if "properties" in definition and "block_type_slug" not in definition
-    }
+def objects_below(schema: Any, root: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The objects of fixed fields that `schema` holds, by name; those of the blocks that it holds are on their pages."""
+    if isinstance(schema, list):
+        return {name: found for item in schema for name, found in objects_below(item, root).items()}
+    if not isinstance(schema, dict):
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    name = str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+    definition = (root.get("definitions") or {}).get(name, {})
+    if "properties" in definition and "block_type_slug" not in definition:
+        found = {name: definition, **objects_below(definition["properties"], root)}
+    for key, item in schema.items():
+        if key != "definitions":
+            found |= objects_below(item, root)
+    return found
 
 
 def block_type(block: Any) -> str:
@@ -74,7 +81,7 @@ def block_type(block: Any) -> str:
     if block._documentation_url:
         lines.append(f"| more | <{block._documentation_url}> |")
     lines += ["", *field_table(fields, fields)]
-    for name, below in objects_below(fields).items():
+    for name, below in objects_below(fields, fields).items():
         lines += ["", f"## {name}", "", *field_table(below, fields)]
     example = block.get_code_example()
     if example:

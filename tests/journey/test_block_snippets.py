@@ -1,10 +1,12 @@
 """What users of Prefect 2 write about infrastructure blocks works with the package's name changed.
 
-A folder stands where they would have a bucket, for a bucket needs an account at its vendor. Nothing here starts a job on Docker,
-Kubernetes or in a cloud: what is seen is that blocks are made, saved, loaded, and become part of deployments on a real server.
+The bucket is one that moto serves over HTTP. Nothing here starts a job on Docker, Kubernetes or in a cloud: what is seen is that
+blocks are made, saved, loaded, and become part of deployments on a real server.
 """
 
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ import yaml
 
 from penstock import flow
 from penstock.deployments import Deployment
-from penstock.filesystems import LocalFileSystem
+from penstock.filesystems import S3
 from penstock.testing import TestServer, penstock_test_harness
 
 FLOW = """
@@ -27,6 +29,8 @@ from penstock import flow
 def my_flow(name: str = "world"):
     print(f"hello {name}")
 """
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
 
 #: Container resources, as a patch of the manifest.
 CUSTOMIZATIONS = [
@@ -47,6 +51,36 @@ Command = Callable[..., str]
 def running() -> Iterator[TestServer]:
     with penstock_test_harness() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Any]:
+    """A bucket, as boto3 knows it."""
+    for package in ("s3fs", "moto", "boto3"):
+        if importlib.util.find_spec(package) is None:
+            if os.environ.get("CI", "").lower() in ("1", "true"):
+                pytest.fail(f"{package} is not installed, and CI tests buckets")
+            pytest.skip(f"{package} is not installed")
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    service = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    service.start()
+    host, port = service.get_host_and_port()
+    key = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+    found = boto3.resource("s3", endpoint_url=f"http://{host}:{port}", **key).Bucket("bucket-full-of-sunshine")
+    found.create()
+    yield found
+    service.stop()
+
+
+def _bucket_block(bucket: Any) -> S3:
+    return S3(
+        bucket_path=bucket.name,
+        aws_access_key_id="AKIAIOSFODNN7EXAMPLE",
+        aws_secret_access_key=SECRET,
+        endpoint_url=bucket.meta.client.meta.endpoint_url,
+    )
 
 
 @pytest.fixture
@@ -73,17 +107,16 @@ def _deployed(running: TestServer, name: str) -> tuple[Any, dict[str, Any], str]
 
 
 def test_a_deployment_is_built_with_an_infrastructure_type_a_storage_block_and_an_override(
-    running: TestServer, penstock: Command, tmp_path: Path
+    running: TestServer, penstock: Command, tmp_path: Path, bucket: Any
 ):
-    bucket = tmp_path / "bucket"
-    LocalFileSystem(basepath=str(bucket)).save("my-bucket", overwrite=True)
+    _bucket_block(bucket).save("my-bucket")
     said = penstock(
         *("deployment", "build", "./my_flow.py:my_flow", "-n", "my-flow-deployment", "-t", "test"),
-        *("-i", "docker-container", "-sb", "local-file-system/my-bucket"),
+        *("-i", "docker-container", "-sb", "s3/my-bucket"),
         *("--override", "env.EXTRA_PIP_PACKAGES=s3fs"),
     )
     assert "my-flow" in said
-    assert [path.name for path in bucket.rglob("my_flow.py")] == ["my_flow.py"]
+    assert any(found.key.endswith("my_flow.py") for found in bucket.objects.all())
 
     file = tmp_path / "my_flow-deployment.yaml"
     written = yaml.safe_load(file.read_text())
@@ -91,6 +124,8 @@ def test_a_deployment_is_built_with_an_infrastructure_type_a_storage_block_and_a
     assert written["infra_overrides"] == {"env.EXTRA_PIP_PACKAGES": "s3fs"}
     assert written["infrastructure"]["type"] == "docker-container"
     assert written["storage"]["_block_document_name"] == "my-bucket"
+    assert set(written["storage"]["aws_secret_access_key"]) == {"*"}
+    assert SECRET not in file.read_text()
     fields = {"env", "labels", "name", "command", "image", "image_pull_policy", "networks", "network_mode"}
     fields |= {"auto_remove", "volumes", "stream_output", "memswap_limit", "mem_limit", "privileged"}
     assert fields <= set(written["infrastructure"])
@@ -105,7 +140,7 @@ def test_a_deployment_is_built_with_an_infrastructure_type_a_storage_block_and_a
 
 
 def test_settings_of_kubernetes_are_saved_and_deployments_based_on_them(
-    running: TestServer, penstock: Command, tmp_path: Path
+    running: TestServer, penstock: Command, bucket: Any
 ):
     from penstock.infrastructure import KubernetesImagePullPolicy, KubernetesJob
 
@@ -115,10 +150,10 @@ def test_settings_of_kubernetes_are_saved_and_deployments_based_on_them(
         image_pull_policy=KubernetesImagePullPolicy.IF_NOT_PRESENT,
     )
     k8s_job.save("k8sdev")
-    LocalFileSystem(basepath=str(tmp_path / "bucket")).save("dev", overwrite=True)
+    _bucket_block(bucket).save("dev")
     penstock(
         *("deployment", "build", "my_flow.py:my_flow", "--name", "k8sdev", "--tag", "k8s"),
-        *("-sb", "local-file-system/dev", "-ib", "kubernetes-job/k8sdev", "-a"),
+        *("-sb", "s3/dev", "-ib", "kubernetes-job/k8sdev", "-a"),
     )
     deployment, data, slug = _deployed(running, "my-flow/k8sdev")
     assert (slug, data["namespace"], data["image_pull_policy"]) == ("kubernetes-job", "dev", "IfNotPresent")
@@ -128,7 +163,7 @@ def test_settings_of_kubernetes_are_saved_and_deployments_based_on_them(
 
 
 def test_a_kubernetes_job_with_customizations_is_loaded_and_overridden_in_a_deployment(
-    running: TestServer, tmp_path: Path
+    running: TestServer, bucket: Any
 ):
     from penstock.infrastructure import KubernetesImagePullPolicy, KubernetesJob
 
@@ -143,8 +178,8 @@ def test_a_kubernetes_job_with_customizations_is_loaded_and_overridden_in_a_depl
         customizations=CUSTOMIZATIONS,
     )
     k8s_job.save("devk8s")
-    storage = LocalFileSystem(basepath=str(tmp_path / "bucket"))
-    storage.save("example", overwrite=True)
+    storage = _bucket_block(bucket)
+    storage.save("example")
 
     @flow
     def snippet_flow():

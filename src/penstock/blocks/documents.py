@@ -9,7 +9,7 @@ from penstock.blocks.document_checks import check_all as check_all
 from penstock.blocks.document_checks import upgrade as upgrade
 from penstock.blocks.registration import register_blocks_in, register_class
 from penstock.blocks.typed import TypedBlock
-from penstock.errors import ConfigurationError, Conflict, NotFound, did_you_mean
+from penstock.errors import ConfigurationError, Conflict, Invalid, NotFound, did_you_mean
 from penstock.model.base import check_name
 
 if TYPE_CHECKING:
@@ -49,8 +49,13 @@ def _create_or_replace(client: "SyncClient", slug: str, asked: "BlockDocumentCre
     # Data of an older schema that the class does not know any more must not stay behind.
     change = BlockDocumentUpdate(data=asked.data, block_schema_id=asked.block_schema_id, merge_existing_data=False)
     for _ in range(SAVE_ATTEMPTS):
+        refused: Invalid | None = None
         try:
             return client.send(block_documents.create_block_document(asked)).id
+        except Invalid as error:
+            if not overwrite:
+                raise
+            refused = error  # a mask is no value of a new document, and keeps the secret of one that is there
         except Conflict:
             if not overwrite:
                 raise Conflict(
@@ -64,6 +69,8 @@ def _create_or_replace(client: "SyncClient", slug: str, asked: "BlockDocumentCre
             client.send(block_documents.update_block_document(known.id, change))
             return known.id
         except NotFound:
+            if refused is not None:
+                raise refused from None
             continue  # somebody else has just deleted it
     raise Conflict(
         f"The {slug} block {name!r} is being deleted and made anew all the time by somebody else.", status=409

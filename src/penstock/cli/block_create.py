@@ -13,7 +13,7 @@ from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command
 from penstock.cli.session import current
-from penstock.errors import ConfigurationError, Conflict, NotFound
+from penstock.errors import ConfigurationError, Conflict, Invalid, NotFound
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,7 @@ def _save(connection: Connection, kind: Kind, name: str, data: dict[str, Any], o
     from penstock.client import block_documents
 
     data = {key: value for key, value in data.items() if key != "block_type_slug" or value != kind.slug}
+    data = block_values.with_masks(data, kind.schema)
     try:
         if kind.block is not None:
             _save_as_class(connection, kind, name, data, overwrite)
@@ -186,10 +187,14 @@ def _save_as_document(connection: Connection, kind: Kind, name: str, data: dict[
     )
     try:
         connection.row(block_documents.create_block_document(asked, include_secrets=False))
-    except Conflict:
+    except (Conflict, Invalid) as error:
+        # A mask is no value of a new block, and keeps the secret of one that is there.
         if not overwrite:
             raise
-        known = connection.row(block_documents.read_block_document_by_name(name, kind.slug, include_secrets=False))
+        try:
+            known = connection.row(block_documents.read_block_document_by_name(name, kind.slug, include_secrets=False))
+        except NotFound:
+            raise error from None
         change = BlockDocumentUpdate(data=data, block_schema_id=asked.block_schema_id, merge_existing_data=False)
         connection.send(block_documents.update_block_document(known["id"], change))
 

@@ -10,6 +10,9 @@ from penstock.cli.block_fields import ANY, Schema, block_slugs, fields_of, find_
 from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
+#: What pydantic writes for a secret, and deployment files have.
+_MASK_OF_FILES = "*" * 10
+
 
 def check_name(name: str) -> str:
     """Return `name`. Raises UsageProblem if no block can be saved under it."""
@@ -83,6 +86,22 @@ def check_names(data: dict[str, Any], schema: Schema, slug: str) -> None:
             f"No value for {', '.join(missing)}.",
             hint=f"Give FIELD=VALUE or -f FILE; `penstock block type inspect {slug}` shows the fields.",
         )
+
+
+def with_masks(data: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """`data` with the server's mask where a secret field has that of a deployment file: neither is a value of its own."""
+    secret = {field.name for field in fields_of(schema) if field.secret}
+    return {name: _masked(value) if name in secret else value for name, value in data.items()}
+
+
+def _masked(value: Any) -> Any:
+    from penstock.model.block_documents import MASK
+
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return MASK if value == _MASK_OF_FILES else value
 
 
 def with_saved_blocks(value: Any, schema: Schema, root: Schema, find: Callable[[str], Any]) -> Any:

@@ -84,6 +84,20 @@ def test_a_taken_name_is_refused_unless_the_block_is_to_be_overwritten_whole(sho
     assert (data["env"], data["grace_seconds"]) == ({"B": "2"}, 30)
 
 
+def test_a_mask_that_comes_back_keeps_the_secret(shore: Terminal) -> None:
+    shore.ok("block", "create", "secret", "-n", "kept", "-f", "-", stdin="value: hunter3")
+    shown = shore.ok("block", "inspect", "secret/kept", "-o", "json").json["data"]
+    for mask in (shown, {"value": "**********"}):
+        shore.ok("block", "create", "secret", "-n", "kept", "--overwrite", "-f", "-", stdin=json.dumps(mask))
+        assert _read_secret(shore, "kept") == "hunter3"
+    lit = ("block", "create", "lighthouse", "-n", "masked", "-f", "-", "--overwrite")
+    assert shore(*lit, stdin="{height: 1, lamp: '********'}").code == 2
+    shore.ok(*lit, stdin="{height: 1, lamp: bright}")
+    shore.ok(*lit, stdin="{height: 2, lamp: '********'}")
+    path = "/block_types/slug/lighthouse/block_documents/name/masked?include_secrets=true"
+    assert shore.ok("api", "GET", path).json["data"] == {"height": 2, "lamp": "bright"}
+
+
 def test_a_type_that_is_not_installed_here_is_made_by_what_the_server_knows_of_it(shore: Terminal) -> None:
     words = ("block", "create", "lighthouse", "-n", "west", "height=12", "keeper=pw", 'tags=["a"]', "-o", "json")
     made = shore.ok(*words).json
@@ -120,6 +134,7 @@ def test_saved_blocks_are_named_in_lists_and_maps_too(shore: Terminal) -> None:
         ("block create process -n a/b", 2, "may not contain"),
         ("block create secret -n x", 2, "value: Field required"),
         ("block create secret -n x value=********", 2, "********"),
+        ("block create secret -n x value=**********", 2, "********"),
         ("block ls --type proces", 3, "Did you mean 'process'"),
         ("block delete secret/pww", 3, "Did you mean 'secret/pw'"),
         ("block type delete process -y", 1, "process"),
