@@ -69,9 +69,12 @@ class Infrastructure(Block):
         return shlex.split(value)
 
     def limits(self) -> Limits:
-        """This block's limits, in seconds; the start limit that was not set is the setting's."""
+        """This block's limits, in seconds; the start limit that was not set is the setting's.
+
+        A saved block holds every field: one that has the default counts as not set.
+        """
         start = self.start_timeout
-        if "start_timeout" not in self.model_fields_set:
+        if start == _LIMITS.start:
             start = settings.get("PENSTOCK_ATTEMPT_START_LIMIT")
         return Limits(start=start, run=self.run_timeout, cancel=self.cancel_timeout, grace=self.grace_seconds)
 

@@ -151,8 +151,12 @@ def _build(slug: str, data: JSONObject) -> Infrastructure:
     try:
         return _block_class(slug).model_validate(data)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc']) or slug}: {item['msg']}" for item in error.errors()]
+        lines = [f"{'.'.join(str(part) for part in item['loc']) or slug}: {_said(item)}" for item in error.errors()]
         raise ConfigurationError(f"The {slug} infrastructure cannot be used: {'; '.join(lines)}") from None
+
+
+def _said(fault: Any) -> str:
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _block_class(slug: str) -> type[Infrastructure]:

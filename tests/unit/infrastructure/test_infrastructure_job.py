@@ -174,6 +174,7 @@ def test_limits_are_the_blocks_and_the_start_limit_that_was_not_set_is_the_setti
 ) -> None:
     monkeypatch.setenv("PENSTOCK_ATTEMPT_START_LIMIT", "77")
     assert Process().limits().start == 77
+    assert Process.model_validate(Process().to_document_data()).limits().start == 77
     limits = Process(start_timeout=None, run_timeout=5, cancel_timeout=6, grace_seconds=0).limits()
     assert (limits.start, limits.run, limits.cancel, limits.grace) == (None, 5, 6, 0)
 
