@@ -61,7 +61,7 @@ class ECSTask(Infrastructure):
     task_definition: dict[str, Any] | None = Field(
         default=None,
         description="A task definition in the shape of AWS's API, as mapping or its JSON or YAML text. The flow run's "
-        "container is the one named penstock, else the first one.",
+        "container is the one named penstock or prefect, else the first one.",
     )
     family: str | None = Field(
         default=None, description="Family that the task definition is registered under. By default made from the run."
