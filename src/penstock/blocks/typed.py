@@ -88,9 +88,7 @@ class TypedBlock(BaseModel):
             cls._refuse_unknown(data)
             return handler(data)._from(value)
         elif isinstance(value, TypedBlock) and not isinstance(value, cls):
-            raise ValueError(
-                f"a {cls.get_block_type_name()} block is needed, not a {value.get_block_type_name()} block."
-            )
+            raise ValueError(f"its type has to be {cls.get_block_type_name()}, not {value.get_block_type_name()}.")
         return handler(value)
 
     @classmethod
