@@ -1,6 +1,5 @@
 """What all commands of `penstock block` share: finding blocks and types by what was typed, and how they are listed."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from penstock.cli import references, times
@@ -60,16 +59,29 @@ def document_of(connection: Connection, reference: str) -> dict[str, Any]:
         raise NotFound(f"There is no block {reference!r}.{near}", hint="See `penstock block ls`.") from None
 
 
-def type_of(connection: Connection, slug: str, also_known: Iterable[str] = ()) -> dict[str, Any]:
-    """The type of blocks of that slug. Raises NotFound with the nearest of those and of `also_known`."""
+def type_of(connection: Connection, slug: str) -> dict[str, Any]:
+    """The type of blocks of that slug. Raises NotFound with the nearest that the server or this installation knows."""
     from penstock.client import block_types
 
     try:
         return connection.row(block_types.read_block_type_by_slug(slug))
     except NotFound:
         known = {found["slug"] for found in connection.rows(block_types.read_block_types(limit=200))}
-        near = did_you_mean(slug, known | set(also_known))
-        raise NotFound(f"There is no type of blocks {slug!r}.{near}", hint="See `penstock block type ls`.") from None
+        raise _no_type(slug, known) from None
+
+
+def _no_type(slug: str, known: set[str]) -> NotFound:
+    from penstock.blocks import registry
+
+    installed = registry.known_slugs()
+    if slug in installed:
+        module = registry.find_block(slug).__module__
+        return NotFound(
+            f"The server does not know the type of blocks {slug!r}, which is installed here.",
+            hint=f"Make it known: `penstock block register -m {module}`.",
+        )
+    near = did_you_mean(slug, known.union(installed))
+    return NotFound(f"There is no type of blocks {slug!r}.{near}", hint="See `penstock block type ls`.")
 
 
 def users_of(connection: Connection, document_id: str) -> dict[str, Any] | None:

@@ -49,8 +49,19 @@ def check(references: tuple[str, ...], fix: bool) -> None:
 def _rows(connection: Connection, one: "DocumentFinding", fix: bool) -> list[dict[str, Any]]:
     found = [_row(one.reference, _upgraded(connection, one) if fix and one.upgradeable else one.finding)]
     if one.block is not None:
-        checks: list[Finding] = getattr(one.block, "check", list)()
-        found += [_row(one.reference, finding) for finding in checks]
+        found += [_row(one.reference, finding) for finding in _own_checks(one.block)]
+    return found
+
+
+def _own_checks(block: Any) -> "list[Finding]":
+    from penstock.model.findings import Finding
+
+    try:
+        found: list[Finding] = block.check()
+    except Exception as error:
+        # The words of an error that nobody expected may hold a secret.
+        name = type(block).__name__
+        return [Finding(f"the check of {name}", False, f"it raised {type(error).__name__}", f"Correct {name}.check.")]
     return found
 
 

@@ -71,7 +71,7 @@ def _kind(connection: Connection, slug: str) -> Kind:
         return Kind(slug, schema.block_schema(block), block)
     from penstock.client import block_schemas
 
-    row = type_of(connection, slug, registry.known_slugs())
+    row = type_of(connection, slug)
     found = connection.rows(
         block_schemas.read_block_schemas(block_schema_filter={"block_type_id": {"any_": [row["id"]]}}, limit=1)
     )

@@ -249,6 +249,8 @@ def test_check_tells_of_old_blocks_and_fix_brings_them_up_to_date(running: TestS
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: buoys\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text("[penstock.blocks]\nbuoy = buoys:Buoy\n")
     (tmp_path / "buoys.py").write_text(BUOY)
+    said = terminal("block", "type", "inspect", "buoy")
+    assert (said.code, "penstock block register -m buoys" in said.err) == (3, True)
     terminal.ok("block", "create", "buoy", "-n", "old", "metres=3")
     terminal.ok("block", "create", "secret", "-n", "env", "value=${env:NO_SUCH_VARIABLE}")
     assert terminal.ok("block", "check", "buoy/old", "-o", "json").json[0]["ok"]
@@ -270,6 +272,11 @@ def test_check_tells_of_old_blocks_and_fix_brings_them_up_to_date(running: TestS
     assert (said.code, "version 2" in said.out, "NO_SUCH_VARIABLE" in said.out) == (7, True, True)
     assert terminal("block", "check", "secret/none").code == 3
     terminal.ok("block", "delete", "secret/env")
+
+    broken = NEWER_BUOY.replace("return [*super().check(),", "raise ValueError('hunter2') if self else [")
+    (tmp_path / "buoys.py").write_text(broken)
+    said = terminal("block", "check", "buoy/old")
+    assert (said.code, "it raised ValueError" in said.out, "hunter2" in said.out + said.err) == (7, True, False)
 
 
 @pytest.mark.parametrize("how", ["module", "file"])
