@@ -4,7 +4,7 @@ A row that was damaged in the database is still a row: what is wrong with it is 
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -57,6 +57,8 @@ class StoredDocument:
     data: JSONObject
     sealed: dict[str, str] | None
     places: tuple[block_secrets.Path, ...]
+    #: dotted places in `data`, and whom they refer to
+    references: tuple[tuple[str, UUID], ...]
     problems: tuple[str, ...]
 
     @property
@@ -73,6 +75,8 @@ class Documents:
     """Documents by id, with all documents that they refer to."""
 
     rows: dict[UUID, StoredDocument]
+    #: ids of the keys that this server has
+    ring: frozenset[str]
 
     def data(
         self,
@@ -109,8 +113,8 @@ class Documents:
     def problems(self, document_id: UUID, _above: frozenset[UUID] = frozenset()) -> list[str]:
         """What is damaged in the document and in those that it refers to, as far as can be seen without unsealing."""
         row, above = self.rows[document_id], _above | {document_id}
-        found = [*row.problems, *self._lost_references(row, above), *_lost_keys(row)]
-        for name, child in _references(row):
+        found = [*row.problems, *self._lost_references(row, above), *_lost_keys(row, self.ring)]
+        for name, child in row.references:
             if child in self.rows and child not in above:
                 found += [f"data.{name}: {self.rows[child].title}: {text}" for text in self.problems(child, above)]
         return found
@@ -120,7 +124,7 @@ class Documents:
         above = _above | {document_id}
         fields: JSONObject = {}
         deep: JSONObject = {}
-        for place, child_id in _references(self.rows[document_id]):
+        for place, child_id in self.rows[document_id].references:
             child = self.rows.get(child_id)
             if child is None or child_id in above:
                 continue
@@ -143,7 +147,7 @@ class Documents:
             f"data.{name}: it leads back to the block itself."
             if child in above
             else f"data.{name}: there is no block document {child} (any more)."
-            for name, child in _references(row)
+            for name, child in row.references
             if child not in self.rows or child in above
         ]
 
@@ -200,7 +204,7 @@ def fetch_documents(tx: Transaction, condition: sa.ColumnElement[bool]) -> Docum
         found = _fetch(tx, _DOCUMENT.id.in_(missing))
         rows.update(found)
         missing = _missing(found.values(), rows)
-    return Documents(rows)
+    return Documents(rows, frozenset(key_id for key_id, _ in keys.load().ring))
 
 
 def lock_document(tx: Transaction, document_id: UUID) -> StoredDocument | None:
@@ -241,13 +245,14 @@ def read_stored(row: sa.Row[Any]) -> StoredDocument:
                 problems.append(f"data.{'.'.join(map(str, path))}: the object that held this secret is gone.")
     if row.type_slug is None:
         problems.append(f"block_type_id: there is no block type {row.block_type_id}.")
-    document = StoredDocument(**values, data=data, sealed=sealed, places=tuple(places), problems=())
     try:
-        _references(document)
+        references = tuple(block_references.find_references(data))
     except Invalid as error:
         problems.append(f"data: {error.message}")
-        document = StoredDocument(**values, data={}, sealed=None, places=(), problems=())
-    return replace(document, problems=tuple(problems))
+        data, sealed, places, references = {}, None, [], ()
+    return StoredDocument(
+        **values, data=data, sealed=sealed, places=tuple(places), references=references, problems=tuple(problems)
+    )
 
 
 class _NoJson:
@@ -274,16 +279,12 @@ def _is_sealed(value: Any) -> bool:
     )
 
 
-def _lost_keys(row: StoredDocument) -> list[str]:
-    if row.sealed is None or row.sealed["key"] in dict(keys.load().ring):
+def _lost_keys(row: StoredDocument, ring: frozenset[str]) -> list[str]:
+    if row.sealed is None or row.sealed["key"] in ring:
         return []
     fields = ", ".join("data." + ".".join(map(str, place)) for place in row.places)
     return [f"{fields}: sealed with key {row.sealed['key']}, which this server does not have."]
 
 
-def _references(row: StoredDocument) -> list[tuple[str, UUID]]:
-    return list(block_references.find_references(row.data))
-
-
 def _missing(rows: Collection[StoredDocument], known: dict[UUID, StoredDocument]) -> set[UUID]:
-    return {child for row in rows for _, child in _references(row) if child not in known}
+    return {child for row in rows for _, child in row.references if child not in known}
