@@ -1,5 +1,7 @@
 """`penstock block`: saved configuration, secrets masked."""
 
+from typing import Any
+
 import click
 
 from penstock.cli import output
@@ -70,12 +72,21 @@ def inspect(reference: str | None, id_: str | None) -> None:
         row = find_block(connection, reference, id_)
         row["used_by"] = users_of(connection, row["id"])
     columns = [Column("reference", "reference"), Column("type", "block_type_name"), Column("id", "id")]
-    columns += [Column(f"data.{key}", f"data.{key}") for key in row.get("data") or {}]
+    references = row.get("block_document_references") or {}
+    columns += [_data_column(key, references.get(key)) for key in row.get("data") or {}]
     columns.append(Column("used by", "used_by", show=lambda users: ", ".join(names_of_users(users))))
     session = current()
     output.emit_one(session, row, columns, reference_of)
     if session.output is None and has_masks(row.get("data")):
         session.say(f'Secrets are masked. In Python they can be read: Block.load("{row["reference"]}").')
+
+
+def _data_column(key: str, reference: dict[str, Any] | None) -> Column:
+    """A field of the block; of a block that it refers to, the reference is shown and not the fields."""
+    if reference is None or "block_document" not in reference:
+        return Column(f"data.{key}", f"data.{key}")
+    told = with_reference(reference["block_document"])["reference"]
+    return Column(f"data.{key}", f"data.{key}", show=lambda _: str(told))
 
 
 @command.command("delete")

@@ -25,6 +25,9 @@ _COLUMNS = [
     Column("WHAT TO DO", "fix"),
 ]
 
+#: So many of the findings are told once more below the table.
+TOLD = 10
+
 
 @command("check")
 @click.argument("references", metavar="[TYPE/NAME]...", nargs=-1)
@@ -43,7 +46,11 @@ def check(references: tuple[str, ...], fix: bool) -> None:
     output.emit(current(), found, _COLUMNS, lambda row: str(row["reference"]))
     wrong = [row for row in found if not row["ok"]]
     if wrong:
-        raise CheckFailed(f"{len(wrong)} of {len(found)} checks found something wrong.", hint=wrong[0]["fix"] or None)
+        # in full: a terminal may have cut what was said
+        told = [f"  {row['reference']}: {row['tried']}: {row['said']}" for row in wrong[:TOLD]]
+        told += [f"  and {len(wrong) - TOLD} more"] if len(wrong) > TOLD else []
+        message = "\n".join([f"{len(wrong)} of {len(found)} checks found something wrong.", *told])
+        raise CheckFailed(message, hint=wrong[0]["fix"] or None)
 
 
 def _rows(connection: Connection, one: "DocumentFinding", fix: bool) -> list[dict[str, Any]]:

@@ -204,6 +204,7 @@ def test_inspect_tells_what_uses_a_block_and_delete_lists_it(shore: Terminal) ->
     used = shore.ok("block", "inspect", "process/used", "-o", "json").json["used_by"]
     assert [(user["flow_name"], user["name"]) for user in used["deployments"]] == [("light", "west")]
     assert "block lighthouse/user" in shore.ok("block", "inspect", "secret/pw").out
+    assert "data.keeper\tsecret/pw" in shore.ok("block", "inspect", "lighthouse/user").out.splitlines()
     for reference, user in (("process/used", "deployment light/west"), ("secret/pw", "block lighthouse/user")):
         said = shore("block", "delete", reference)
         assert said.code == 6
@@ -276,6 +277,7 @@ def test_check_tells_of_old_blocks_and_fix_brings_them_up_to_date(running: TestS
     broken = NEWER_BUOY.replace("return [*super().check(),", "raise ValueError('hunter2') if self else [")
     (tmp_path / "buoys.py").write_text(broken)
     said = terminal("block", "check", "buoy/old")
+    assert "buoy/old: the check of Buoy: it raised ValueError" in said.err
     assert (said.code, "it raised ValueError" in said.out, "hunter2" in said.out + said.err) == (7, True, False)
 
 
