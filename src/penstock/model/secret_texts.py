@@ -1,6 +1,7 @@
 """Texts that are secret although no schema says so: values of variables with telling names, passwords in URLs. Pure."""
 
 import re
+from typing import Any
 
 from penstock.model.block_documents import MASK
 
@@ -24,6 +25,28 @@ def is_placeholder(text: str) -> bool:
 def without_passwords(text: str) -> str:
     """`text` with a mask in place of every password or token in a URL."""
     return _IN_URL.sub(_mask, text) if "://" in text and "@" in text else text
+
+
+def masked(value: Any) -> Any:
+    """JSON data as it may be shown, with masks in place of such texts: variables of ``env`` objects, and
+    ``{"name": …, "value": …}``, whose names tell; passwords in URLs anywhere."""
+    if isinstance(value, str):
+        return without_passwords(value)
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    shown = {key: masked(item) for key, item in value.items()}
+    if isinstance(value.get("env"), dict):
+        shown["env"] |= {name: MASK for name, text in value["env"].items() if names_a_secret(name) and is_secret(text)}
+    if isinstance(value.get("name"), str) and names_a_secret(value["name"]) and is_secret(value.get("value")):
+        shown["value"] = MASK
+    return shown
+
+
+def is_secret(value: Any) -> bool:
+    """Whether what bears a telling name is itself secret: a text, and none that only stands for something."""
+    return isinstance(value, str) and value != "" and not is_placeholder(value)
 
 
 def _mask(found: re.Match[str]) -> str:

@@ -10,6 +10,8 @@ from penstock.errors import ConfigurationError
 from penstock.infrastructure.registry import slug_meant
 from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject
+from penstock.model.block_documents import MASK
+from penstock.model.secret_texts import masked
 
 _SLUG_KEYS = ("_block_type_slug", "block_type_slug")
 _ORIGIN_KEYS = ("_block_document_id", "_block_document_name", "_is_anonymous")
@@ -24,7 +26,7 @@ def to_file(block: Block | None) -> JSONObject | None:
     """A block as a mapping: its fields in their order, secrets masked, then where it is saved, then its type."""
     if block is None:
         return None
-    found: JSONObject = block.model_dump(mode="json")
+    found: JSONObject = masked(block.model_dump(mode="json"))
     if block._block_document_id is not None:
         found["_block_document_id"] = str(block._block_document_id)
         found["_block_document_name"] = block._block_document_name
@@ -73,7 +75,7 @@ def faults(error: Any) -> str:
 
 
 def _refuse_masks(data: Any, field: str) -> None:
-    if isinstance(data, str) and len(data) >= 8 and set(data) == {"*"}:
+    if isinstance(data, str) and (MASK in data if "://" in data else len(data) >= 8 and set(data) == {"*"}):
         raise ConfigurationError(
             f"{field} holds a masked secret, which is not its value.",
             hint="Save the block under a name and refer to it: penstock deployment build … -ib TYPE/NAME",
@@ -81,6 +83,9 @@ def _refuse_masks(data: Any, field: str) -> None:
     if isinstance(data, dict):
         for key, item in data.items():
             _refuse_masks(item, f"{field}.{key}")
+    if isinstance(data, list):
+        for place, item in enumerate(data):
+            _refuse_masks(item, f"{field}.{place}")
 
 
 def as_claimed(block: Block) -> InfrastructureDocument:

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.errors import Invalid
 from penstock.model.base import JSONObject
 from penstock.model.block_documents import MASK
-from penstock.model.secret_texts import is_placeholder, names_a_secret, without_passwords
+from penstock.model.secret_texts import is_secret, names_a_secret, without_passwords
 
 #: Where a secret lies in a document: keys of objects, indexes of lists.
 Path = tuple[str | int, ...]
@@ -168,18 +168,14 @@ def _variables(value: Any, path: Path) -> Iterator[Path]:
         for index, item in enumerate(value):
             yield from _variables(item, (*path, index))
     elif isinstance(value, dict):
-        if isinstance(value.get("name"), str) and names_a_secret(value["name"]) and _is_secret_text(value.get("value")):
+        if isinstance(value.get("name"), str) and names_a_secret(value["name"]) and is_secret(value.get("value")):
             yield (*path, "value")
         for key, item in value.items():
             if key == "env" and isinstance(item, dict):
                 for name, text in item.items():
-                    if names_a_secret(name) and _is_secret_text(text):
+                    if names_a_secret(name) and is_secret(text):
                         yield (*path, key, name)
             yield from _variables(item, (*path, key))
-
-
-def _is_secret_text(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and not is_placeholder(value)
 
 
 def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
