@@ -97,12 +97,13 @@ def _create_by_questions(connection: Connection, kind: Kind, name: str | None, o
         try:
             return _save(connection, kind, name, data, overwrite)
         except Faults as error:
-            again = [field for field in fields if field.name in error.fields]
-            if not again:
+            # What is wrong with the block as a whole may lie at any of the answers.
+            names = error.fields.intersection(field.name for field in fields) or set(data)
+            if not names:
                 raise
             click.echo(f"That does not fit. {error.message}", err=True)
-            data = {key: value for key, value in data.items() if key not in error.fields}
-            data.update(block_prompts.ask_some(again, saved))
+            data = {key: value for key, value in data.items() if key not in names}
+            data.update(block_prompts.ask_some([field for field in fields if field.name in names], saved))
 
 
 def _refuse_existing(connection: Connection, slug: str, name: str) -> None:

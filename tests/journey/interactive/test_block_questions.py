@@ -137,6 +137,26 @@ def test_what_the_class_refuses_is_asked_again(harbour: Any):
     assert _data(harbour, "date-time", name)["value"].startswith("2031-05-06T07:08:09")
 
 
+def test_answers_that_do_not_go_together_are_asked_for_again(harbour: Any):
+    name = f"c-{uuid4()}"
+    with _creating(harbour, "docker-container", "-n", name) as terminal:
+        terminal.expect("Enter: none): ")
+        terminal.send("networks,network_mode")
+        terminal.expect("networks (list of string): ")
+        terminal.send('["inner"]')
+        terminal.expect("network_mode (string): ")
+        terminal.send("host")
+        terminal.expect("That does not fit.")
+        terminal.expect("networks (list of string): ")
+        terminal.send('["inner"]')
+        terminal.expect("network_mode (string): ")
+        terminal.send("")
+        terminal.expect("Saved the block")
+        terminal.child.wait()
+    data = _data(harbour, "docker-container", name)
+    assert (data["networks"], data["network_mode"]) == (["inner"], None)
+
+
 def test_a_name_that_is_taken_is_told_before_anything_is_asked(harbour: Any):
     with _creating(harbour, "secret", "-n", "keeper") as terminal:
         before = terminal.expect("There is a block 'secret/keeper' already.")

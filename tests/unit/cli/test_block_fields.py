@@ -1,5 +1,7 @@
 """A block's fields in words, and values that are read for them."""
 
+import subprocess
+import sys
 from enum import Enum
 from typing import Any, Literal
 
@@ -152,3 +154,9 @@ def test_every_type_that_comes_with_penstock_has_words_for_its_fields() -> None:
     for block in registry.own_blocks():
         told: list[BlockField] = fields_of(schema.block_schema(block))
         assert [field.name for field in told if field.type in ("", "None") or not field.meaning] == []
+
+
+def test_the_commands_of_blocks_are_there_without_pydantic() -> None:
+    program = "import penstock.cli.root, penstock.cli.block, penstock.client.block_documents, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not set(done.stdout.split()) & {"pydantic", "asyncio", "sqlalchemy", "yaml"}
