@@ -8,7 +8,7 @@ from typing import Any
 from penstock.errors import nearest
 
 
-def read_choice(value: Any, choices: type[Enum] | Iterable[str], field: str) -> Any:
+def read_choice(value: Any, choices: type[Enum] | Iterable[str]) -> Any:
     """The one of `choices` that `value` means, whatever its case and whatever stands between its words.
 
     What is no text is returned as it is, for pydantic to judge. Raises ValueError with the nearest word and all of them.
@@ -26,7 +26,7 @@ def read_choice(value: Any, choices: type[Enum] | Iterable[str], field: str) -> 
     found = nearest(_bare(value), words)
     hint = f" Did you mean {_text(words[found])!r}?" if found else ""
     known = ", ".join(dict.fromkeys(_text(choice) for choice in words.values()))
-    raise ValueError(f"{field} cannot be {value!r}.{hint} It is one of {known}.")
+    raise ValueError(f"there is no {value!r}.{hint} It is one of {known}.")
 
 
 def _bare(text: str) -> str:

@@ -32,9 +32,9 @@ def read_patch(value: Any) -> list[JSONObject]:
         return []
     value = getattr(value, "patch", value)
     if isinstance(value, Mapping):
-        raise ValueError("customizations are a list of operations; put this one into [ ].")
+        raise ValueError("a list of operations is needed; put this one into [ ].")
     if not isinstance(value, list | tuple):
-        raise ValueError(f"customizations are a list of operations, not {type(value).__name__}.")
+        raise ValueError(f"a list of operations is needed, not {type(value).__name__}.")
     return [_operation(item, index) for index, item in enumerate(value)]
 
 
@@ -65,13 +65,13 @@ def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)  # JSON is YAML too
     except yaml.YAMLError as error:
-        raise ValueError(f"customizations are neither JSON nor YAML: {error}") from None
+        raise ValueError(f"it is neither JSON nor YAML: {error}") from None
 
 
 def _operation(item: Any, index: int) -> JSONObject:
-    place = f"customizations[{index}]"
+    place = f"operation {index}"
     if not isinstance(item, Mapping):
-        raise ValueError(f"{place} is no operation such as {{'op': 'add', 'path': '/spec/…', 'value': …}}.")
+        raise ValueError(f"{place} is none; write {{'op': 'add', 'path': '/spec/…', 'value': …}}.")
     operation = dict(item)
     for member in operation:
         if member not in _MEMBERS:
@@ -86,7 +86,7 @@ def _operation(item: Any, index: int) -> JSONObject:
         if member not in operation:
             raise ValueError(f"{place}: {name!r} needs {member!r}.")
     for member in ("path", "from"):
-        _check_pointer(operation.get(member, ""), f"{place}.{member}")
+        _check_pointer(operation.get(member, ""), f"{place}: {member}")
     return operation
 
 

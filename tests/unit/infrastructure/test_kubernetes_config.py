@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ OLD: dict[str, Any] = {
         }
     },
 }
+CONTAINER = "/spec/template/spec/containers/0"
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -108,6 +110,25 @@ def test_a_manifest_that_runs_no_flow_is_refused_with_the_place(job: Any, said: 
         KubernetesJob(job=job)
 
 
+def _places(value: Any, above: str = "") -> Iterator[str]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        yield f"{above}{name}"
+        yield from _places(item, f"{above}{name}.")
+
+
+@pytest.mark.parametrize("place", _places(OLD))
+def test_whatever_stands_in_a_place_of_the_manifest_it_is_taken_or_refused(place: str):
+    patch = [{"op": "add", "path": f"{path}/x", "value": 1} for path in ("/metadata/labels", CONTAINER)]
+    for value in (1, "x", [], {}, [1], [{}], {"a": 1}, True, False):
+        try:
+            block = KubernetesJob(job=changed(place, value), customizations=patch)
+        except ValidationError as error:
+            assert error.errors(include_url=False)[0]["msg"].startswith("Value error, ")
+        else:
+            assert KubernetesJob.model_validate(block.to_document_data()) == block
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -155,11 +176,10 @@ def test_customizations_reach_what_is_there_when_a_run_is_started(path: str):
 
 
 def test_what_the_fields_set_can_be_replaced():
-    container = "/spec/template/spec/containers/0"
-    patch = [{"op": "replace", "path": f"{container}/{name}", "value": "x"} for name in ("image", "name", "args")]
+    patch = [{"op": "replace", "path": f"{CONTAINER}/{name}", "value": "x"} for name in ("image", "name", "args")]
     assert KubernetesJob(customizations=patch).customizations == patch
     with pytest.raises(ValidationError, match="'add' sets what is not there yet"):
-        KubernetesJob(customizations=[{"op": "replace", "path": f"{container}/resources", "value": {}}])
+        KubernetesJob(customizations=[{"op": "replace", "path": f"{CONTAINER}/resources", "value": {}}])
 
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml"])
@@ -179,9 +199,9 @@ def test_a_file_that_is_missing_or_wrong_is_named(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"none\.yaml cannot be read: No such file"):
         KubernetesJob.job_from_file(tmp_path / "none.yaml")
     (tmp_path / "wrong.yaml").write_text("kind: Job\n")
-    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: job: apiVersion is missing"):
+    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: apiVersion is missing"):
         KubernetesJob.job_from_file(tmp_path / "wrong.yaml")
-    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: customizations are a list"):
+    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: a list of operations is needed"):
         KubernetesJob.customize_from_file(tmp_path / "wrong.yaml")
 
 

@@ -155,7 +155,7 @@ class AzureContainerInstanceJob(Infrastructure):
     @field_validator("gpu_sku", mode="before")
     @classmethod
     def _read_gpu(cls, value: Any) -> Any:
-        return value if isinstance(value, str) and holds_reference(value) else read_choice(value, _GPUS, "gpu_sku")
+        return value if isinstance(value, str) and holds_reference(value) else read_choice(value, _GPUS)
 
     @field_validator("memory")
     @classmethod

@@ -16,7 +16,7 @@ def check_subscription(text: str) -> str:
     """`text` if it can be a subscription's id. Raises ValueError, which does not tell it: it is kept as a secret."""
     if holds_reference(text) or re.fullmatch(_GUID, text):
         return text
-    raise ValueError("subscription_id has to look like 00000000-0000-0000-0000-000000000000.")
+    raise ValueError("it has to look like 00000000-0000-0000-0000-000000000000.")
 
 
 def check_group(name: str) -> str:
@@ -34,7 +34,7 @@ def check_subnet(text: str) -> str:
     if holds_reference(text) or _SUBNET.fullmatch(text):
         return text
     raise ValueError(
-        f"subnet_ids: {text!r} is no subnet's id; it has to look like /subscriptions/ID/resourceGroups/GROUP/providers/"
+        f"{text!r} is no subnet's id; it has to look like /subscriptions/ID/resourceGroups/GROUP/providers/"
         "Microsoft.Network/virtualNetworks/NETWORK/subnets/SUBNET."
     )
 
@@ -44,7 +44,7 @@ def check_identity(text: str) -> str:
     if holds_reference(text) or _IDENTITY.fullmatch(text):
         return text
     raise ValueError(
-        f"identities: {text!r} is no identity's id; it has to look like /subscriptions/ID/resourceGroups/GROUP/"
+        f"{text!r} is no identity's id; it has to look like /subscriptions/ID/resourceGroups/GROUP/"
         "providers/Microsoft.ManagedIdentity/userAssignedIdentities/NAME."
     )
 
@@ -55,5 +55,5 @@ def check_address(text: str) -> str:
         try:
             ipaddress.ip_address(text)
         except ValueError:
-            raise ValueError(f"dns_servers: {text!r} is no IP address.") from None
+            raise ValueError(f"{text!r} is no IP address.") from None
     return text

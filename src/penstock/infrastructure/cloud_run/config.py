@@ -105,7 +105,7 @@ class CloudRunJob(Infrastructure):
     @field_validator("memory_unit", mode="before")
     @classmethod
     def _read_unit(cls, value: Any) -> Any:
-        return read_choice(value, ("G", "Gi", "M", "Mi"), "memory_unit")
+        return read_choice(value, ("G", "Gi", "M", "Mi"))
 
     @field_validator("args", mode="before")
     @classmethod

@@ -90,7 +90,7 @@ class DockerContainer(Infrastructure):
     @field_validator("image_pull_policy", mode="before")
     @classmethod
     def _read_policy(cls, value: Any) -> Any:
-        return read_choice(value, ImagePullPolicy, "image_pull_policy")
+        return read_choice(value, ImagePullPolicy)
 
     @field_validator("volumes")
     @classmethod

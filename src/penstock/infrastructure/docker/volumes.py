@@ -31,21 +31,20 @@ def read_volume(text: str) -> Volume:
     source, colon, rest = text[len(drive) :].partition(":")
     source = drive + source
     if not colon:
-        raise ValueError(f"volumes: {text!r} has no colon; write local_path:container_path, e.g. /data:/data.")
+        raise ValueError(f"{text!r} has no colon; write local_path:container_path, e.g. /data:/data.")
     target, _, options = rest.partition(":")
     if not target.startswith("/"):
-        raise ValueError(f"volumes: {text!r} mounts to {target!r}; the path in the container begins with '/'.")
+        raise ValueError(f"{text!r} mounts to {target!r}; the path in the container begins with '/'.")
     if not (source.startswith("/") or drive or _VOLUME_NAME.fullmatch(source)):
         raise ValueError(
-            f"volumes: {text!r} mounts {source!r}, which Docker takes neither for a path, which begins with '/', nor for "
+            f"{text!r} mounts {source!r}, which Docker takes neither for a path, which begins with '/', nor for "
             "the name of a volume."
         )
     found = tuple(option for option in options.split(",") if option)
     for option in found:
         if option not in _OPTIONS:
             raise ValueError(
-                f"volumes: {text!r} has the option {option!r}.{did_you_mean(option, _OPTIONS)} There are "
-                f"{', '.join(_OPTIONS)}."
+                f"{text!r} has the option {option!r}.{did_you_mean(option, _OPTIONS)} There are {', '.join(_OPTIONS)}."
             )
     return Volume(source, target, found)
 
@@ -58,7 +57,7 @@ def check_volumes(texts: list[str]) -> list[str]:
             continue
         target = read_volume(text).target.rstrip("/")
         if target in targets:
-            raise ValueError(f"volumes: {targets[target]!r} and {text!r} are mounted to the same place.")
+            raise ValueError(f"{targets[target]!r} and {text!r} are mounted to the same place.")
         targets[target] = text
     return texts
 

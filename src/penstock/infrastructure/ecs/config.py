@@ -141,7 +141,7 @@ class ECSTask(Infrastructure):
     @field_validator("launch_type", mode="before")
     @classmethod
     def _read_launch_type(cls, value: Any) -> Any:
-        return read_choice(value, _LAUNCH_TYPES, "launch_type")
+        return read_choice(value, _LAUNCH_TYPES)
 
     @field_validator("image")
     @classmethod
@@ -161,7 +161,7 @@ class ECSTask(Infrastructure):
                 "the one that shall be."
             )
         if self.image is None and self.task_definition_arn is None:
-            self.image = flow_container(self.task_definition).get("image") or default_image()
+            self.image = str(flow_container(self.task_definition).get("image") or default_image())
         return self
 
     @model_validator(mode="after")

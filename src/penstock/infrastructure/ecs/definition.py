@@ -33,16 +33,16 @@ def read_definition(value: Any) -> JSONObject | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise ValueError(f"task_definition is a mapping, not {type(value).__name__}.")
+        raise ValueError(f"a task definition is a mapping, not {type(value).__name__}.")
     definition = dict(value)
     for name in definition:
-        _refuse_slip(str(name), _DEFINITION, "task_definition")
+        _refuse_slip(str(name), _DEFINITION)
     containers = definition.get("containerDefinitions")
     if containers is not None:
         if not isinstance(containers, list) or not all(isinstance(container, Mapping) for container in containers):
-            raise ValueError("task_definition: containerDefinitions is a list of mappings, one for each container.")
+            raise ValueError("containerDefinitions is a list of mappings, one for each container.")
         if any(not container.get("name") for container in containers):
-            raise ValueError("task_definition: each of containerDefinitions needs a name.")
+            raise ValueError("each of containerDefinitions needs a name.")
     return definition
 
 
@@ -62,16 +62,16 @@ def check_customizations(patch: list[JSONObject]) -> None:
         for pointer in (operation["path"], operation.get("from", "")):
             member = pointer.removeprefix("/").partition("/")[0]
             if member:
-                _refuse_slip(member, _RUN_TASK, f"task_customizations[{index}]")
+                _refuse_slip(member, _RUN_TASK, f"task_customizations[{index}]: ")
 
 
-def _refuse_slip(name: str, known: tuple[str, ...], place: str) -> None:
+def _refuse_slip(name: str, known: tuple[str, ...], place: str = "") -> None:
     if name in known:
         return
     near = nearest(name.lower(), [member.lower() for member in known])
     if near is not None:
         meant = next(member for member in known if member.lower() == near)
-        raise ValueError(f"{place}: there is no {name!r}. Did you mean {meant!r}?")
+        raise ValueError(f"{place}there is no {name!r}. Did you mean {meant!r}?")
 
 
 def _parse(text: str) -> Any:
@@ -80,4 +80,4 @@ def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"task_definition is neither JSON nor YAML: {error}") from None
+        raise ValueError(f"it is neither JSON nor YAML: {error}") from None

@@ -121,7 +121,7 @@ class KubernetesJob(Infrastructure):
     @field_validator("image_pull_policy", mode="before")
     @classmethod
     def _read_policy(cls, value: Any) -> Any:
-        return read_choice(value, KubernetesImagePullPolicy, "image_pull_policy")
+        return read_choice(value, KubernetesImagePullPolicy)
 
     @field_validator("namespace")
     @classmethod

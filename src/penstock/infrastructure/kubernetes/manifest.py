@@ -35,23 +35,23 @@ def read_manifest(value: Any) -> JSONObject:
     if isinstance(value, str):
         value = _parse(value)
     if not isinstance(value, Mapping):
-        raise ValueError(f"job is a Job's manifest, a mapping, not {type(value).__name__}.")
+        raise ValueError(f"a Job's manifest is a mapping, not {type(value).__name__}.")
     job: JSONObject = copy.deepcopy(dict(value))
     for name, right in (("apiVersion", _API_VERSION), ("kind", _KIND)):
         found = _child(job, name, ())
         if found != right:
-            raise ValueError(f"job: {name} is {found!r}; it has to be {right!r}.")
-    if not isinstance(job.get("metadata", {}), Mapping):
-        raise ValueError("job: metadata is no mapping.")
+            raise ValueError(f"{name} is {found!r}; it has to be {right!r}.")
+    _check_metadata(job, ())
     spec = _mapping(job, "spec", ())
     template = _mapping(spec, "template", ("spec",))
+    _check_metadata(template, ("spec", "template"))
     pod = _mapping(template, "spec", ("spec", "template"))
     _check_containers(_child(pod, "containers", ("spec", "template", "spec")))
     _move_counts(pod, spec)
     policy = pod.get("restartPolicy", "Never")
     if policy != "Never":
         raise ValueError(
-            f"job: spec.template.spec.restartPolicy is {policy!r}; it has to be 'Never', or Kubernetes would start the "
+            f"spec.template.spec.restartPolicy is {policy!r}; it has to be 'Never', or Kubernetes would start the "
             "flow run again on its own. Use the flow's retries."
         )
     return job
@@ -72,11 +72,13 @@ def namespace_of(job: JSONObject) -> str | None:
 def shape(job: JSONObject) -> JSONObject:
     """`job` with every place filled that is filled when a run is started: what customizations are applied to."""
     whole = copy.deepcopy(job)
-    _fill(whole.setdefault("metadata", {}), {"name": "", "namespace": "", "labels": {}, "annotations": {}})
-    counts = {"parallelism": 1, "completions": 1, "backoffLimit": 0}
-    _fill(whole["spec"], {**counts, "ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0, "podFailurePolicy": {}})
-    template = whole["spec"]["template"]
-    _fill(template.setdefault("metadata", {}), {"labels": {}, "annotations": {}})
+    spec, template = whole["spec"], whole["spec"]["template"]
+    _fill(whole, {"metadata": {}})
+    _fill(whole["metadata"], {"name": "", "namespace": "", "labels": {}, "annotations": {}})
+    _fill(spec, {"parallelism": 1, "completions": 1, "backoffLimit": 0, "podFailurePolicy": {}})
+    _fill(spec, {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0})
+    _fill(template, {"metadata": {}})
+    _fill(template["metadata"], {"labels": {}, "annotations": {}})
     _fill(template["spec"], {"restartPolicy": "Never", "serviceAccountName": ""})
     container = {"name": "", "image": "", "imagePullPolicy": "", "args": [], "env": []}
     _fill(template["spec"]["containers"][0], container)
@@ -89,15 +91,23 @@ def _fill(target: JSONObject, values: JSONObject) -> None:
             target[name] = value
 
 
+def _check_metadata(parent: JSONObject, above: tuple[str, ...]) -> None:
+    metadata = parent.get("metadata")
+    if not isinstance(metadata, dict | None):
+        raise ValueError(f"{'.'.join((*above, 'metadata'))} is no mapping.")
+    if not isinstance((metadata or {}).get("labels"), dict | None):
+        raise ValueError(f"{'.'.join((*above, 'metadata', 'labels'))} is no mapping.")
+
+
 def _check_containers(containers: Any) -> None:
     if not isinstance(containers, list) or not containers:
-        raise ValueError("job: spec.template.spec.containers is a list whose first item is the flow run's container.")
+        raise ValueError("spec.template.spec.containers is a list whose first item is the flow run's container.")
     for index, container in enumerate(containers):
         if not isinstance(container, Mapping):
-            raise ValueError(f"job: spec.template.spec.containers[{index}] is no mapping.")
-        if not isinstance(container.get("env") or [], list):
+            raise ValueError(f"spec.template.spec.containers[{index}] is no mapping.")
+        if not isinstance(container.get("env"), list | None):
             raise ValueError(
-                f"job: spec.template.spec.containers[{index}].env is a list of {{name: …, value: …}}; the block's own "
+                f"spec.template.spec.containers[{index}].env is a list of {{name: …, value: …}}; the block's own "
                 "field env takes a mapping."
             )
 
@@ -108,19 +118,19 @@ def _move_counts(pod: JSONObject, spec: JSONObject) -> None:
             spec.setdefault(name, pod.pop(name))
         count = spec.get(name, 1)
         if count != 1:
-            raise ValueError(f"job: {name} is {count!r}; a flow run is one pod, so it has to be 1.")
+            raise ValueError(f"{name} is {count!r}; a flow run is one pod, so it has to be 1.")
 
 
 def _mapping(parent: JSONObject, name: str, above: tuple[str, ...]) -> JSONObject:
     found = _child(parent, name, above)
     if not isinstance(found, dict):
-        raise ValueError(f"job: {'.'.join((*above, name))} is no mapping.")
+        raise ValueError(f"{'.'.join((*above, name))} is no mapping.")
     return found
 
 
 def _child(parent: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Any:
     if name not in parent:
-        raise ValueError(f"job: {'.'.join((*above, name))} is missing.{_instead(name, parent)}")
+        raise ValueError(f"{'.'.join((*above, name))} is missing.{_instead(name, parent)}")
     return parent[name]
 
 
@@ -135,4 +145,4 @@ def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ValueError(f"job is neither YAML nor JSON: {error}") from None
+        raise ValueError(f"it is neither YAML nor JSON: {error}") from None
