@@ -72,10 +72,10 @@ def test_changes_of_different_fields_at_once_all_count(api: Api, vaults: Vaults)
 
 
 def test_a_reference_and_the_deletion_of_its_target_do_not_both_succeed(api: Api, vaults: Vaults):
+    ids = {"block_type_id": vaults.type_id, "block_schema_id": vaults.schema_id}
     for round_ in range(6):
         inner = vaults.saved(f"inner-{round_}", {})
         reference = {"$ref": {"block_document_id": str(inner)}}
-        ids = {"block_type_id": vaults.type_id, "block_schema_id": vaults.schema_id}
 
         def act(own: Api, number: int, inner: Any = inner, reference: Any = reference, round_: int = round_) -> Answer:
             if number % 2:

@@ -78,6 +78,14 @@ def test_versions_that_are_refused(version: str) -> None:
         ("POST", "/api/flow_runs/5/input/filter", True),
         ("DELETE", "/api/flow_runs/5/input/k", True),
         ("POST", "/api/flow_runs/5/other", False),
+        ("GET", "/api/block_types/slug/secret/block_documents/name/n", True),
+        ("GET", "/api/block_documents/5", True),
+        ("POST", "/api/block_documents/", True),
+        ("PATCH", "/api/block_documents/5", True),
+        ("DELETE", "/api/block_documents/5", False),
+        ("POST", "/api/block_documents/rotate-keys", False),
+        ("POST", "/api/block_documents/drop-old-keys", False),
+        ("POST", "/api/block_types/install_system_block_types", False),
     ],
 )
 def test_an_engine_gets_where_it_has_business_and_nowhere_else(method: str, path: str, open_: bool) -> None:
