@@ -37,10 +37,10 @@ CONTAINER = "/spec/template/spec/containers/0"
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The old manifest with one thing changed; None takes it away."""
     job = copy.deepcopy(OLD)
-    *above, last = path.split(".")
+    *above, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     target: Any = job
     for part in above:
-        target = target[int(part) if part.isdigit() else part]
+        target = target[part]
     if value is None:
         del target[last]
     else:
