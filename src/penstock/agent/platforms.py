@@ -70,7 +70,7 @@ class Platforms:
         slug = infrastructure.get_block_type_slug()
         job = build_job(claim, self._api_url, settings.for_jobs(), self.owner)
         # from here on with what references in it stand for on this machine; what is shown keeps the references
-        acting = resolved(infrastructure)
+        acting = await asyncio.to_thread(resolved, infrastructure)
         request = registry.render(acting, job)
         driver = self.driver(slug)
         try:

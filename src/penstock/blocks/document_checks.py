@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from penstock.blocks import reading, registry, versions
@@ -89,12 +89,6 @@ def _check(client: "SyncClient", document_id: UUID, name: str) -> DocumentFindin
         block = reading.read(document)
     except (ConfigurationError, APIError) as error:
         return DocumentFinding(name, document_id, Finding(tried, False, str(error), error.hint or ""))
-    gone = list(_dangling(document))
-    if gone:
-        said = f"it refers to blocks that are gone: {', '.join(gone)}"
-        return DocumentFinding(
-            name, document_id, Finding("what it refers to", False, said, "Set these fields anew."), block=block
-        )
     old = _age(document)
     if old is not None:
         finding = Finding("its schema", False, old, "Upgrade it: penstock block check --fix.")
@@ -116,12 +110,3 @@ def _age(document: "BlockDocument") -> str | None:
     if saved.checksum != schema.block_checksum(block):
         return "its class has changed since it was saved"
     return None
-
-
-def _dangling(document: "BlockDocument") -> Iterator[str]:
-    """Places of references that lead nowhere: the server puts null there and says nothing of them."""
-    fields: dict[str, Any] = (document.block_schema.fields if document.block_schema else {}) or {}
-    for name in fields.get("block_schema_references") or {}:
-        required = name in (fields.get("required") or [])
-        if required and document.data.get(name) is None:
-            yield name

@@ -59,7 +59,8 @@ def claimed_document(document: BlockDocument) -> InfrastructureDocument:
 def read_claimed(document: InfrastructureDocument) -> TypedBlock:
     """The block that a claim carries. Raises ConfigurationError, or ValidationError if the data does not fit its class."""
     found: type[TypedBlock] = registry.find_block(document.slug)
-    block = found.model_validate(found.upgrade_data(document.data, document.version))
+    data = document.data if document.version is None else found.upgrade_data(document.data, document.version)
+    block = found.model_validate(data)
     block._block_document_name = document.name
     return block
 

@@ -129,6 +129,8 @@ def _data_of(document: InfrastructureDocument | None) -> JSONObject:
     """The document's data as this version knows it. Raises ConfigurationError if it was saved by a newer one."""
     if document is None:
         return {}
+    if document.version is None:
+        return dict(document.data)
     return _block_class(document.slug).upgrade_data(dict(document.data), document.version)
 
 

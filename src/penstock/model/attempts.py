@@ -110,7 +110,10 @@ class Attempt(Stored):
 
 
 class InfrastructureDocument(Data):
-    """A saved block as a claim carries it: its type's slug, its schema's version, and its data with secrets in clear."""
+    """A saved block as a claim carries it: its type's slug, its schema's version, and its data with secrets in clear.
+
+    `version` None: the data is as the class that reads it wants it.
+    """
 
     slug: str
     name: str | None = None

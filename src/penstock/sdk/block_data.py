@@ -6,6 +6,8 @@ from uuid import UUID
 from penstock.blocks import reading
 from penstock.blocks.base import Block
 from penstock.blocks.registration import blocks_in, register_blocks_in
+from penstock.blocks.typed import VERSION_KEY
+from penstock.blocks.versions import data_version
 from penstock.errors import ConfigurationError
 from penstock.infrastructure.registry import slug_meant
 from penstock.model.attempts import InfrastructureDocument
@@ -31,6 +33,9 @@ def to_file(block: Block | None) -> JSONObject | None:
         found["_block_document_id"] = str(block._block_document_id)
         found["_block_document_name"] = block._block_document_name
         found["_is_anonymous"] = bool(block._is_anonymous)
+    version = data_version(block._block_schema_version)
+    if version != 1:
+        found[VERSION_KEY] = version
     return {**found, **dict.fromkeys(reversed(_SLUG_KEYS), block.get_block_type_slug())}
 
 

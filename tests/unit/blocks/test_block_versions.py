@@ -14,6 +14,7 @@ from penstock.blocks.system import Secret
 from penstock.errors import ConfigurationError
 from penstock.model.block_documents import MASK
 from penstock.model.block_schemas import BlockSchema
+from penstock.sdk import block_data
 
 
 class House(Block):
@@ -235,3 +236,13 @@ def test_classes_are_found_by_what_the_server_calls_them():
     assert Block.get_block_class_from_key(block_schema_to_key(described)) is Cat
     assert Block.is_block_class(Cat)
     assert not Block.is_block_class(Cat(name="x"))
+
+
+def test_a_file_that_an_older_version_wrote_is_read():
+    house = House(street="s", number=1)
+    written = block_data.to_file(house)
+    assert written is not None
+    assert written["block_schema_version"] == 3
+    assert block_data.from_file(written, "infrastructure") == house
+    old = {"address": "s 1", "block_schema_version": 1, "_block_type_slug": "test-house"}
+    assert block_data.from_file(old, "infrastructure") == house
