@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.storage.azure import Azure as Azure
+    from penstock.storage.gcs import GCS as GCS
+    from penstock.storage.gcs import GcsBucket as GcsBucket
     from penstock.storage.git import GitHub as GitHub
     from penstock.storage.local import LocalFileSystem as LocalFileSystem
     from penstock.storage.remote import RemoteFileSystem as RemoteFileSystem
@@ -10,7 +13,16 @@ if TYPE_CHECKING:
     from penstock.storage.s3 import S3Bucket as S3Bucket
 
 #: public name -> module of `penstock.storage` that holds it
-_PUBLIC = {"GitHub": "git", "LocalFileSystem": "local", "RemoteFileSystem": "remote", "S3": "s3", "S3Bucket": "s3"}
+_PUBLIC = {
+    "Azure": "azure",
+    "GCS": "gcs",
+    "GcsBucket": "gcs",
+    "GitHub": "git",
+    "LocalFileSystem": "local",
+    "RemoteFileSystem": "remote",
+    "S3": "s3",
+    "S3Bucket": "s3",
+}
 
 __all__ = list(_PUBLIC)
 

@@ -24,7 +24,7 @@ from penstock.storage.local import ALWAYS_IGNORED, files_below
 #: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
 _WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
 #: Of a scheme, the extra that brings what fsspec needs for it.
-_EXTRAS = {"s3": "s3", "s3a": "s3"}
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure-storage", "abfs": "azure-storage"}
 
 logger = logging.getLogger(__name__)
 
@@ -229,6 +229,16 @@ def _known_schemes() -> list[str]:
     except ConfigurationError:
         return []
     return list(fsspec.available_protocols())
+
+
+def check_no_scheme(value: str, field: str) -> str:
+    """`value` if it begins with the name of a bucket or container. Raises ValueError."""
+    if not holds_reference(value):
+        if "://" in value:
+            raise ValueError(f"{field} is {value!r}; it has to do without {value.partition('://')[0]}://.")
+        if not value.strip("/"):
+            raise ValueError(f"{field} is {value!r}, and does not say where.")
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from penstock.blocks.credentials.aws import AwsCredentials, MinIOCredentials
 from penstock.blocks.extras import holds_reference
-from penstock.storage.remote import FsspecStorage
+from penstock.storage.remote import FsspecStorage, check_no_scheme
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ACCESS_POINT = re.compile(r"arn:[\w:/-]+")
@@ -15,10 +15,8 @@ _ACCESS_POINT = re.compile(r"arn:[\w:/-]+")
 
 def check_bucket(value: str, field: str) -> str:
     """`value` if its first part can be the name of a bucket. Raises ValueError."""
-    if holds_reference(value):
+    if holds_reference(check_no_scheme(value, field)):
         return value
-    if "://" in value:
-        raise ValueError(f"{field} is {value!r}; it has to do without {value.partition('://')[0]}://.")
     bucket = value.strip("/").partition("/")[0]
     if not _BUCKET.fullmatch(bucket) and not _ACCESS_POINT.match(value):
         raise ValueError(

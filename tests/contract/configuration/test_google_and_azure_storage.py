@@ -1,0 +1,222 @@
+"""GCS blocks against a small store that speaks Google's JSON API; Azure blocks against Azurite where it is installed."""
+
+import asyncio
+import email
+import email.policy
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
+
+import pydantic
+import pytest
+
+from penstock.blocks.credentials import GcpCredentials
+from penstock.filesystems import GCS, Azure, GcsBucket
+from penstock.testing import wait_until
+
+AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+def need(package: str) -> None:
+    if importlib.util.find_spec(package) is None and not os.environ.get("CI"):
+        pytest.skip(f"{package} is not installed")
+
+
+class Store(ThreadingHTTPServer):
+    """Buckets of Google Cloud Storage, and Google's token address. Only who shows the token is let in."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        super().__init__(("127.0.0.1", 0), StoreHandler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def describe(self, name: str) -> dict[str, Any]:
+        bucket, _, key = name.partition("/")
+        size = str(len(self.objects[name]))
+        return {"kind": "storage#object", "bucket": bucket, "name": key, "size": size, "id": name, "generation": "1"}
+
+
+class StoreHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Store
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        path = [unquote(part) for part in parts.path.strip("/").split("/")]
+        if path == ["token"]:
+            return self.say(200, {"access_token": "ya29", "expires_in": 3600})
+        if self.headers.get("Authorization") != "Bearer ya29":
+            return self.say(401, {"error": {"code": 401, "message": "Anonymous caller"}})
+        bucket = path[path.index("b") + 1]
+        if bucket == "no-such-bucket":
+            return self.say(404, {"error": {"code": 404, "message": "The specified bucket does not exist."}})
+        if path[0] == "upload":
+            message = email.message_from_bytes(
+                f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body, policy=email.policy.HTTP
+            )
+            about, content = message.iter_parts()
+            name = f"{bucket}/{json.loads(about.get_payload(decode=True))['name']}"
+            self.server.objects[name] = content.get_payload(decode=True)
+            return self.say(200, self.server.describe(name))
+        if path[-1] == bucket:
+            return self.say(200, {"kind": "storage#bucket", "name": bucket, "id": bucket})
+        if path[-1] == "o":
+            found = [
+                name for name in sorted(self.server.objects) if name.startswith(f"{bucket}/{query.get('prefix', '')}")
+            ]
+            return self.say(200, {"items": [self.server.describe(name) for name in found]})
+        name = f"{bucket}/{path[-1]}"
+        if name not in self.server.objects:
+            return self.say(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
+        return self.say(200, self.server.objects[name] if query.get("alt") == "media" else self.server.describe(name))
+
+    do_GET = do_POST = answer
+
+    def say(self, status: int, told: Any) -> None:
+        content = told if isinstance(told, bytes) else json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    need("gcsfs")
+    with Store() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        # Otherwise gcsfs asks for a bucket's layout over gRPC, which the store does not speak.
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def account(store: Store) -> dict[str, str]:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return {
+        "type": "service_account",
+        "project_id": "p-1",
+        "private_key": key.decode(),
+        "client_email": "a@example.com",
+        "token_uri": f"{store.url}/token",
+    }
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    need("adlfs")
+    program = shutil.which("azurite-blob")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("azurite-blob is not installed")
+        pytest.skip("azurite-blob is not installed (npm install -g azurite)")
+    folder = tmp_path_factory.mktemp("azurite")
+    output = folder / "output"
+    command = [program, "--blobPort", "0", "--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
+    with output.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as process:
+        try:
+            wait_until(lambda: "listens on http://" in output.read_text(), timeout=60, message="azurite did not start")
+            port = output.read_text().split("listens on http://127.0.0.1:")[1].split()[0]
+            yield (
+                f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURITE_KEY};"
+                f"BlobEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+            )
+        finally:
+            process.terminate()
+
+
+def make_container(connection_string: str, name: str) -> None:
+    from azure.storage.blob.aio import BlobServiceClient
+
+    async def make() -> None:
+        async with BlobServiceClient.from_connection_string(connection_string) as client:
+            await client.create_container(name)
+
+    asyncio.run(make())
+
+
+@pytest.fixture(params=["gcs", "gcs-bucket", "azure", "azure-container"])
+def storage(request: pytest.FixtureRequest) -> Any:
+    name = f"flows-{uuid4().hex[:12]}"
+    if request.param.startswith("gcs"):
+        info = request.getfixturevalue("account")
+        if request.param == "gcs":
+            return GCS(bucket_path=f"{name}/base", service_account_info=json.dumps(info))
+        return GcsBucket(bucket=name, gcp_credentials=GcpCredentials(service_account_info=info), bucket_folder="base")
+    connection = request.getfixturevalue("azurite")
+    make_container(connection, name)
+    if request.param == "azure":
+        return Azure(bucket_path=f"{name}/base", azure_storage_connection_string=connection)
+    return Azure(bucket_path="base", azure_storage_container=name, azure_storage_connection_string=connection)
+
+
+def test_files_and_trees_go_there_and_come_back(storage: Any, tmp_path: Path) -> None:
+    storage.write_path("a/b.bin", b"\x00one")
+    storage.write_path("a/b.bin", b"\x00two")
+    assert storage.read_path("a/b.bin") == b"\x00two"
+    (tmp_path / "source" / "pkg").mkdir(parents=True)
+    (tmp_path / "source" / "flow.py").write_text("f")
+    (tmp_path / "source" / "pkg" / "a.py").write_text("a")
+    assert storage.put_directory(str(tmp_path / "source"), "code/v1") == 2
+    assert storage.get_directory("code/v1", str(tmp_path / "back")) == 2
+    assert (tmp_path / "back" / "pkg" / "a.py").read_text() == "a"
+    assert storage.check()[-1].ok
+
+
+def test_a_path_where_nothing_is_raises_file_not_found(storage: Any, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        storage.read_path("no-such")
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        storage.get_directory("no-such", str(tmp_path / "got"))
+
+
+def test_a_check_says_that_a_bucket_is_missing(account: dict[str, str]) -> None:
+    finding = GCS(bucket_path="no-such-bucket", service_account_info=json.dumps(account)).check()[-1]
+    assert not finding.ok
+    assert "no-such-bucket" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("block", "fields", "words"),
+    [
+        (GCS, {"bucket_path": "gs://b/x"}, "do without gs://"),
+        (GCS, {"bucket_path": "b", "service_account_info": "{"}, "is no JSON"),
+        (GcsBucket, {"bucket": "b/x"}, "belongs into bucket_folder"),
+        (Azure, {"bucket_path": "c"}, "Give either azure_storage_connection_string"),
+        (
+            Azure,
+            {"bucket_path": "c", "azure_storage_account_name": "a", "azure_storage_client_id": "i"},
+            "azure_storage_tenant_id and azure_storage_client_secret not given",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_where_it_is_written(block: Any, fields: dict[str, str], words: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match=words):
+        block(**fields)
