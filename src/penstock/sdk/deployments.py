@@ -115,10 +115,10 @@ class Deployment(BaseModel):
         deployment = cls._from_fields(given, f"deployment {name!r}")
         if "entrypoint" not in fields:
             deployment.entrypoint = entrypoint_of(flow)
-        if "path" not in fields and deployment.storage is None:
-            deployment.path = _where_code_lies(deployment.infrastructure)
         if load_existing:
             deployment.load(keep=set(fields))
+        if "path" not in fields and deployment.storage is None:
+            deployment.path = _where_code_lies(deployment.infrastructure)
         deployment.check()
         if not skip_upload:
             deployment.upload_to_storage(ignore_file=ignore_file)

@@ -252,6 +252,17 @@ def test_files_of_prefect_2_are_applied_as_they_are(here: Terminal, text: str, n
     assert f"hello/{name}" in here.ok("deployment", "ls", "-o", "name").out
 
 
+def test_built_again_without_saying_it_a_deployment_keeps_its_infrastructure_and_where_its_code_lies(
+    here: Terminal, name: str
+) -> None:
+    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-i", "docker-container", "-a")
+    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-t", "again")
+    written = _file(here)
+    assert (written["infrastructure"]["type"], written["path"]) == ("docker-container", "/opt/penstock/flows")
+    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-i", "process")
+    assert _file(here)["path"] == str(here.folder)
+
+
 def test_a_file_may_name_the_type_alone(here: Terminal, name: str) -> None:
     (here.folder / "short.yaml").write_text(
         f"name: {name}\nflow_name: hello\nentrypoint: flows.py:hello\ninfrastructure:\n  type: container-instance-job\n"
