@@ -132,11 +132,12 @@ def account(store: Store) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     need("adlfs")
-    program = shutil.which("azurite-blob")
+    own = Path(__file__).parents[3] / ".venv-azurite" / "node_modules" / ".bin"
+    program = shutil.which("azurite-blob", path=f"{own}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         if os.environ.get("CI"):
             pytest.fail("azurite-blob is not installed")
-        pytest.skip("azurite-blob is not installed (npm install -g azurite)")
+        pytest.skip("azurite-blob is not installed: tests/services/install")
     folder = tmp_path_factory.mktemp("azurite")
     output = folder / "output"
     command = [program, "--blobPort", "0", "--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
