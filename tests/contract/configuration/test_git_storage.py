@@ -166,6 +166,21 @@ def test_a_token_opens_a_private_repository_and_stays_out_of_the_copy(host: Host
             assert login not in path.read_bytes()
 
 
+def test_private_submodules_come_along_with_the_same_token(host: Host, repository: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q")
+    (library / "lib.py").write_text("lib")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "library")
+    (repository / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = ../../library/.git\n')
+    git(repository, "add", ".gitmodules")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{git(library, 'rev-parse', 'HEAD')},lib")
+    git(repository, "commit", "-qm", "with a library")
+    GitHub(repository=host.url, access_token=TOKEN).get_directory(local_path=str(tmp_path / "a"))
+    assert (tmp_path / "a" / "lib" / "lib.py").read_text() == "lib"
+
+
 def test_a_wrong_token_is_refused_without_being_told(host: Host, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="failed") as caught:
         GitHub(repository=host.url, access_token="ghp_wrong").get_directory(local_path=str(tmp_path / "a"))

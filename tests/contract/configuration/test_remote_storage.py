@@ -174,7 +174,8 @@ def test_a_basepath_that_cannot_work_is_refused_where_it_is_written(basepath: st
 
 
 @pytest.mark.parametrize(
-    ("bucket_path", "words"), [("s3://b/x", "do without s3://"), ("Bucket/x", "cannot be a bucket"), ("/", "cannot be")]
+    ("bucket_path", "words"),
+    [("s3://b/x", "do without s3://"), ("Bucket/x", "cannot be a bucket"), ("/", "does not say where")],
 )
 def test_a_bucket_path_that_cannot_work_is_refused(bucket_path: str, words: str) -> None:
     with pytest.raises(pydantic.ValidationError, match=words):
