@@ -85,7 +85,11 @@ class FsspecStorage(Storage):
         copied = 0
         with block._speaking(target) as files:
             for path in files_below(source, Ignore([*ALWAYS_IGNORED, *lines]), skip=Path(target)):
-                block._write(files, f"{target}/{path.as_posix()}", (source / path).read_bytes())
+                place = f"{target}/{path.as_posix()}"
+                if urlsplit(block.location()).scheme in _WHOLE_FILES:
+                    files.put_file(str(source / path), place)  # in parts where it is large
+                else:
+                    block._write(files, place, (source / path).read_bytes())
                 copied += 1
         return copied
 
