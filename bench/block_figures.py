@@ -28,7 +28,7 @@ _QUERIES: tuple[tuple[str, str, str, dict[str, Any] | None], ...] = (
     ),
     ("a full page of 200", "POST", "/block_documents/filter", {"limit": 200}),
     ("count", "POST", "/block_documents/count", {}),
-    ("one by name", "GET", "/block_types/slug/secret/block_documents/name/block-5000?include_secrets=true", None),
+    ("one by name", "GET", "/block_types/slug/secret/block_documents/name/block-1000?include_secrets=true", None),
 )
 
 
