@@ -153,8 +153,8 @@ def test_a_thread_that_waits_is_interrupted_by_whom_it_waits_for():
 def test_the_main_thread_is_woken_where_it_sleeps():
     code = Stoppable()
     timer = threading.Timer(0.05, lambda: code.stop(TerminationSignal))
+    timer.start()
     with pytest.raises(TerminationSignal), code:
-        timer.start()
         threading.Event().wait(60)
     assert code.stop(TerminationSignal) is False
 
