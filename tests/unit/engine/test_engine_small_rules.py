@@ -153,9 +153,13 @@ def test_a_thread_that_waits_is_interrupted_by_whom_it_waits_for():
 def test_the_main_thread_is_woken_where_it_sleeps():
     code = Stoppable()
     timer = threading.Timer(0.05, lambda: code.stop(TerminationSignal))
-    timer.start()
-    with pytest.raises(TerminationSignal), code:
+
+    def sleep() -> None:
+        timer.start()  # not before the code may be stopped
         threading.Event().wait(60)
+
+    with pytest.raises(TerminationSignal), code:
+        sleep()
     assert code.stop(TerminationSignal) is False
 
 
