@@ -10,9 +10,6 @@ from penstock.cli.block_fields import ANY, Schema, block_slugs, fields_of, find_
 from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
-#: What pydantic writes for a secret, and deployment files have.
-_MASK_OF_FILES = "*" * 10
-
 
 def check_name(name: str) -> str:
     """Return `name`. Raises UsageProblem if no block can be saved under it."""
@@ -95,13 +92,13 @@ def with_masks(data: dict[str, Any], schema: Schema) -> dict[str, Any]:
 
 
 def _masked(value: Any) -> Any:
-    from penstock.model.block_documents import MASK
+    from penstock.model.block_documents import MASK, is_mask
 
     if isinstance(value, dict):
         return {key: _masked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_masked(item) for item in value]
-    return MASK if value == _MASK_OF_FILES else value
+    return MASK if is_mask(value) else value
 
 
 def with_saved_blocks(value: Any, schema: Schema, root: Schema, find: Callable[[str], Any]) -> Any:

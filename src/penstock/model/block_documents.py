@@ -9,6 +9,13 @@ from penstock.model.block_types import BlockType
 
 #: What is shown in place of a secret. It is never accepted as a value.
 MASK = "********"
+#: What pydantic writes in place of a SecretStr, and so whoever dumps a block's model as JSON.
+_MASK_OF_PYDANTIC = "**********"
+
+
+def is_mask(value: object) -> bool:
+    """Whether `value` stands for a secret instead of being one."""
+    return value in (MASK, _MASK_OF_PYDANTIC)
 
 
 class BlockDocument(Stored):

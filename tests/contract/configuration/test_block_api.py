@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from wire import Api
 
 MASK = "********"
@@ -117,6 +118,8 @@ def test_a_mask_that_comes_back_keeps_the_secret(api: Api, kind: Kind):
     path = f"/block_documents/{document['id']}"
     assert api.call("PATCH", path, {"data": {**document["data"], "user": "u2"}}).status == 204
     assert kind.read("mine", secrets=True).body["data"] == {"user": "u2", "password": "pw", "extra": {"k": "v"}}
+    assert api.call("PATCH", path, {"data": {"password": str(SecretStr("what pydantic shows"))}}).status == 204
+    assert kind.read("mine", secrets=True).body["data"]["password"] == "pw"
     assert api.call("PATCH", path, {"data": {"password": "new"}}).status == 204
     assert kind.read("mine", secrets=True).body["data"]["password"] == "new"
     assert api.call("PATCH", path, {"data": {"password": None}, "merge_existing_data": False}).status == 204
@@ -124,8 +127,9 @@ def test_a_mask_that_comes_back_keeps_the_secret(api: Api, kind: Kind):
 
 
 def test_a_mask_is_never_a_value(api: Api, kind: Kind):
-    refused = kind.save("mine", {"password": MASK})
-    assert (refused.status, refused.body["code"]) == (422, "mask_as_value")
+    for mask in (MASK, str(SecretStr("what pydantic shows"))):
+        refused = kind.save("mine", {"password": mask})
+        assert (refused.status, refused.body["code"]) == (422, "mask_as_value")
     document = kind.save("mine", {"user": "u"}).body
     refused = api.call("PATCH", f"/block_documents/{document['id']}", {"data": {"extra": {"k": MASK}}})
     assert (refused.status, refused.body["code"]) == (422, "mask_as_value")

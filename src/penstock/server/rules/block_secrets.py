@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.errors import Invalid
 from penstock.model.base import JSONObject
-from penstock.model.block_documents import MASK
+from penstock.model.block_documents import MASK, is_mask
 from penstock.model.secret_texts import is_secret, names_a_secret, without_passwords
 
 #: Where a secret lies in a document: keys of objects, indexes of lists.
@@ -59,13 +59,13 @@ def keep_masked(new: JSONObject, stored: JSONObject, secret_fields: Iterable[str
     kept = copy.deepcopy(new)
     places = set(_places(stored, secret_fields, ()))
     for path, value in _texts(new, ()):
-        if value != MASK and (MASK not in value or without_passwords(value) != value):
+        if not is_mask(value) and (MASK not in value or without_passwords(value) != value):
             continue
         origin = _origin(new, stored, path)
         secret = find(stored, origin) if origin is not None else None
-        if value == MASK and (origin not in places or secret is None):
+        if is_mask(value) and (origin not in places or secret is None):
             raise _mask_as_value(path)
-        if value != MASK:
+        if not is_mask(value):
             if not isinstance(secret, str) or without_passwords(secret) != value:
                 if "://" not in value:
                     continue  # stars that somebody wrote
@@ -78,7 +78,7 @@ def keep_masked(new: JSONObject, stored: JSONObject, secret_fields: Iterable[str
 
 def holds_mask(value: Any) -> bool:
     """Whether a mask stands anywhere in `value` for what is to be kept."""
-    return any(text == MASK or (MASK in text and "://" in text) for _, text in _texts(value, ()))
+    return any(is_mask(text) or (MASK in text and "://" in text) for _, text in _texts(value, ()))
 
 
 def find(data: Any, path: Path) -> Any:
