@@ -1,7 +1,6 @@
 """The block that every infrastructure derives from: what can be set whatever the platform."""
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,8 +13,8 @@ from penstock.errors import Unsupported
 from penstock.model.attempts import Limits
 from penstock.model.base import JSONObject
 from penstock.model.block_documents import MASK
+from penstock.model.secret_texts import names_a_secret
 
-_SECRET_NAME = re.compile(r"(pass(word|wd|phrase)?|secret|token|key|credentials?)(_|$)", re.IGNORECASE)
 _LIMITS = Limits()
 
 
@@ -97,7 +96,7 @@ class Infrastructure(Block):
 
 def mask_if_secret(name: str, value: str | None) -> str | None:
     """The value of an environment variable as it may be shown: masked if its name says that it is a secret."""
-    return MASK if value and _SECRET_NAME.search(name) else value
+    return MASK if value and names_a_secret(name) else value
 
 
 def _without_secret_pairs(value: Any) -> Any:
