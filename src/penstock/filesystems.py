@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from penstock.storage.remote import RemoteFileSystem as RemoteFileSystem
     from penstock.storage.s3 import S3 as S3
     from penstock.storage.s3 import S3Bucket as S3Bucket
+    from penstock.storage.smb import SMB as SMB
 
 #: public name -> module of `penstock.storage` that holds it
 _PUBLIC = {
@@ -22,6 +23,7 @@ _PUBLIC = {
     "RemoteFileSystem": "remote",
     "S3": "s3",
     "S3Bucket": "s3",
+    "SMB": "smb",
 }
 
 __all__ = list(_PUBLIC)

@@ -40,6 +40,7 @@ def test_an_unknown_name_is_an_attribute_error():
         ("penstock.context", "get_run_context"),
         ("penstock.context", "tags"),
         ("penstock.deployments", "Deployment"),
+        ("penstock.filesystems", "SMB"),
         ("penstock.infrastructure", "AzureContainerInstanceJob"),
         ("penstock.infrastructure", "CloudRunJob"),
         ("penstock.infrastructure", "DockerContainer"),

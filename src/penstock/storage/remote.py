@@ -24,7 +24,15 @@ from penstock.storage.local import ALWAYS_IGNORED, files_below
 #: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
 _WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
 #: Of a scheme, the extra that brings what fsspec needs for it.
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure-storage", "abfs": "azure-storage"}
+_EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "az": "azure-storage",
+    "abfs": "azure-storage",
+    "smb": "smb",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +53,9 @@ class FsspecStorage(Storage):
         """The file system of fsspec. Raises ConfigurationError if the package it needs is not installed."""
         scheme = urlsplit(self.location()).scheme
         fsspec = import_extra("fsspec", extra=_EXTRAS.get(scheme, "remote"), user=self.get_block_type_name())
+        if scheme == "smb":
+            shares = import_extra("penstock.storage.smb_shares", extra="smb", user=self.get_block_type_name())
+            return shares.SMBShares(**self.options())
         try:
             return fsspec.filesystem(scheme, **self.options())
         except ImportError as error:
