@@ -234,7 +234,10 @@ class RemoteFileSystem(FsspecStorage):
         return self.basepath
 
     def options(self) -> dict[str, Any]:
-        return self.settings.get_secret_value()
+        return {**_told_by_url(self.basepath), **self.settings.get_secret_value()}
+
+    def _without_secrets(self, error: Exception) -> str:
+        return hide(str(error), _texts(self.settings.get_secret_value()))
 
 
 def _known_schemes() -> list[str]:
@@ -244,6 +247,16 @@ def _known_schemes() -> list[str]:
     except ConfigurationError:
         return []
     return list(fsspec.available_protocols())
+
+
+def _told_by_url(url: str) -> dict[str, Any]:
+    """The arguments of fsspec's file system that stand in the URL, such as host and port."""
+    fsspec = import_extra("fsspec", extra="remote", user="RemoteFileSystem")
+    try:
+        kind = fsspec.get_filesystem_class(urlsplit(url).scheme)
+    except ImportError:  # told with its cure where the file system is made
+        return {}
+    return dict(kind._get_kwargs_from_urls(url))
 
 
 def check_no_scheme(value: str, field: str) -> str:

@@ -47,10 +47,8 @@ def storage(request: pytest.FixtureRequest, server: samba.Server) -> Any:
     if request.param == "smb":
         return smb(server, share_path=f"/flows/{folder}")
     return RemoteFileSystem(
-        basepath=f"smb://127.0.0.1/flows/{folder}",
+        basepath=f"smb://127.0.0.1:{server.port}/flows/{folder}",
         settings={
-            "host": "127.0.0.1",
-            "port": server.port,
             "username": server.username,
             "password": PASSWORD,
         },
