@@ -23,7 +23,8 @@ class SMB(FsspecStorage):
     _code_example: ClassVar[str | None] = """
         from penstock.filesystems import SMB
 
-        SMB(share_path="/flows/production", smb_host="files.example.com", smb_username="me", smb_password="…").save("BLOCK_NAME")
+        share = SMB(share_path="/flows/main", smb_host="files.example.com", smb_username="me", smb_password="…")
+        share.save("BLOCK_NAME")
     """
 
     share_path: str = Field(description="The share, and the folder in it, e.g. /SHARE/folder.")
