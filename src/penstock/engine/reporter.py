@@ -20,7 +20,7 @@ from penstock.engine.batches import LARGEST_BATCH, LINES_COUNT, batches
 from penstock.errors import APIError, NotAuthorized, NotFound, Unreachable
 
 #: Seconds that the first line of a batch waits for more of them.
-LINGER = 0.05
+LINGER = 0.02
 #: Seconds without any report after which an empty batch says that the run is alive.
 HEARTBEAT = 10.0
 #: So many waiting reports, and so many bytes of lines (just about one batch), are sealed even while an older batch is
