@@ -9,7 +9,7 @@ from penstock.infrastructure.base import Handle
 from penstock.infrastructure.process.driver import ProcessDriver
 from penstock.model.reasons import Reason
 
-from .processes import a_driver, is_alive, keeper_of, python, until_ended, until_written
+from .processes import a_driver, is_alive, keeper_of, python, until_ended, until_gone, until_written
 
 #: Prints the pids of a main process, a child, and a grandchild orphaned into its own session, all deaf to SIGTERM.
 HIDING = """
@@ -44,7 +44,7 @@ def test_a_stop_leaves_no_process_that_left_its_group_and_session(home: Path) ->
             assert all(is_alive(pid) for pid in pids)
             await driver.stop(handle, 0.2)
             assert not any(is_alive(pid) for pid in pids)
-            assert not is_alive(keeper_of(home, handle).keeper_pid)
+            await until_gone([keeper_of(home, handle).keeper_pid])  # it leaves last, when it has told the end
 
     asyncio.run(story())
 
