@@ -1,5 +1,6 @@
 """Tasks on Ray: an instance on this machine, or a cluster that is there."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -46,7 +47,10 @@ class RayTaskRunner(RemoteTaskRunner):
         if not ray.is_initialized():
             where = {} if self.address is None else {"address": self.address}
             try:
-                ray.init(**where, **{"include_dashboard": False, **self.init_kwargs} if not where else self.init_kwargs)
+                with _own_breakpoints():
+                    ray.init(
+                        **where, **{"include_dashboard": False, **self.init_kwargs} if not where else self.init_kwargs
+                    )
             except (ConnectionError, ValueError) as error:
                 raise ConfigurationError(
                     f"Ray cannot be reached at {self.address}: {error}" if where else f"Ray did not start: {error}"
@@ -74,6 +78,20 @@ class RayTaskRunner(RemoteTaskRunner):
         if self._made:
             self._made = False
             self._ray.shutdown()
+
+
+@contextmanager
+def _own_breakpoints() -> Iterator[None]:
+    """``breakpoint()`` stays what it was: ``ray.init`` points ``PYTHONBREAKPOINT`` of this process, and so of all that it
+    starts, to a hook that fails wherever Ray is not connected. Ray's own workers set theirs themselves."""
+    before = os.environ.get("PYTHONBREAKPOINT")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONBREAKPOINT", None)
+        else:
+            os.environ["PYTHONBREAKPOINT"] = before
 
 
 def _ray() -> Any:

@@ -29,11 +29,14 @@ QUIET = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "con
 def runner(accounts):
     import ray
 
-    ray.init(**QUIET, resources={"shelf": 1})
-    try:
-        yield RayTaskRunner()
-    finally:
-        ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # ray.init, called by the program itself, leaves this behind for every process started later.
+        patch.setenv("PYTHONBREAKPOINT", "")
+        ray.init(**QUIET, resources={"shelf": 1})
+        try:
+            yield RayTaskRunner()
+        finally:
+            ray.shutdown()
 
 
 @task
@@ -230,11 +233,13 @@ def test_an_instance_made_for_the_run_ends_with_it(accounts):
     if ray.is_initialized():
         ray.shutdown()
 
+    breakpoints = os.environ.get("PYTHONBREAKPOINT")
+
     @flow(task_runner=RayTaskRunner(init_kwargs=QUIET))
     def temporary():
-        return add.submit(1, y=1).result(), ray.is_initialized()
+        return add.submit(1, y=1).result(), ray.is_initialized(), os.environ.get("PYTHONBREAKPOINT")
 
-    assert temporary() == (2, True)
+    assert temporary() == (2, True, breakpoints)
     assert not ray.is_initialized()
 
 
