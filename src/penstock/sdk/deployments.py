@@ -24,9 +24,9 @@ from penstock.infrastructure.process.config import Process
 from penstock.infrastructure.registry import infrastructure_from
 from penstock.model.base import JSONObject, Name
 from penstock.model.deployments import Deployment as DeploymentRecord
-from penstock.model.deployments import DeploymentCreate, DeploymentScheduleCreate
+from penstock.model.deployments import DeploymentScheduleCreate
 from penstock.model.schedules import Schedule
-from penstock.model.work_queues import DEFAULT_QUEUE, WorkQueueCreate, WorkQueueUpdate
+from penstock.model.work_queues import DEFAULT_QUEUE
 from penstock.sdk import block_data, deployment_yaml
 
 #: What a deployment that exists on the server keeps when it is built again without saying otherwise.
@@ -253,58 +253,12 @@ class Deployment(BaseModel):
 
         `upload`: copy the current folder into the storage first. `work_queue_concurrency`: limit of the work queue.
         """
-        from penstock.client import deployments, flows, get_sync_client
-        from penstock.model.flows import FlowCreate
+        from penstock.sdk import deployment_apply
 
-        if not self.flow_name:
-            raise ConfigurationError(f"The deployment {self.name!r} does not say which flow it runs: set flow_name.")
-        self.check()
         if upload:
+            self.check()
             self.upload_to_storage()
-        with get_sync_client() as client:
-            flow = client.send(flows.create_flow(FlowCreate(name=self.flow_name)))
-            record = self._record(client)
-            infrastructure = self._infrastructure_id(client, record)
-            storage = block_data.document_id(client, self.storage, record.storage_document_id if record else None)
-            request = self._request(flow.id, infrastructure, storage)
-            created = client.send(deployments.create_deployment(request))
-            if work_queue_concurrency is not None:
-                self._limit_queue(client, work_queue_concurrency)
-        return created.id
-
-    def _infrastructure_id(self, client: Any, record: DeploymentRecord | None) -> UUID | None:
-        if self.infrastructure == Process() and not block_data.is_saved(self.infrastructure):
-            return None  # a deployment without a document is a plain local process
-        existing = record.infrastructure_document_id if record else None
-        return block_data.document_id(client, self.infrastructure, existing)
-
-    def _request(self, flow_id: UUID, infrastructure: UUID | None, storage: UUID | None) -> DeploymentCreate:
-        values = {
-            field: getattr(self, field)
-            for field in (
-                "name", "description", "version", "tags", "schedule", "work_queue_name", "work_pool_name", "parameters",
-                "manifest_path", "infra_overrides", "path", "entrypoint", "parameter_openapi_schema",
-            )
-        }  # fmt: skip
-        for field in ("is_schedule_active", "enforce_parameter_schema", "schedules"):
-            if getattr(self, field) is not None:
-                values[field] = getattr(self, field)
-        if "schedules" in values:
-            del values["schedule"]
-        return DeploymentCreate(
-            flow_id=flow_id, infrastructure_document_id=infrastructure, storage_document_id=storage, **values
-        )
-
-    def _limit_queue(self, client: Any, limit: int) -> None:
-        from penstock.client import work_queues
-
-        name = self.work_queue_name or DEFAULT_QUEUE
-        try:
-            queue = client.send(work_queues.read_work_queue_by_name(name, self.work_pool_name))
-            client.send(work_queues.update_work_queue(queue.id, WorkQueueUpdate(concurrency_limit=limit)))
-        except NotFound:
-            request = WorkQueueCreate(name=name, concurrency_limit=limit)
-            client.send(work_queues.create_work_queue(request, self.work_pool_name))
+        return deployment_apply.apply(self, work_queue_concurrency=work_queue_concurrency)
 
 
 def _described(flow: FlowLike) -> dict[str, Any]:
