@@ -1,6 +1,8 @@
 """Storage blocks, under the module name that users of Prefect 2 know."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.storage.azure import Azure as Azure
@@ -13,32 +15,18 @@ if TYPE_CHECKING:
     from penstock.storage.s3 import S3Bucket as S3Bucket
     from penstock.storage.smb import SMB as SMB
 
-#: public name -> module of `penstock.storage` that holds it
+#: public name -> module that holds it
 _PUBLIC = {
-    "Azure": "azure",
-    "GCS": "gcs",
-    "GcsBucket": "gcs",
-    "GitHub": "git",
-    "LocalFileSystem": "local",
-    "RemoteFileSystem": "remote",
+    "Azure": "penstock.storage.azure",
+    "GCS": "penstock.storage.gcs",
+    "GcsBucket": "penstock.storage.gcs",
+    "GitHub": "penstock.storage.git",
+    "LocalFileSystem": "penstock.storage.local",
+    "RemoteFileSystem": "penstock.storage.remote",
     "S3": "s3",
     "S3Bucket": "s3",
-    "SMB": "smb",
+    "SMB": "penstock.storage.smb",
 }
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.filesystems' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"penstock.storage.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

@@ -1,6 +1,6 @@
 """Task runners, under the module name that users of Prefect 2 know. Those of Dask and Ray are loaded when they are named."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from penstock.engine.task_runners import (
     BaseTaskRunner,
@@ -8,6 +8,7 @@ from penstock.engine.task_runners import (
     SequentialTaskRunner,
     TaskConcurrencyType,
 )
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.engine.dask_task_runner import DaskTaskRunner
@@ -28,13 +29,4 @@ _ELSEWHERE = {
     "RayTaskRunner": "penstock.engine.ray_task_runner",
     "remote_options": "penstock.engine.ray_task_runner",
 }
-
-
-def __getattr__(name: str) -> Any:
-    import importlib
-
-    if name not in _ELSEWHERE:
-        from penstock.errors import did_you_mean
-
-        raise AttributeError(f"penstock.task_runners has no {name!r}.{did_you_mean(name, __all__)}")
-    return getattr(importlib.import_module(_ELSEWHERE[name]), name)
+__getattr__, __dir__ = public_names(__name__, _ELSEWHERE)

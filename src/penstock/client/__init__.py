@@ -8,7 +8,9 @@ A request is a `Call`, built by the module of its noun; a client sends it:
         run = await client.send(flow_runs.read_flow_run(run_id))
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.client.asynchronous import AsyncClient as AsyncClient
@@ -25,13 +27,5 @@ _PUBLIC = {
     "get_sync_client": "penstock.client.sync",
 }
 
-__all__ = ["AsyncClient", "Call", "SyncClient", "get_client", "get_sync_client"]
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.client' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(module), name)
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

@@ -6,14 +6,7 @@ flow_runs, flow_calls → code → job. It knows nothing of the infrastructure t
 only what `protocols` says.
 """
 
-from typing import Any
+from penstock.lazy import public_names
 
-_PUBLIC = ("pause_flow_run", "resume_flow_run", "suspend_flow_run")
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'penstock.engine' has no attribute {name!r}")
-    from penstock.engine import run_control
-
-    return getattr(run_control, name)
+_PUBLIC = dict.fromkeys(("pause_flow_run", "resume_flow_run", "suspend_flow_run"), "penstock.engine.run_control")
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

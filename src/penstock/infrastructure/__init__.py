@@ -1,6 +1,8 @@
 """Infrastructure: where and how a flow run's job runs. The blocks, found lazily; the contract is in `base`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.blocks.credentials.docker_registry import DockerRegistry as DockerRegistry
@@ -35,18 +37,4 @@ _PUBLIC = {
 }
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.infrastructure' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

@@ -4,7 +4,9 @@ with server() as running, agent(running, "--work-queue", "default"):
     ...
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.testing.agents import TestAgent as TestAgent
@@ -17,32 +19,15 @@ if TYPE_CHECKING:
     from penstock.testing.wait import wait_until as wait_until
 
 _PUBLIC = {
-    "Fault": "fault_proxy",
-    "FaultProxy": "fault_proxy",
-    "TestAgent": "agents",
-    "TestServer": "servers",
-    "agent": "agents",
-    "penstock_test_harness": "harness",
-    "server": "servers",
-    "wait_until": "wait",
+    "Fault": "penstock.testing.fault_proxy",
+    "FaultProxy": "penstock.testing.fault_proxy",
+    "TestAgent": "penstock.testing.agents",
+    "TestServer": "penstock.testing.servers",
+    "agent": "penstock.testing.agents",
+    "penstock_test_harness": "penstock.testing.harness",
+    "server": "penstock.testing.servers",
+    "wait_until": "penstock.testing.wait",
 }
 
-__all__ = [
-    "Fault",
-    "FaultProxy",
-    "TestAgent",
-    "TestServer",
-    "agent",
-    "penstock_test_harness",
-    "server",
-    "wait_until",
-]
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.testing' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"penstock.testing.{module}"), name)
+__all__ = list(_PUBLIC)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

@@ -1,6 +1,8 @@
 """Credentials: blocks that other blocks name to be let in somewhere. Found lazily; no platform's SDK is imported here."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.blocks.credentials.aws import AwsClientParameters as AwsClientParameters
@@ -15,30 +17,16 @@ if TYPE_CHECKING:
 
 #: public name -> module that holds it
 _PUBLIC = {
-    "ACRManagedIdentity": "azure",
-    "AwsClientParameters": "aws",
-    "AwsCredentials": "aws",
-    "AzureBlobStorageCredentials": "azure",
-    "AzureContainerInstanceCredentials": "azure",
-    "DockerRegistry": "docker_registry",
-    "GcpCredentials": "gcp",
-    "KubernetesClusterConfig": "kubernetes_cluster",
-    "MinIOCredentials": "aws",
+    "ACRManagedIdentity": "penstock.blocks.credentials.azure",
+    "AwsClientParameters": "penstock.blocks.credentials.aws",
+    "AwsCredentials": "penstock.blocks.credentials.aws",
+    "AzureBlobStorageCredentials": "penstock.blocks.credentials.azure",
+    "AzureContainerInstanceCredentials": "penstock.blocks.credentials.azure",
+    "DockerRegistry": "penstock.blocks.credentials.docker_registry",
+    "GcpCredentials": "penstock.blocks.credentials.gcp",
+    "KubernetesClusterConfig": "penstock.blocks.credentials.kubernetes_cluster",
+    "MinIOCredentials": "penstock.blocks.credentials.aws",
 }
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.blocks.credentials' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"penstock.blocks.credentials.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)

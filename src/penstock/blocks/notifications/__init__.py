@@ -1,6 +1,8 @@
 """Blocks that tell somebody something: `block.notify("body", subject="…")`. Found lazily."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from penstock.lazy import public_names
 
 if TYPE_CHECKING:
     from penstock.blocks.notifications.base import NotificationBlock as NotificationBlock
@@ -17,32 +19,18 @@ if TYPE_CHECKING:
 
 #: public name -> module that holds it
 _PUBLIC = {
-    "CustomWebhookNotificationBlock": "custom",
-    "DiscordWebhook": "chat",
-    "MattermostWebhook": "chat",
-    "MicrosoftTeamsWebhook": "chat",
-    "NotificationBlock": "base",
-    "OpsgenieWebhook": "paging",
-    "PagerDutyWebHook": "paging",
-    "SendgridEmail": "mail",
-    "SlackWebhook": "chat",
-    "SmtpEmail": "mail",
-    "TwilioSMS": "paging",
+    "CustomWebhookNotificationBlock": "penstock.blocks.notifications.custom",
+    "DiscordWebhook": "penstock.blocks.notifications.chat",
+    "MattermostWebhook": "penstock.blocks.notifications.chat",
+    "MicrosoftTeamsWebhook": "penstock.blocks.notifications.chat",
+    "NotificationBlock": "penstock.blocks.notifications.base",
+    "OpsgenieWebhook": "penstock.blocks.notifications.paging",
+    "PagerDutyWebHook": "penstock.blocks.notifications.paging",
+    "SendgridEmail": "penstock.blocks.notifications.mail",
+    "SlackWebhook": "penstock.blocks.notifications.chat",
+    "SmtpEmail": "penstock.blocks.notifications.mail",
+    "TwilioSMS": "penstock.blocks.notifications.paging",
 }
 
 __all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    module = _PUBLIC.get(name)
-    if module is None:
-        raise AttributeError(f"module 'penstock.blocks.notifications' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(f"penstock.blocks.notifications.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(__name__, _PUBLIC)
