@@ -10,7 +10,6 @@ from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
-from penstock.errors import NotFound, did_you_mean
 
 _COLUMNS = [
     Column("KEY", "key"),
@@ -56,9 +55,7 @@ def _versions(connection: Connection, reference: str, limit: int | None = None) 
             break
     if not found:
         known = [row["key"] for row in connection.rows(artifacts.read_latest_artifacts(limit=_PAGE))]
-        raise NotFound(
-            f"There is no artifact {reference!r}.{did_you_mean(reference, known)}", hint="See `penstock artifact ls`."
-        )
+        raise references.unknown("artifact", reference, known)
     return found
 
 

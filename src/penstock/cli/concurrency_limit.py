@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from penstock.cli import output, times
+from penstock.cli import output, references, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
-from penstock.errors import NotFound, did_you_mean
+from penstock.errors import NotFound
 
 _COLUMNS = [
     Column("TAG", "tag"),
@@ -36,10 +36,8 @@ def _find(connection: Connection, tag: str) -> dict[str, Any]:
         return connection.row(concurrency_limits.read_concurrency_limit_by_tag(tag))
     except NotFound:
         known = connection.send(concurrency_limits.read_limited_tags())
-        raise NotFound(
-            f"The tag {tag!r} has no concurrency limit.{did_you_mean(tag, known)}",
-            hint="See `penstock concurrency-limit ls`.",
-        ) from None
+        sentence = f"The tag {tag!r} has no concurrency limit"
+        raise references.unknown("concurrency-limit", tag, known, sentence) from None
 
 
 @group("concurrency-limit")

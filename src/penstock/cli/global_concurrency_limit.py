@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from penstock.cli import output, times
+from penstock.cli import output, references, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
-from penstock.errors import NotFound, did_you_mean
+from penstock.errors import NotFound
 
 
 def _holders(rows: Any) -> str:
@@ -51,10 +51,8 @@ def _find(connection: Connection, name: str) -> dict[str, Any]:
         return connection.row(concurrency_limits.read_global_concurrency_limit_by_name(name))
     except NotFound:
         known = [row["name"] for row in connection.rows(concurrency_limits.read_global_concurrency_limits(200))]
-        raise NotFound(
-            f"There is no concurrency limit {name!r}.{did_you_mean(name, known)}",
-            hint="See `penstock global-concurrency-limit ls`.",
-        ) from None
+        sentence = f"There is no concurrency limit {name!r}"
+        raise references.unknown("global-concurrency-limit", name, known, sentence) from None
 
 
 def _change(connection: Connection, name: str, **values: Any) -> dict[str, Any]:

@@ -23,6 +23,15 @@ _ACCEPTED_DEPLOYMENT = (
 )
 
 
+def unknown(group: str, name: str, known: Iterable[str], sentence: str | None = None) -> NotFound:
+    """The error that nothing is called `name`: with the nearest of the `known` names, and what lists them.
+
+    `group` is that of the commands, e.g. ``work-pool``. `sentence`: what is said in place of "There is no work pool …".
+    """
+    said = sentence or f"There is no {group.replace('-', ' ')} {name!r}"
+    return NotFound(f"{said}.{did_you_mean(name, known)}", hint=f"See `penstock {group} ls`.")
+
+
 def as_uuid(text: str) -> UUID | None:
     """`text` as an id, dashed or not; None if it is none."""
     digits = text.replace("-", "")

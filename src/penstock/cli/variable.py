@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from penstock.cli import output, times
+from penstock.cli import output, references, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
-from penstock.errors import Conflict, NotFound, did_you_mean
+from penstock.errors import Conflict, NotFound
 
 _COLUMNS = [
     Column("NAME", "name"),
@@ -32,9 +32,7 @@ def _find(connection: Connection, name: str) -> dict[str, Any]:
         return connection.row(variables.read_variable_by_name(name))
     except NotFound:
         known = [row["name"] for row in connection.rows(variables.read_variables(limit=200))]
-        raise NotFound(
-            f"There is no variable {name!r}.{did_you_mean(name, known)}", hint="See `penstock variable ls`."
-        ) from None
+        raise references.unknown("variable", name, known) from None
 
 
 @group("variable")

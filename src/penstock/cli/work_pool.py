@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from penstock.cli import output
+from penstock.cli import output, references
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
@@ -14,7 +14,7 @@ from penstock.cli.output import Column
 from penstock.cli.session import current
 from penstock.cli.switches import add_switches
 from penstock.cli.work_queue import show_runs, upcoming
-from penstock.errors import NotFound, did_you_mean
+from penstock.errors import NotFound
 
 _COLUMNS = [
     Column("NAME", "name"),
@@ -39,9 +39,7 @@ def find(connection: Connection, name: str) -> dict[str, Any]:
         return connection.row(work_pools.read_work_pool(name))
     except NotFound:
         known = [row["name"] for row in connection.rows(work_pools.read_work_pools(limit=200))]
-        raise NotFound(
-            f"There is no work pool {name!r}.{did_you_mean(name, known)}", hint="See `penstock work-pool ls`."
-        ) from None
+        raise references.unknown("work-pool", name, known) from None
 
 
 def _change(connection: Connection, name: str, values: dict[str, Any]) -> dict[str, Any]:

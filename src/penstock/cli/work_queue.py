@@ -11,7 +11,7 @@ from penstock.cli.grammar import group
 from penstock.cli.output import Column
 from penstock.cli.session import current
 from penstock.cli.switches import add_switches
-from penstock.errors import NotFound, did_you_mean
+from penstock.errors import NotFound
 
 _COLUMNS = [
     Column("NAME", "name"),
@@ -54,10 +54,8 @@ def find(connection: Connection, reference: str, pool: str | None) -> dict[str, 
             raise
         known = [row["name"] for row in connection.rows(work_queues.read_work_queues(work_pool=pool, limit=200))]
         where = f" in the pool {pool!r}" if pool else ""
-        raise NotFound(
-            f"There is no work queue {reference!r}{where}.{did_you_mean(reference, known)}",
-            hint="See `penstock work-queue ls`.",
-        ) from None
+        sentence = f"There is no work queue {reference!r}{where}"
+        raise references.unknown("work-queue", reference, known, sentence) from None
 
 
 def _change(connection: Connection, name: str, values: dict[str, Any], pool: str | None) -> dict[str, Any]:
