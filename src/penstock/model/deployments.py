@@ -71,6 +71,8 @@ class Deployment(Stored):
     updated_by: CreatedBy | None = None
     status: DeploymentStatus = DeploymentStatus.NOT_READY
     enforce_parameter_schema: bool = False
+    #: how many of its runs may be live at once
+    concurrency_limit: int | None = None
 
 
 class DeploymentCreate(Request):
@@ -98,6 +100,7 @@ class DeploymentCreate(Request):
     path: str | None = None
     version: str | None = None
     entrypoint: str | None = None
+    concurrency_limit: int | None = Field(default=None, ge=0)
 
 
 class DeploymentUpdate(Request):
@@ -121,6 +124,7 @@ class DeploymentUpdate(Request):
     storage_document_id: UUID | None = None
     infrastructure_document_id: UUID | None = None
     enforce_parameter_schema: bool | None = None
+    concurrency_limit: int | None = Field(default=None, ge=0)
 
 
 class DeploymentSort(StrEnum):

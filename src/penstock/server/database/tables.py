@@ -195,6 +195,8 @@ deployment = Table(
     Column("last_polled", Timestamp),
     Column("created_by", Json),
     Column("updated_by", Json),
+    #: how many of its runs may be live at once; null: as many as there are
+    Column("concurrency_limit", Integer),
     UniqueConstraint("flow_id", "name"),
     Index(None, "work_queue_id"),
     Index(None, "created", "id"),
@@ -253,7 +255,15 @@ flow_run = Table(
     Column("attempt_count", Integer, nullable=False),
     Column("infra_failures", Integer, nullable=False),
     UniqueConstraint("flow_id", "idempotency_key"),
-    Index("ix_flow_run__due", "work_queue_id", "next_scheduled_start_time", "id", **_open("state_type = 'SCHEDULED'")),
+    #: with the deployment, so that runs of those whose limit is used up are passed over without reading their rows
+    Index(
+        "ix_flow_run__due",
+        "work_queue_id",
+        "next_scheduled_start_time",
+        "id",
+        "deployment_id",
+        **_open("state_type = 'SCHEDULED'"),
+    ),
     Index("ix_flow_run__open", "state_type", "state_timestamp", **_open("end_time IS NULL")),
     Index(None, "expected_start_time", "id"),
     Index(None, "start_time", "id"),
@@ -367,6 +377,8 @@ agent = Table(
     Column("host", String),
     Column("version", String),
     Column("work_pool", String),
+    #: all its pools, where it has named more than one
+    Column("work_pools", Json, nullable=False, server_default="[]"),
     Column("work_queues", Json, nullable=False),
     Column("work_queue_prefixes", Json, nullable=False),
     Column("capabilities", Json, nullable=False),
@@ -426,6 +438,7 @@ attempt = Table(
     Index("ix_attempt__open", "agent_id", **_open("ended_at IS NULL")),
     Index("ix_attempt__open_queue", "work_queue_id", **_open("ended_at IS NULL")),
     Index("ix_attempt__open_pool", "work_pool_id", **_open("ended_at IS NULL")),
+    Index("ix_attempt__open_deployment", "deployment_id", **_open("ended_at IS NULL")),
     Index(None, "request_id"),
 )
 
@@ -491,6 +504,15 @@ concurrency_limit = Table(
     metadata,
     *_base(),
     #: how many task runs that have this tag may run at once
+    Column("tag", String, nullable=False, unique=True),
+    Column("concurrency_limit", Integer, nullable=False),
+)
+
+flow_run_tag_limit = Table(
+    "flow_run_tag_limit",
+    metadata,
+    *_base(),
+    #: how many flow runs that have this tag may be live at once
     Column("tag", String, nullable=False, unique=True),
     Column("concurrency_limit", Integer, nullable=False),
 )
