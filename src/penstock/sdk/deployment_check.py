@@ -1,0 +1,155 @@
+"""Whether a deployment's code can be loaded where its runs will load it: tried as a job does it, before there is one."""
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from penstock import clock, settings
+from penstock.blocks.base import Block
+from penstock.blocks.references import resolved
+from penstock.errors import ConfigurationError, PenstockError
+from penstock.infrastructure import registry
+from penstock.infrastructure.block import Infrastructure
+from penstock.infrastructure.process.config import DEFAULT_COMMAND, ENGINE
+from penstock.infrastructure.process.inheritance import inherited
+from penstock.infrastructure.process.render import ProcessRequest
+from penstock.infrastructure.sample import sample_job
+from penstock.model.base import JSONObject
+from penstock.model.findings import Finding
+from penstock.sdk import block_data
+
+#: Seconds that fetching and importing the code may take.
+PATIENCE = 120.0
+#: The last lines of what the code wrote before it ended its interpreter.
+_LAST_LINES = 3
+
+
+class WithCode(Protocol):
+    """What is asked of a deployment whose code is checked; `penstock.sdk.deployments.Deployment` is one."""
+
+    name: Any
+    flow_name: str | None
+    infrastructure: Infrastructure
+    infra_overrides: JSONObject
+    storage: Block | None
+    path: str | None
+    entrypoint: str | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the code is tried: the command that tries it, its environment, its folder; and that in words."""
+
+    command: tuple[str, ...]
+    env: dict[str, str]
+    folder: str | None
+    words: str
+
+
+def check_code(deployment: WithCode, patience: float = PATIENCE) -> list[Finding]:
+    """Fetch and import the deployment's code in a fresh interpreter and an empty folder, as its jobs will.
+
+    A local process is tried with its own command and environment; for other infrastructure this interpreter stands in
+    for the image. Nothing runs but the import, and no run is created. Raises nothing: what went wrong is a finding that
+    names the file or module.
+    """
+    if not deployment.entrypoint:
+        return [Finding("the code", False, "the deployment has no entrypoint", "Build it anew from FILE.py:FLOW.")]
+    try:
+        infrastructure = registry.infrastructure_from(
+            block_data.as_claimed(deployment.infrastructure), deployment.infra_overrides
+        )
+        image = getattr(infrastructure, "image", None)
+        if deployment.storage is None and hasattr(infrastructure, "image"):
+            return [_in_image(deployment, image)]
+        place = _place_of(infrastructure, deployment)
+    except PenstockError as error:
+        return [Finding(_tried(deployment), False, error.message, error.hint or "")]
+    return [_try(deployment, place, patience)]
+
+
+def _tried(deployment: WithCode, words: str = "a fresh interpreter") -> str:
+    storage = deployment.storage
+    where = f" in {deployment.path}" if deployment.path else ""
+    if storage is not None:
+        name = storage._block_document_name if block_data.is_saved(storage) else None
+        where = f" from {storage.get_block_type_slug()}" + (f"/{name}" if name else "") + where
+    return f"the code {deployment.entrypoint}{where}, loaded by {words}"
+
+
+def _in_image(deployment: WithCode, image: str | None) -> Finding:
+    return Finding(
+        f"the code {deployment.entrypoint} in the image {image or 'of the infrastructure'}",
+        ok=True,
+        said="not tried: only a run of the image shows whether the code is in it",
+    )
+
+
+def _place_of(infrastructure: Infrastructure, deployment: WithCode) -> _Place:
+    """Where jobs of `infrastructure` load code, as nearly as this machine has it. Raises ConfigurationError."""
+    of_jobs = settings.for_jobs()
+    access = {name: str(settings.get(name)) for name in ("PENSTOCK_API_URL", "PENSTOCK_API_KEY") if settings.get(name)}
+    own = (*DEFAULT_COMMAND[:-1], f"{ENGINE}.code_check")
+    request = registry.render(resolved(infrastructure), sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
+    if not isinstance(request, ProcessRequest):
+        return _Place(own, {**inherited(os.environ), **of_jobs, **access}, None, "a fresh interpreter of this machine")
+    env = {**inherited(os.environ), **request.env, **access}
+    for name in request.unset:
+        env.pop(name, None)
+    folder = request.cwd if deployment.storage is None else None  # a job's fetching would write into it
+    if request.argv[-2:] != ("-m", ENGINE):
+        return _Place(own, env, folder, "a fresh interpreter, for the command of its own cannot be asked")
+    command = (*request.argv[:-1], f"{ENGINE}.code_check")
+    return _Place(command, env, folder, "a fresh interpreter" if command == own else " ".join(request.argv))
+
+
+def _try(deployment: WithCode, place: _Place, patience: float) -> Finding:
+    tried = _tried(deployment, place.words)
+    began = clock.monotonic()
+    with tempfile.TemporaryDirectory(prefix="penstock-check-", ignore_cleanup_errors=True) as fresh:
+        try:
+            ended = subprocess.run(
+                place.command,
+                input=_order(deployment),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                env=place.env,
+                cwd=os.path.abspath(place.folder) if place.folder else fresh,
+                timeout=patience,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            fix = "What takes so long while the module is imported? Move it into the flow."
+            return Finding(tried, False, f"not loaded after {patience:g} seconds", fix)
+        except (OSError, ConfigurationError) as error:
+            return Finding(tried, False, str(error), "Correct command or working_dir of the infrastructure.")
+    return _judged(tried, deployment, ended, clock.monotonic() - began)
+
+
+def _order(deployment: WithCode) -> str:
+    storage = deployment.storage
+    document = None
+    if storage is not None:
+        document = block_data.as_claimed(storage).model_dump(mode="json")
+        document["name"] = storage._block_document_name if block_data.is_saved(storage) else None
+    return json.dumps({"entrypoint": deployment.entrypoint, "path": deployment.path, "storage": document})
+
+
+def _judged(tried: str, deployment: WithCode, ended: "subprocess.CompletedProcess[str]", seconds: float) -> Finding:
+    try:
+        answer: JSONObject = json.loads(ended.stdout)
+    except ValueError:
+        lines = [line for line in ended.stderr.splitlines() if line.strip()][-_LAST_LINES:]
+        said = f"the interpreter ended with exit code {ended.returncode} before the code was loaded"
+        return Finding(tried, False, f"{said}: {' / '.join(lines)}" if lines else said, "Run it by hand to see why.")
+    if "error" in answer:
+        return Finding(tried, False, str(answer["error"]), answer.get("hint") or "")
+    flow = str(answer["flow"])
+    if deployment.flow_name and flow != deployment.flow_name:
+        said = f"the flow there is called {flow!r}, and the deployment runs {deployment.flow_name!r}"
+        return Finding(tried, False, said, "Build the deployment anew.")
+    return Finding(tried, True, f"the flow {flow!r} loaded within {seconds:.1f} s")
