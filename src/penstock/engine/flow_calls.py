@@ -16,10 +16,9 @@ from penstock.engine.moments import moment
 from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import begin, configure, logger_of
 from penstock.engine.session import Session
-from penstock.engine.steps import Blocking, Steps, WaitFor, drive, drive_async
+from penstock.engine.steps import Blocking, Steps, WaitFor, drive, result_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import hold, sources_of
-from penstock.engine.tracebacks import cut_to_users
 from penstock.model.flow_runs import FlowRun, FlowRunCreate, FlowRunPolicy
 from penstock.model.flows import FlowCreate
 from penstock.model.results import Result
@@ -49,19 +48,9 @@ def call_flow(
         parent.session.check()
         steps = subflow_steps(parent, calling_task, flow, arguments, list(wait_for or ()))
     if flow.isasync and (parent is None or (calling_task or parent).isasync):
-        return _result_async(steps, return_state)
+        return result_async(steps, return_state)
     state = drive(steps)
     return state if return_state else state.result()
-
-
-async def _result_async(steps: Steps[State], return_state: bool) -> Any:
-    __tracebackhide__ = True  # pytest and IPython leave this frame out
-    try:
-        state = await drive_async(steps)
-        return state if return_state else state.result()
-    except BaseException as error:
-        cut_to_users(error)
-        raise
 
 
 def _skipped(flow: FlowLike, path: str) -> None:

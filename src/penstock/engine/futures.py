@@ -239,3 +239,18 @@ def _as_waiter(future: TaskRunFuture[Any], loop: "asyncio.AbstractEventLoop") ->
 
 def _running() -> State:
     return State(type=StateType.RUNNING)
+
+
+def when_all_done(futures: Iterable[TaskRunFuture[Any]], call: Callable[[], None]) -> None:
+    """`call` when all have ended: now, or in the thread that ends the last one."""
+    left = list(futures)
+
+    def next_one() -> None:
+        while left:
+            future = left.pop()
+            if not future.done:
+                future.when_done(next_one)
+                return
+        call()
+
+    next_one()

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from penstock.engine import remote_calls
 from penstock.engine.context import TAGS, TASK_RUN, FlowRunContext, TaskRunContext
-from penstock.engine.futures import TaskRunFuture
+from penstock.engine.futures import when_all_done
 from penstock.engine.loop import call_later
 from penstock.engine.outcomes import WorkerLost, describe
 from penstock.engine.protocols import OnEnd
@@ -253,7 +253,7 @@ class _Drive:
         if isinstance(effect, Sleep):
             return lambda turn: call_later(max(effect.seconds, 0), lambda: self.resume(turn, _nothing))
         if isinstance(effect, WaitFor):
-            return lambda turn: _when_done(effect.futures, lambda: self.resume(turn, _nothing))
+            return lambda turn: when_all_done(effect.futures, lambda: self.resume(turn, _nothing))
         if isinstance(effect, Until):
             return lambda turn: self._until(effect, turn)
         return self._sent(effect) if isinstance(effect, Invoke) else None
@@ -295,17 +295,3 @@ def _raised_again(error: BaseException) -> Settled:
         raise error
 
     return settled
-
-
-def _when_done(futures: list[TaskRunFuture[Any]], call: Callable[[], None]) -> None:
-    left = list(futures)
-
-    def next_one() -> None:
-        while left:
-            future = left.pop()
-            if not future.done:
-                future.when_done(next_one)
-                return
-        call()
-
-    next_one()

@@ -11,8 +11,12 @@ from typing import Any, Protocol, TypeVar
 from penstock.engine.deadlines import Timeout, call_within
 from penstock.engine.futures import TaskRunFuture, wait_all, wait_async
 from penstock.engine.loop import run_on_loop
+from penstock.engine.tracebacks import cut_to_users
+from penstock.model.states import State
 
-__all__ = ["Blocking", "Effect", "Invoke", "Sleep", "Steps", "Timeout", "Until", "WaitFor", "drive", "drive_async"]
+__all__ = [
+    "Blocking", "Effect", "Invoke", "Sleep", "Steps", "Timeout", "Until", "WaitFor", "drive", "drive_async", "result_async",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -189,3 +193,14 @@ async def drive_async(steps: Steps[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def result_async(steps: Steps[State], return_state: bool) -> Any:
+    """The result of the run that `steps` are, or its final state; what it raised points into the user's code."""
+    __tracebackhide__ = True  # pytest and IPython leave this frame out
+    try:
+        state = await drive_async(steps)
+        return state if return_state else state.result()
+    except BaseException as error:
+        cut_to_users(error)
+        raise

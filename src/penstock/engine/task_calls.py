@@ -7,14 +7,20 @@ from uuid import UUID
 from penstock.engine import inputs, mapping
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.endings import stopped_task, without_interruption
-from penstock.engine.futures import SLOTS, AsyncTaskRunFuture, FutureList, TaskRunFuture, check_may_block
+from penstock.engine.futures import (
+    SLOTS,
+    AsyncTaskRunFuture,
+    FutureList,
+    TaskRunFuture,
+    check_may_block,
+    when_all_done,
+)
 from penstock.engine.loop import spawn_on_loop
 from penstock.engine.parameters import bind
 from penstock.engine.protocols import TaskLike
-from penstock.engine.steps import Steps, WaitFor, drive, drive_async
+from penstock.engine.steps import Steps, WaitFor, drive, drive_async, result_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import create_task_run, task_run_steps
-from penstock.engine.tracebacks import cut_to_users
 from penstock.errors import MissingContext
 from penstock.model.states import State
 
@@ -33,7 +39,7 @@ def call_task(task: TaskLike, args: Args, kwargs: Kwargs, *, return_state: bool,
     record = create_task_run(task, run, parent, arguments, wait_for or ())
     steps = _called(task, record, run, parent, args, kwargs, wait_for, pending)
     if awaited:
-        return _result_async(steps, return_state)
+        return result_async(steps, return_state)
     state = drive(steps)
     return state if return_state else state.result()
 
@@ -141,16 +147,6 @@ def _called(
     if parent is None:
         run.tally.count(state)
     return state
-
-
-async def _result_async(steps: Steps[State], return_state: bool) -> Any:
-    __tracebackhide__ = True  # pytest and IPython leave this frame out
-    try:
-        state = await drive_async(steps)
-        return state if return_state else state.result()
-    except BaseException as error:
-        cut_to_users(error)
-        raise
 
 
 def _submit(
@@ -273,21 +269,11 @@ def _unfinished(args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None) -> l
 
 
 def _when_all_done(futures: list[TaskRunFuture[Any]], start: Callable[[], None]) -> None:
-    """Call `start` when all have ended: now, or from the thread that ends the last one, in the context of now."""
+    """Call `start` when all have ended, in the context of now."""
     if not futures:
         start()
         return
     from contextvars import copy_context
 
     context = copy_context()
-    left = list(futures)
-
-    def next_one() -> None:
-        while left:
-            future = left.pop()
-            if not future.done:
-                future.when_done(next_one)
-                return
-        context.run(start)
-
-    next_one()
+    when_all_done(futures, lambda: context.run(start))
