@@ -4,20 +4,19 @@ Whoever needs it first starts it, detached, so that it outlives its starter; all
 leaves by itself when nobody has used it for a while.
 """
 
-import fcntl
 import http.client
 import json
 import os
 import select
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from penstock import clock, settings
 from penstock.errors import Unreachable
+from penstock.file_locks import locked
 from penstock.version import __version__
 
 #: Seconds that a local server may take until it listens.
@@ -72,23 +71,13 @@ def _state_path(home: Path) -> Path:
 
 def _start_or_wait(home: Path) -> Address:
     home.mkdir(parents=True, exist_ok=True)
-    with _locked(home / "ephemeral.lock"):
+    with locked(home / "ephemeral.lock"):
         # Whoever held the lock before us has most likely started it.
         found = _living(home)
         if found is None:
             found = _start(home)
             _write_state(home, found)
         return found
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _living(home: Path) -> Address | None:

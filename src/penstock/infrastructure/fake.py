@@ -6,7 +6,6 @@ platform who did not register it, see `penstock.testing.fakes`.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from pydantic import Field
 
 from penstock import clock
 from penstock.errors import InfrastructureError, JobNotFound, JobRejected, NotReachable
+from penstock.file_locks import locked
 from penstock.infrastructure.base import Finding, Found, Handle, Job, Output
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.job import with_block
@@ -107,7 +107,7 @@ class FakeDriver:
     async def start(self, request: FakeRequest) -> Handle:
         self._ask()
         job, knobs = request.job, request.knobs
-        with self._locked():
+        with locked(self._folder / ".lock"):
             known = self._read(job.name)
             if known is not None:
                 if (known["owner"], known["attempt_id"]) != (job.owner, str(job.attempt_id)):
@@ -195,12 +195,6 @@ class FakeDriver:
     def _ask(self) -> None:
         if self._is_cut():
             raise NotReachable("The fake platform does not answer.")
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with open(self._folder / ".lock", "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def _handle(self, name: str) -> Handle:
         return Handle(type=self.type, version=1, data={"name": name})

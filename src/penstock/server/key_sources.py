@@ -7,7 +7,6 @@ the newest key first. A list of keys alone will do: then tokens are made from th
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import json
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from penstock import settings
 from penstock.errors import ConfigurationError, Refused
+from penstock.file_locks import locked
 
 #: Seconds that the key command may take.
 COMMAND_SECONDS = 60
@@ -92,8 +92,7 @@ def _changing() -> Iterator[Keys]:
             hint="Add the new key behind the others on every server, then put it first on every server.",
         )
     load()
-    with open(key_file().with_name(f".{key_file().name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(key_file().with_name(f".{key_file().name}.lock")):
         yield load()
 
 

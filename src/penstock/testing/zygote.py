@@ -4,7 +4,6 @@ One zygote for each user, interpreter and installation, under the folder for tem
 it; it leaves by itself, and at once when the code on the disk is no longer what it has loaded.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,11 +12,12 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from penstock.clock import monotonic
+from penstock.file_locks import locked
 from penstock.infrastructure.process.warmth import stamp
 from penstock.infrastructure.variables import READ_AT_START
 
@@ -141,7 +141,7 @@ def _connection() -> socket.socket:
     path, now = _socket(), stamp()
     found = _connect(path, now)
     if found is None:
-        with _locked(path.with_suffix(".lock")):
+        with locked(path.with_suffix(".lock")):
             # Whoever held the lock before us has most likely started it.
             found = _connect(path, now)
             if found is None:
@@ -212,16 +212,6 @@ def _await_ready(reading: int, log: Path) -> None:
     ready, _, _ = select.select([reading], [], [], max(0.0, deadline - monotonic()))
     if not ready or not os.read(reading, 64):
         raise NoZygote(f"it did not start:\n{log.read_text(errors='replace')}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _read_line(connection: socket.socket) -> dict[str, int]:
