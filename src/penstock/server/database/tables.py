@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -407,6 +408,8 @@ attempt = Table(
     Column("deployment_id", Uuid()),
     #: the engine process that presented the token
     Column("instance_id", Uuid()),
+    #: the bundle of code that the engine was told to fetch, and may
+    Column("bundle_digest", String),
     Column("infrastructure_type", String),
     Column("reach", String),
     Column("job_name", String),
@@ -551,6 +554,45 @@ concurrency_slot = Table(
     Index(None, "expires_at"),
 )
 
+flow_run_notification_policy = Table(
+    "flow_run_notification_policy",
+    metadata,
+    *_base(),
+    Column("is_active", Boolean, nullable=False),
+    Column("state_names", Json, nullable=False),
+    Column("tags", Json, nullable=False),
+    Column("block_document_id", Uuid(), ForeignKey("block_document.id", ondelete="CASCADE"), nullable=False),
+    Column("message_template", Text),
+    Index(None, "block_document_id"),
+)
+
+notification_delivery = Table(
+    "notification_delivery",
+    metadata,
+    *_base(),
+    #: no foreign keys: whoever writes a state never waits for, or fails by, somebody who deletes a policy
+    Column("policy_id", Uuid(), nullable=False),
+    #: whose state is told, and which; both are empty for a test message
+    Column("flow_run_id", Uuid()),
+    Column("state_id", Uuid()),
+    Column("status", String, nullable=False),
+    #: the delivery whose message tells of this one, too
+    Column("gathered_into", Uuid()),
+    Column("tries", Integer, nullable=False),
+    Column("tried_at", Timestamp),
+    #: when somebody has to look after it: the next try is due, or the lease of the one under way is over; empty: it is settled
+    Column("due_at", Timestamp),
+    #: the server whose notifier has it
+    Column("holder_id", Uuid()),
+    Column("error", Text),
+    UniqueConstraint("policy_id", "state_id"),
+    Index(None, "due_at", **_open("due_at IS NOT NULL")),
+    Index(None, "policy_id", "created", "id"),
+    Index(None, "policy_id", "tried_at"),
+    Index(None, "gathered_into", **_open("gathered_into IS NOT NULL")),
+    Index(None, "updated"),
+)
+
 counter = Table(
     "counter",
     metadata,
@@ -564,4 +606,32 @@ configuration = Table(
     metadata,
     Column("key", String, primary_key=True),
     Column("value", Json, nullable=False),
+)
+
+bundle = Table(
+    "bundle",
+    metadata,
+    *_base(),
+    #: "sha256:…" of its content, uncompressed
+    Column("digest", String, nullable=False, unique=True),
+    Column("project", String),
+    Column("files", Integer, nullable=False),
+    #: bytes of the files, and of the archive as it is kept
+    Column("size", BigInteger, nullable=False),
+    Column("archive_size", BigInteger, nullable=False),
+    #: when it was last offered, or seen to be used
+    Column("last_used", Timestamp, nullable=False),
+    Index(None, "created", "id"),
+    Index(None, "last_used"),
+)
+
+bundle_part = Table(
+    "bundle_part",
+    metadata,
+    #: no foreign key: the parts come first, and the row that makes them a bundle last
+    Column("bundle_id", Uuid(), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("created", Timestamp, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index(None, "created"),
 )
