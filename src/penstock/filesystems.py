@@ -23,8 +23,8 @@ _PUBLIC = {
     "GitHub": "penstock.storage.git",
     "LocalFileSystem": "penstock.storage.local",
     "RemoteFileSystem": "penstock.storage.remote",
-    "S3": "s3",
-    "S3Bucket": "s3",
+    "S3": "penstock.storage.s3",
+    "S3Bucket": "penstock.storage.s3",
     "SMB": "penstock.storage.smb",
 }
 

@@ -22,8 +22,8 @@ from penstock.blocks.references import resolved
 from penstock.client.retries import wait_before
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.findings import Finding
+from penstock.storage.folders import copy_tree
 from penstock.storage.ignore import Ignore
-from penstock.storage.local import copy_tree
 
 #: How often git is asked at most where the network was at fault, and the longest wait in seconds in between.
 MAX_TRIES = 3

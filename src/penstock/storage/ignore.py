@@ -4,6 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+#: Files of a folder that say what stays behind when it is stored; the first that is there counts.
+IGNORE_FILES = (".penstockignore", ".prefectignore")
+#: Left behind whatever the ignore file says: nobody wants them, and they are large.
+ALWAYS_IGNORED = ("__pycache__/", ".git/")
+
 
 @dataclass(frozen=True)
 class _Pattern:

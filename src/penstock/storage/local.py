@@ -1,21 +1,22 @@
 """A folder on this machine, or one that every machine has mounted."""
 
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from penstock.blocks.extras import holds_reference
 from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError
+from penstock.model.base import JSONObject
+from penstock.model.findings import Finding
 from penstock.storage.base import Storage
-from penstock.storage.ignore import Ignore
+from penstock.storage.folders import copy_tree, ignored_in
+from penstock.storage.ignore import ALWAYS_IGNORED, Ignore
 
-#: Left behind whatever the ignore file says: nobody wants them, and they are large.
-ALWAYS_IGNORED = ("__pycache__/", ".git/")
+_LET_IN = "Correct the path or its permissions, or check on the machine where the block is used."
 
 
 class LocalFileSystem(Storage):
@@ -38,11 +39,23 @@ class LocalFileSystem(Storage):
     def _path_as_text(cls, value: Any) -> Any:
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
+    def to_document_data(self) -> JSONObject:
+        """The fields as JSON. A relative folder becomes the absolute one that it is here and now: elsewhere it would be another."""
+        if self._is_relative() and not self._is_from_server():
+            self.basepath = str(Path(self.basepath or "").resolve())
+        return super().to_document_data()
+
     def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> int:
-        source = self._resolve(from_path)
+        source, target = self._resolve(from_path), Path(local_path or ".").expanduser().resolve()
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source} on this machine.")
-        return copy_tree(source, Path(local_path or ".").expanduser().resolve(), Ignore(ALWAYS_IGNORED))
+        if source == target and self.basepath is None:
+            raise ConfigurationError(
+                f"{source} would be copied onto itself: neither the block nor the path says where the files are.",
+                code="no_basepath",
+                hint="Use a block with a basepath, or an absolute path.",
+            )
+        return copy_tree(source, target, Ignore(ALWAYS_IGNORED), told=f"copied from {source}")
 
     def put_directory(
         self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
@@ -50,8 +63,8 @@ class LocalFileSystem(Storage):
         source = Path(local_path or ".").expanduser().resolve()
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source}.")
-        lines = Path(ignore_file).read_text().splitlines() if ignore_file else []
-        return copy_tree(source, self._resolve(to_path), Ignore([*ALWAYS_IGNORED, *lines]))
+        target = self._resolve(to_path)
+        return copy_tree(source, target, ignored_in(source, ignore_file), told=f"copied to {target}")
 
     def read_path(self, path: str) -> bytes:
         return self._resolve(path).read_bytes()
@@ -69,9 +82,47 @@ class LocalFileSystem(Storage):
             raise
         return str(target)
 
+    def check(self) -> list[Finding]:
+        found = super().check()
+        if not all(finding.ok for finding in found):
+            return found
+        try:
+            folder = self._resolve(None)
+        except ConfigurationError as error:
+            return [*found, Finding("the folder", False, error.message, error.hint or "")]
+        tried = f"the folder {folder}"
+        if folder.is_dir():
+            can = os.access(folder, os.R_OK | os.X_OK)
+            return [*found, Finding(tried, can, "can be read" if can else "may not be read", "" if can else _LET_IN)]
+        around = next(parent for parent in folder.parents if parent.exists())
+        if around.is_dir() and os.access(around, os.W_OK | os.X_OK):
+            return [
+                *found,
+                Finding(tried, True, "is not there on this machine yet; it is made where something is written"),
+            ]
+        return [*found, Finding(tried, False, f"is not there, and cannot be made in {around}", _LET_IN)]
+
+    def _is_relative(self) -> bool:
+        base = self.basepath
+        return base is not None and not holds_reference(base) and not Path(base).expanduser().is_absolute()
+
+    def _is_from_server(self) -> bool:
+        return self._block_document_id is not None or self._block_document_name is not None
+
+    def _base(self) -> Path:
+        """The folder that paths are relative to. Raises ConfigurationError if nobody knows where that is."""
+        base = Path(resolved(self).basepath or ".").expanduser()
+        if self.basepath is not None and self._is_from_server() and not base.is_absolute():
+            raise ConfigurationError(
+                f"The storage's folder {str(base)!r} is relative, and it was not saved to what.",
+                code="relative_basepath",
+                hint=f"Save the block local-file-system/{self._block_document_name} with an absolute basepath.",
+            )
+        return base.resolve()
+
     def _resolve(self, path: str | None) -> Path:
         """Where `path` is. Raises ConfigurationError if it leads out of the base, by whatever way."""
-        base = Path(resolved(self).basepath or ".").expanduser().resolve()
+        base = self._base()
         target = (base / Path(path).expanduser()).resolve() if path else base
         if self.basepath is not None and not target.is_relative_to(base):
             raise ConfigurationError(
@@ -80,30 +131,3 @@ class LocalFileSystem(Storage):
                 hint="Use a path below the folder, or a storage block with another basepath.",
             )
         return target
-
-
-def copy_tree(source: Path, target: Path, ignore: Ignore) -> int:
-    """Copy what is not ignored; returns the number of files. A folder copied onto itself is left alone."""
-    if source == target:
-        return 0
-    copied = 0
-    for path in files_below(source, ignore, skip=target):
-        place = target / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / path, place)
-        copied += 1
-    return copied
-
-
-def files_below(source: Path, ignore: Ignore, skip: Path) -> Iterator[Path]:
-    """The files below `source`, relative to it. Not those in `skip`, which may lie within: it is what is being made."""
-    for folder, folders, names in os.walk(source):
-        here = Path(folder).relative_to(source)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not ignore.ignores((here / name).as_posix(), is_folder=True) and Path(folder, name).resolve() != skip
-        )
-        for name in sorted(names):
-            if not ignore.ignores((here / name).as_posix()):
-                yield here / name

@@ -18,8 +18,7 @@ from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.findings import Finding
 from penstock.storage.base import Storage
-from penstock.storage.ignore import Ignore
-from penstock.storage.local import ALWAYS_IGNORED, files_below
+from penstock.storage.folders import files_below, ignored_in
 
 #: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
 _WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
@@ -91,11 +90,11 @@ class FsspecStorage(Storage):
         block, source = resolved(self), Path(local_path or ".").expanduser().resolve()
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source}.")
-        lines = Path(ignore_file).read_text().splitlines() if ignore_file else []
+        ignore = ignored_in(source, ignore_file)
         target = block._place(to_path)
         copied = 0
         with block._speaking(target) as files:
-            for path in files_below(source, Ignore([*ALWAYS_IGNORED, *lines]), skip=Path(target)):
+            for path in files_below(source, ignore, skip=Path(target)):
                 place = f"{target}/{path.as_posix()}"
                 if urlsplit(block.location()).scheme in _WHOLE_FILES:
                     files.put_file(str(source / path), place)  # in parts where it is large
