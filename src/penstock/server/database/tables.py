@@ -218,6 +218,15 @@ deployment_schedule = Table(
     Index(None, "deployment_id"),
 )
 
+#: what deployment files and scripts said last, field by field: what was not said by them was changed by people
+applied_deployment = Table(
+    "applied_deployment",
+    metadata,
+    Column("deployment_id", Uuid(), ForeignKey("deployment.id", ondelete="CASCADE"), primary_key=True),
+    Column("updated", Timestamp, nullable=False),
+    Column("fields", Json, nullable=False),
+)
+
 flow_run = Table(
     "flow_run",
     metadata,
