@@ -9,16 +9,16 @@ from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_apply import apply
 from penstock.cli.deployment_build import build
 from penstock.cli.deployment_run import run
-from penstock.cli.errors import UsageProblem
+from penstock.cli.deployment_schedule import pause_schedule, resume_schedule, set_schedule
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
-from penstock.cli.schedules import schedule_of
+from penstock.cli.schedules import schedule_text
 from penstock.cli.session import current
 
 COLUMNS = [
     Column("NAME", "full_name"),
     Column("QUEUE", "work_queue_name"),
-    Column("SCHEDULE", "schedule", show=lambda value: schedule_text(value)),
+    Column("SCHEDULE", "schedule", show=schedule_text),
     Column("ACTIVE", "is_schedule_active"),
     Column("STATUS", "status"),
     Column("ID", "id"),
@@ -27,18 +27,6 @@ COLUMNS = [
     Column("TAGS", "tags", wide=True),
     Column("UPDATED", "updated", wide=True, show=times.ago),
 ]
-
-
-def schedule_text(schedule: Any) -> str:
-    """A schedule in a few words."""
-    if not isinstance(schedule, dict):
-        return ""
-    zone = f" ({schedule['timezone']})" if schedule.get("timezone") else ""
-    if "cron" in schedule:
-        return f"cron {schedule['cron']}{zone}"
-    if "interval" in schedule:
-        return f"every {times.span(schedule['interval'])}{zone}"
-    return f"rrule {schedule.get('rrule')}{zone}"
 
 
 def name_of(row: output.Row) -> str:
@@ -55,7 +43,7 @@ def command() -> None:
     """Build, apply, run and manage deployments."""
 
 
-for _verb in (build, apply, run):
+for _verb in (build, apply, run, set_schedule, pause_schedule, resume_schedule):
     command.add_command(_verb)
 
 _ID = click.option("--id", "id_", metavar="UUID", help="Id of the deployment, instead of NAME.")
@@ -139,70 +127,3 @@ def delete(name: str | None, id_: str | None) -> None:
             row = _find(connection, reference, id_)
             connection.send(deployments.delete_deployment(row["id"]))
             output.done(session, f"Deleted the deployment {name_of(row)!r}.", row, COLUMNS, name_of)
-
-
-@command.command("set-schedule")
-@click.argument("name")
-@click.option("--interval", type=click.FloatRange(min=0, min_open=True), help="Run every so many seconds.")
-@click.option("--anchor-date", metavar="TIME", help="From when --interval counts.")
-@click.option("--rrule", metavar="RULE", help="Run by this recurrence rule (RFC 5545).")
-@click.option("--cron", metavar="EXPRESSION", help="Run by this cron expression.")
-@click.option(
-    "--day_or", "day_or", metavar="BOOL", type=bool, help="Whether day of month and weekday are joined by or."
-)
-@click.option("--timezone", metavar="ZONE", help="Time zone of the schedule, e.g. Europe/Berlin.")
-@click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
-def set_schedule(
-    name: str,
-    interval: float | None,
-    anchor_date: str | None,
-    rrule: str | None,
-    cron: str | None,
-    day_or: bool | None,
-    timezone: str | None,
-    no_schedule: bool,
-) -> None:
-    """Give a deployment a schedule, or take it away."""
-    from penstock.client import deployments
-    from penstock.model.deployments import DeploymentUpdate
-
-    schedule = schedule_of(
-        cron=cron, interval=interval, rrule=rrule, anchor_date=anchor_date, timezone=timezone, day_or=day_or
-    )
-    if (schedule is None) != no_schedule:
-        raise UsageProblem(
-            "Say one schedule, or --no-schedule.", hint="--cron EXPRESSION, --interval SECONDS or --rrule RULE."
-        )
-    with connect() as connection:
-        row = _find(connection, name)
-        connection.send(deployments.update_deployment(row["id"], DeploymentUpdate(schedule=schedule)))
-        row = _find(connection, str(row["id"]))
-    text = schedule_text(row["schedule"])
-    message = f"{name_of(row)} runs by {text}." if schedule else f"{name_of(row)} has no schedule any more."
-    output.done(current(), message, row, COLUMNS, name_of)
-
-
-def _set_active(name: str, active: bool) -> None:
-    from penstock.client import deployments
-
-    call = deployments.set_schedule_active if active else deployments.set_schedule_inactive
-    with connect() as connection:
-        row = _find(connection, name)
-        connection.send(call(row["id"]))
-    row["is_schedule_active"] = active
-    message = f"The schedule of {name_of(row)} {'goes on' if active else 'is paused'}."
-    output.done(current(), message, row, COLUMNS, name_of)
-
-
-@command.command("pause-schedule")
-@click.argument("name")
-def pause_schedule(name: str) -> None:
-    """Pause a deployment's schedule."""
-    _set_active(name, False)
-
-
-@command.command("resume-schedule")
-@click.argument("name")
-def resume_schedule(name: str) -> None:
-    """Let a deployment's paused schedule go on."""
-    _set_active(name, True)

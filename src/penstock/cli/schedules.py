@@ -43,6 +43,18 @@ def schedule_of(
     return IntervalSchedule(interval=float(interval or 0), anchor_date=anchor, timezone=timezone)
 
 
+def schedule_text(schedule: Any) -> str:
+    """A schedule in a few words."""
+    if not isinstance(schedule, dict):
+        return ""
+    zone = f" ({schedule['timezone']})" if schedule.get("timezone") else ""
+    if "cron" in schedule:
+        return f"cron {schedule['cron']}{zone}"
+    if "interval" in schedule:
+        return f"every {times.span(schedule['interval'])}{zone}"
+    return f"rrule {schedule.get('rrule')}{zone}"
+
+
 def check_timezone(name: str | None) -> None:
     """Raise UsageProblem with the nearest name if there is no such time zone."""
     if name is None:
