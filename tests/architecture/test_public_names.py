@@ -1,5 +1,7 @@
 """The public face is what is listed, and all of it resolves."""
 
+from importlib import import_module
+
 import pytest
 
 import penstock
@@ -73,6 +75,29 @@ def test_an_unknown_name_is_an_attribute_error():
     ],
 )
 def test_users_of_prefect_2_find_the_names_where_they_look_for_them(module: str, name: str):
-    import importlib
 
-    assert getattr(importlib.import_module(module), name) is not None
+    assert getattr(import_module(module), name) is not None
+
+
+FACADES = (
+    "penstock.blocks.credentials",
+    "penstock.blocks.notifications",
+    "penstock.client",
+    "penstock.deployments",
+    "penstock.engine",
+    "penstock.filesystems",
+    "penstock.flows",
+    "penstock.infrastructure",
+    "penstock.infrastructure.process",
+    "penstock.task_runners",
+    "penstock.testing",
+)
+
+
+@pytest.mark.parametrize("module", FACADES)
+def test_every_name_that_a_lazy_module_lists_is_found_there(module: str):
+    found = import_module(module)
+    missing = [name for name in dir(found) if getattr(found, name, None) is None]
+    assert missing == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing_of_that_name'"):
+        found.nothing_of_that_name  # noqa: B018
