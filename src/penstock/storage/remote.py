@@ -2,10 +2,10 @@
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -18,7 +18,10 @@ from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.findings import Finding
 from penstock.storage.base import Storage
-from penstock.storage.folders import files_below, ignored_in
+from penstock.storage.folders import files_below, ignored_in, size_of
+from penstock.storage.transfers import MAX_TRIES, Transfer, carry_out, patiently
+
+T = TypeVar("T")
 
 #: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
 _WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
@@ -31,7 +34,19 @@ _EXTRAS = {
     "az": "azure-storage",
     "abfs": "azure-storage",
     "smb": "smb",
+    "sftp": "sftp",
+    "ssh": "sftp",
 }
+#: Schemes whose file system is one of ours, where fsspec's own does not do: module and class.
+_OWN = {
+    "smb": ("penstock.storage.smb_shares", "SMBShares"),
+    "sftp": ("penstock.storage.sftp", "SftpServer"),
+    "ssh": ("penstock.storage.sftp", "SftpServer"),
+}
+#: Files that travel at once where the library below is asynchronous.
+AT_ONCE = 32
+#: Tries where the library below tries again by itself.
+_FEW_TRIES = 2
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +67,15 @@ class FsspecStorage(Storage):
         """The file system of fsspec. Raises ConfigurationError if the package it needs is not installed."""
         scheme = urlsplit(self.location()).scheme
         fsspec = import_extra("fsspec", extra=_EXTRAS.get(scheme, "remote"), user=self.get_block_type_name())
-        if scheme == "smb":
-            shares = import_extra("penstock.storage.smb_shares", extra="smb", user=self.get_block_type_name())
-            return shares.SMBShares(**self.options())
+        if scheme in _OWN:
+            module, name = _OWN[scheme]
+            found = import_extra(module, extra=_EXTRAS[scheme], user=f"{self.get_block_type_name()} on {scheme}://")
+            return getattr(found, name)(**self.options())
+        options = self.options()
+        if scheme in {"s3", "s3a"}:  # botocore's own limit of connections is ten
+            options["config_kwargs"] = {"max_pool_connections": AT_ONCE, **(options.get("config_kwargs") or {})}
         try:
-            return fsspec.filesystem(scheme, **self.options())
+            return fsspec.filesystem(scheme, **options)
         except ImportError as error:
             raise ConfigurationError(
                 f"{self.get_block_type_name()} cannot use {scheme}://: {error}",
@@ -67,22 +86,21 @@ class FsspecStorage(Storage):
     def get_directory(self, from_path: str | None = None, local_path: str | None = None) -> int:
         block, target = resolved(self), Path(local_path or ".").expanduser().resolve()
         source = block._place(from_path)
-        copied = 0
-        with block._speaking(source) as files:
-            files.invalidate_cache()
-            for path in files.find(source):
-                inner = PurePosixPath(path.removeprefix(source).lstrip("/"))
-                if path.endswith("/") or not inner.parts:  # a marker that some tools leave for a folder
-                    continue
-                if ".." in inner.parts:
-                    raise ConfigurationError(f"{path} would be written out of {target}: its name leads upwards.")
-                place = target / inner
-                place.parent.mkdir(parents=True, exist_ok=True)
-                files.get_file(path, str(place))
-                copied += 1
-        if not copied:
+        files = block._ask(source, lambda files: files)
+        found = block._ask(source, lambda files: _list(files, source), files)
+        transfers = [
+            Transfer(path, _inside(target, path, PurePosixPath(path.removeprefix(source).lstrip("/"))), size)
+            for path, size in found.items()
+            if not path.endswith("/") and path != source  # a marker that some tools leave for a folder
+        ]
+        if not transfers:
             raise FileNotFoundError(f"There is nothing at {block._told(source)}.")
-        return copied
+
+        def fetch(transfer: Transfer) -> None:
+            block._ask(transfer.source, lambda files: files.get_file(transfer.source, str(transfer.target)), files)
+
+        carry_out(transfers, fetch, at_once=_at_once(files), told=f"fetched from {block._told(source)}")
+        return len(transfers)
 
     def put_directory(
         self, local_path: str | None = None, to_path: str | None = None, ignore_file: str | None = None
@@ -90,30 +108,39 @@ class FsspecStorage(Storage):
         block, source = resolved(self), Path(local_path or ".").expanduser().resolve()
         if not source.is_dir():
             raise FileNotFoundError(f"There is no folder {source}.")
-        ignore = ignored_in(source, ignore_file)
-        target = block._place(to_path)
-        copied = 0
-        with block._speaking(target) as files:
-            for path in files_below(source, ignore, skip=Path(target)):
-                place = f"{target}/{path.as_posix()}"
-                if urlsplit(block.location()).scheme in _WHOLE_FILES:
-                    files.put_file(str(source / path), place)  # in parts where it is large
-                else:
-                    block._write(files, place, (source / path).read_bytes())
-                copied += 1
-        return copied
+        ignore, target = ignored_in(source, ignore_file), block._place(to_path)
+        transfers = [
+            Transfer(str(source / path), f"{target}/{path.as_posix()}", size_of(source / path))
+            for path in files_below(source, ignore, skip=Path(target))
+        ]
+        files = block._ask(target, lambda files: files)
+        if not block._is_whole():
+            block._ask(target, lambda files: _make_folders(files, transfers), files)
+
+        def send(transfer: Transfer) -> None:
+            place = str(transfer.target)
+            block._ask(
+                place, lambda files: block._write(files, place, lambda at: files.put_file(transfer.source, at)), files
+            )
+
+        carry_out(transfers, send, at_once=_at_once(files), told=f"stored at {block._told(target)}")
+        return len(transfers)
 
     def read_path(self, path: str) -> bytes:
         block = resolved(self)
         place = block._place(path)
-        with block._speaking(place) as files:
-            return bytes(files.cat_file(place))
+        return block._ask(place, lambda files: bytes(files.cat_file(place)))
 
     def write_path(self, path: str, content: bytes) -> str:
         block = resolved(self)
         place = block._place(path)
-        with block._speaking(place) as files:
-            block._write(files, place, content)
+
+        def write(files: Any) -> None:
+            if not block._is_whole():
+                files.makedirs(files._parent(place), exist_ok=True)
+            block._write(files, place, lambda at: files.pipe_file(at, content))
+
+        block._ask(place, write)
         return path
 
     def check(self) -> list[Finding]:
@@ -123,25 +150,27 @@ class FsspecStorage(Storage):
         block = resolved(self)
         tried = f"the place {block.location()}"
         try:
-            with block._speaking(block._root()) as files:
-                files.info(block._root())
+            block._ask(block._root(), lambda files: files.info(block._root()))
         except FileNotFoundError as error:
             return [*found, Finding(tried, False, str(error), "Create it, or correct its name.")]
         except (OSError, ConfigurationError) as error:
             return [*found, Finding(tried, False, str(error), getattr(error, "hint", "") or "Check name and access.")]
         return [*found, Finding(tried, True, "can be read")]
 
-    def _write(self, files: Any, place: str, content: bytes) -> None:
-        if urlsplit(self.location()).scheme in _WHOLE_FILES:
-            files.pipe_file(place, content)
+    def _is_whole(self) -> bool:
+        return urlsplit(self.location()).scheme in _WHOLE_FILES
+
+    def _write(self, files: Any, place: str, write_at: Callable[[str], None]) -> None:
+        """Have a file written at `place`, whole or not at all. The folder above it is there."""
+        if self._is_whole():
+            write_at(place)
             return
-        files.makedirs(files._parent(place), exist_ok=True)
         draft = f"{place}.{uuid4().hex}.draft"
         try:
-            files.pipe_file(draft, content)
+            write_at(draft)
             files.mv(draft, place)
         except BaseException:
-            if files.exists(draft):
+            with suppress(Exception):  # the error that matters is on its way
                 files.rm_file(draft)
             raise
 
@@ -169,11 +198,16 @@ class FsspecStorage(Storage):
         scheme = urlsplit(self.location()).scheme
         return f"{scheme}://{place.lstrip('/') if scheme != 'file' else place}"
 
+    def _ask(self, place: str, action: Callable[[Any], T], files: Any = None) -> T:
+        """What `action` returns for the file system; tried again where the network was at fault. Errors are as in `_speaking`."""
+        with self._speaking(place, files) as files:
+            return patiently(lambda: action(files), _tries(files))
+
     @contextmanager
-    def _speaking(self, place: str) -> Iterator[Any]:
+    def _speaking(self, place: str, files: Any = None) -> Iterator[Any]:
         """The file system. Errors of whatever library is below become OSError with its words, and without secrets."""
         try:
-            yield self.filesystem
+            yield files or self.filesystem
         except (ConfigurationError, IsADirectoryError):
             raise
         except FileNotFoundError as error:
@@ -237,6 +271,34 @@ class RemoteFileSystem(FsspecStorage):
 
     def _without_secrets(self, error: Exception) -> str:
         return hide(str(error), _texts(self.settings.get_secret_value()))
+
+
+def _list(files: Any, source: str) -> dict[str, int]:
+    """Path -> size of the files below `source`, as the store has them now."""
+    files.invalidate_cache()
+    # fsspec's own walk leaves out the folders that it cannot read
+    strict = {} if files.async_impl or hasattr(files, "at_once") else {"on_error": "raise"}
+    return {path: int(told.get("size") or 0) for path, told in files.find(source, detail=True, **strict).items()}
+
+
+def _make_folders(files: Any, transfers: list[Transfer]) -> None:
+    for folder in sorted({str(transfer.target).rpartition("/")[0] for transfer in transfers}):
+        files.makedirs(folder, exist_ok=True)
+
+
+def _inside(target: Path, path: str, inner: PurePosixPath) -> Path:
+    if ".." in inner.parts:
+        raise ConfigurationError(f"{path} would be written out of {target}: its name leads upwards.")
+    return target / inner
+
+
+def _at_once(files: Any) -> int:
+    """Files that may travel at once: of an unknown library nobody knows whether threads may share it."""
+    return AT_ONCE if files.async_impl else int(getattr(files, "at_once", 1))
+
+
+def _tries(files: Any) -> int:
+    return _FEW_TRIES if files.async_impl else MAX_TRIES
 
 
 def _known_schemes() -> list[str]:

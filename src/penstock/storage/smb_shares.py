@@ -7,6 +7,7 @@ not lock each other out, listings that fail where something fails, and errors th
 import atexit
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -18,9 +19,8 @@ import smbclient  # type: ignore[import-untyped]
 from fsspec.implementations.smb import SMBFileSystem  # type: ignore[import-untyped]
 from smbprotocol.exceptions import LogonFailure, SMBAuthenticationError, SMBException  # type: ignore[import-untyped]
 
-#: Tries of opening a connection, and seconds between them.
-_TRIES = 3
-_WAIT = 0.5
+#: Bytes of a file that are on their way at once.
+_CHUNK = 1024 * 1024
 #: Seconds that a file which is being read may keep another from taking its place.
 _IN_USE = 10.0
 #: What others may do with a file while it is read: read it, and put another one in its place.
@@ -42,6 +42,8 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
     """The shares of one server, as one user. Paths are /share/folder/file."""
 
     cachable = False  # fsspec would keep one object for each thread that ever was; connections are kept here
+    #: Files that may travel at once.
+    at_once = 8
 
     def _connect(self) -> None:
         """Nothing: a connection is opened where a file is touched, and again where it was lost."""
@@ -66,12 +68,15 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
             for name, told in listed
         ]
 
-    def find(self, path: str, **_kwargs: Any) -> list[str]:
+    def find(self, path: str, detail: bool = False, **_kwargs: Any) -> Any:
         """All files below. fsspec's own leaves out the folders that cannot be read."""
-        files: list[str] = []
+        found: dict[str, Any] = {}
         for entry in sorted(self.ls(path), key=lambda entry: str(entry["name"])):
-            files += self.find(entry["name"]) if entry["type"] == "directory" else [entry["name"]]
-        return files
+            if entry["type"] == "directory":
+                found.update(self.find(entry["name"], detail=True))
+            else:
+                found[entry["name"]] = entry
+        return found if detail else list(found)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         if path.strip("/").count("/"):  # a share is not made
@@ -90,6 +95,11 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
                 if time.monotonic() > deadline:
                     raise
             time.sleep(0.1)
+
+    def put_file(self, lpath: str, rpath: str, **_kwargs: Any) -> None:
+        """fsspec's own would ask for the folder each time."""
+        with open(lpath, "rb") as source, self._open(rpath, "wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK)
 
     def _rm(self, path: str) -> None:
         with self._session(path) as session:
@@ -140,16 +150,12 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
         return True
 
     def _register(self, session: dict[str, Any]) -> None:
-        for tries in range(1, _TRIES + 1):
-            try:
-                smbclient.register_session(self.host, **session)
-                return
-            except (LogonFailure, SMBAuthenticationError):
-                raise  # one that is tried often enough locks the user out
-            except (SMBException, OSError, ValueError):  # ValueError: nobody answers at that address
-                if tries == _TRIES:
-                    raise
-            time.sleep(_WAIT)
+        try:
+            smbclient.register_session(self.host, **session)
+        except (LogonFailure, SMBAuthenticationError):
+            raise  # one that is tried often enough locks the user out
+        except (SMBException, OSError, ValueError) as error:  # ValueError: nobody answers at that address
+            raise ConnectionError(str(error)) from error
 
 
 def _entry(path: str, is_folder: bool, size: int) -> dict[str, Any]:
