@@ -23,6 +23,13 @@ def _line_size(text: str) -> int:
     return size
 
 
+def _at_least_one(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError("expected at least 1")
+    return count
+
+
 def _choice(*words: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         word = text.strip().lower()
@@ -160,6 +167,54 @@ _TABLE = [
         "Seconds between two looks at paused and suspended runs that nobody has resumed in time.",
     ),
     Setting(
+        "PENSTOCK_API_SERVICES_FLOW_RUN_NOTIFICATIONS_ENABLED",
+        _boolean,
+        True,
+        "Whether this server sends the messages of notification policies.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_LIMIT",
+        _at_least_one,
+        10,
+        "Most messages that one notification policy sends within PENSTOCK_NOTIFICATIONS_LIMIT_SECONDS, repeated tries "
+        "included. What is over it is gathered into one message.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_LIMIT_SECONDS", float, 60.0, "The seconds that PENSTOCK_NOTIFICATIONS_LIMIT counts in."
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_TRIES",
+        _at_least_one,
+        12,
+        "How often a message that cannot be delivered is tried before it is given up; after a day it is in any case.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_RETRY_SECONDS",
+        float,
+        10.0,
+        "First wait in seconds before such a message is tried again; it doubles each time, up to an hour.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_LEASE_SECONDS",
+        float,
+        30.0,
+        "Seconds after which a message that was being sent by a server which is gone is sent by another, or after a restart.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_IDLE_SECONDS",
+        float,
+        30.0,
+        "Seconds without a message after which the process that sends them leaves.",
+    ),
+    Setting(
+        "PENSTOCK_NOTIFICATIONS_REFERENCES",
+        _boolean,
+        False,
+        "Whether ${env:…} and ${file:…} in notifiers stand for variables and files of the server's machine when a "
+        "notification policy uses them. Whoever may save blocks can then read these.",
+    ),
+    Setting("PENSTOCK_UI_URL", str, None, "Address of the user interface, for links to runs in messages."),
+    Setting(
         "PENSTOCK_API_SERVICES_LIMITS_INTERVAL",
         float,
         1.0,
@@ -292,6 +347,25 @@ _TABLE = [
         for_jobs=True,
     ),
     Setting("PENSTOCK_LOGGING_SERVER_LEVEL", str, "WARNING", "Level of the server's own loggers."),
+    Setting(
+        "PENSTOCK_BUNDLE_LIMIT_MB",
+        float,
+        500.0,
+        "Most megabytes of files in a bundle of flow code: where it is packed, and on the server that keeps it.",
+    ),
+    Setting(
+        "PENSTOCK_BUNDLE_DAYS",
+        float,
+        14.0,
+        "Days after which the server removes a bundle that no deployment and no run uses.",
+    ),
+    Setting(
+        "PENSTOCK_BUNDLE_CACHE_MB",
+        float,
+        2000.0,
+        "Most megabytes of bundles that are kept in PENSTOCK_HOME where they are packed and where jobs run; the least recently used go first.",
+        for_jobs=True,
+    ),
     Setting(
         "PENSTOCK_LOCAL_STORAGE_PATH",
         str,

@@ -1,8 +1,10 @@
 """Every call of the client is one that the server understands."""
 
+import gzip
 import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentat
 from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 from penstock.model.block_schemas import BlockSchemaCreate
 from penstock.model.block_types import BlockTypeCreate, BlockTypeUpdate
+from penstock.model.bundles import BundleOffer
 from penstock.model.concurrency_limits import (
     GlobalConcurrencyLimitCreate,
     GlobalConcurrencyLimitUpdate,
@@ -35,6 +38,8 @@ from penstock.model.work_queues import WorkQueueCreate, WorkQueueUpdate
 from penstock.testing import server
 
 ID = UUID(int=7)
+#: The digest of a bundle of nothing.
+EMPTY = f"sha256:{sha256(b'').hexdigest()}"
 #: One value for each required parameter, by builder and parameter, by builder, or by parameter alone.
 VALUES: dict[str, Any] = {
     "acquire_slots.request": SlotRequest(wishes=[SlotWish(holder_id=ID, names=["n"])]),
@@ -82,6 +87,10 @@ VALUES: dict[str, Any] = {
     "slug": "slug",
     "block_type_slug": "slug",
     "checksum": "sha256:0",
+    "digest": EMPTY,
+    "offer": BundleOffer(digest=EMPTY, files=0, size=0),
+    "write": lambda piece: None,
+    "begin": lambda: None,
     "key": "key",
     "key_prefix": "key",
     "value": "value",
@@ -101,7 +110,9 @@ def arguments(builder: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[SyncClient]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncClient]:
+    VALUES["archive"] = tmp_path_factory.mktemp("bundle") / "empty"
+    VALUES["archive"].write_bytes(gzip.compress(b""))
     with server() as running, running.client() as client:
         yield client
 

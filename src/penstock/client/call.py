@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -15,11 +15,22 @@ _PLAIN = (bool, int, float, str, dict, list)
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is read from a file while it is sent. `open` is called for each try."""
+
+    open: Callable[[], BinaryIO]
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A request that nobody has sent yet. `send` of a client sends it and returns a `T`.
 
     `path` is relative to the API's root and already quoted. `answer` names the answer's type when it is needed, so that
-    building a call imports no model. `patience` is how many seconds beyond the usual timeout the server may take to
+    building a call imports no model. `body` may be an `Upload`. `receive` reads an answer that is too large to be held: it
+    gets the response of `http.client`, reads it, and what it returns is the call's answer; where the connection breaks under
+    it, it is called again with another response. `patience` is how many seconds beyond the usual timeout the server may take to
     answer: a long poll. `repeatable`: asking twice does no harm, so that it may be asked again after an answer
     was lost. `partial`: only fields that were given are sent, and None is a value; otherwise None means "not given".
     """
@@ -27,11 +38,12 @@ class Call(Generic[T]):
     method: str
     path: str
     answer: Callable[[], type[T]]
-    body: Any = None
+    body: "Any | Upload" = None
     query: Mapping[str, str] | None = None
     patience: float = 0.0
     repeatable: bool = True
     partial: bool = False
+    receive: Callable[[Any], T] | None = None
 
     @property
     def target(self) -> str:

@@ -20,12 +20,14 @@ NOUNS = (
     "variables",
     "concurrency_limits",
     "logs",
+    "bundles",
     "attempts",
     "reports",
     "agents",
     "block_types",
     "block_schemas",
     "block_documents",
+    "notification_policies",
     "admin",
 )
 

@@ -3,13 +3,14 @@
 import http.client
 import random
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 from penstock import clock, settings
 from penstock.client.answers import error_from
-from penstock.client.call import Call, decode, encode
+from penstock.client.call import Call, Upload, decode, encode
 from penstock.client.connections import Connections, interrupt
 from penstock.client.retries import parse_retry_after, wait_before, worth_repeating
 from penstock.errors import APIError, PenstockError, Unreachable
@@ -73,6 +74,7 @@ class _Outcome:
 
     status: int = 0
     raw: bytes = b""
+    received: Any = None
     retry_after: str | None = None
     error: Exception | None = None
     sent: bool = False
@@ -111,9 +113,11 @@ class Transport:
         Raises what `penstock.errors` has for the server's answer; Unreachable when there was none in time; Interrupted
         when `ticket` was given up.
         """
-        raw = self.exchange(call, deadline=deadline, ticket=ticket)
+        outcome = self._exchange(call, deadline, ticket)
+        if call.receive is not None:
+            return cast(T, outcome.received)
         try:
-            return decode(raw, call.answer())
+            return decode(outcome.raw, call.answer())
         except ValueError as error:
             raise APIError(
                 f"{call.method} {self.api_url}{call.target}: the answer cannot be understood: {error}",
@@ -123,10 +127,15 @@ class Transport:
 
     def exchange(self, call: Call[T], *, deadline: float | None = None, ticket: Ticket | None = None) -> bytes:
         """As `send`, but the answer's body is returned as it came."""
+        return self._exchange(call, deadline, ticket).raw
+
+    def _exchange(self, call: Call[T], deadline: float | None, ticket: Ticket | None) -> _Outcome:
         ticket = ticket or Ticket()
-        body = encode(call.body, partial=call.partial)
+        body = call.body if isinstance(call.body, Upload) else encode(call.body, partial=call.partial)
         headers = {**self._headers, "X-Request-ID": uuid4().hex}
-        if body is not None:
+        if isinstance(body, Upload):
+            headers |= {"Content-Type": body.content_type, "Content-Length": str(body.size)}
+        elif body is not None:
             headers["Content-Type"] = "application/json"
         retries = 0
         while True:
@@ -139,7 +148,7 @@ class Transport:
                 if ticket.given_up:
                     raise Interrupted(f"{call.method} {call.path} was given up")
             if outcome.error is None and outcome.status < 300:
-                return outcome.raw
+                return outcome
             retries += 1
             wait = self._wait(outcome, retries, deadline) if self._may_retry(outcome, call, retries) else None
             if wait is None:
@@ -158,7 +167,7 @@ class Transport:
     def _try(
         self,
         call: Call[T],
-        body: bytes | None,
+        body: bytes | Upload | None,
         headers: dict[str, str],
         seconds: float,
         ticket: Ticket,
@@ -177,9 +186,12 @@ class Transport:
                 connection.close()
                 return outcome
             outcome.sent = True
-            connection.request(call.method, self._connections.prefix + call.target, body=body, headers=headers)
+            with body.open() if isinstance(body, Upload) else nullcontext(body) as content:
+                connection.request(call.method, self._connections.prefix + call.target, body=content, headers=headers)
             response = connection.getresponse()
             outcome.status, outcome.retry_after = response.status, response.headers.get("Retry-After")
+            if call.receive is not None and response.status < 300:
+                outcome.received = call.receive(response)
             outcome.raw = response.read()
         except (OSError, http.client.HTTPException) as error:
             outcome.error = error

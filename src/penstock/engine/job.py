@@ -26,12 +26,13 @@ from types import FrameType
 from uuid import UUID, uuid4
 
 from penstock import settings
+from penstock.client.patience import ask
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
 from penstock.engine.deployed_runs import deployed_run_steps
 from penstock.engine.interruption import TERMINATED, Interruption, Superseded, SuspendRequested, TerminationSignal
 from penstock.engine.reporter import FENCED
-from penstock.engine.session import Session, ask
+from penstock.engine.session import Session
 from penstock.engine.steps import Steps, drive, drive_async
 from penstock.errors import ConfigurationError, NotAuthorized, NotFound, PenstockError, Unreachable
 from penstock.model.attempts import InfrastructureDocument, Presentation

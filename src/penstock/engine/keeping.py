@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from penstock import clock
+from penstock.client.patience import LONGEST_WAIT
 from penstock.engine import caching, names, outcomes
 from penstock.engine.context import FlowRunContext, TaskRunContext
 from penstock.engine.moments import moment
 from penstock.engine.protocols import TaskLike
 from penstock.engine.run_logs import logger_of
-from penstock.engine.session import LONGEST_WAIT
 from penstock.engine.steps import Blocking, Sleep, Steps
 from penstock.errors import PenstockError, Unreachable
 from penstock.model.reasons import Reason

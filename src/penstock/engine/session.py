@@ -5,9 +5,7 @@ A session belongs to the outermost flow run of this process; the subflow runs in
 
 import os
 import signal
-import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from uuid import UUID
 
 from penstock import settings
 from penstock.client.call import Call
+from penstock.client.patience import ask
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
 from penstock.engine import loop, moments, wire
@@ -31,7 +30,7 @@ from penstock.engine.interruption import (
     wake_running_loop,
 )
 from penstock.engine.reporter import FENCED, Reporter
-from penstock.errors import APIError, MissingContext, Unreachable
+from penstock.errors import APIError, MissingContext
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reports import ReportReceipt
 from penstock.model.states import OrchestrationResult, State, StateType
@@ -41,31 +40,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Longest wait in seconds between two tries while the API is away.
-LONGEST_WAIT = 5.0
 #: Seconds that a run which was told to end has for telling so: platforms kill 10 s (Docker) or 30 s after they asked.
 LAST_WORDS = 8.0
 
 
 def _receipt() -> type[ReportReceipt]:
     return ReportReceipt
-
-
-def ask(client: SyncClient, call: Call[T], patience: float) -> T:
-    """The answer to `call`; nobody answering is waited out for up to `patience` seconds; stderr is told once."""
-    since: float | None = None
-    wait = 0.1
-    while True:
-        try:
-            return client.send(call)
-        except Unreachable as error:
-            if since is None:
-                since = monotonic()
-                print(f"penstock: {error}. It is asked again for {patience:g} s.", file=sys.stderr)
-            if monotonic() - since > patience:
-                raise
-        time.sleep(wait)
-        wait = min(LONGEST_WAIT, wait * 2)
 
 
 #: Those of this process, for its forks.

@@ -12,6 +12,7 @@ ROUTERS = (
     "penstock.server.api.admin",
     "penstock.server.api.flows",
     "penstock.server.api.task_runs",
+    "penstock.server.api.bundles",
     "penstock.server.api.flow_run_inputs",
     "penstock.server.api.flow_run_graphs",
     "penstock.server.api.flow_run_waits",
@@ -29,4 +30,5 @@ ROUTERS = (
     "penstock.server.api.block_types",
     "penstock.server.api.block_schemas",
     "penstock.server.api.block_documents",
+    "penstock.server.api.flow_run_notification_policies",
 )

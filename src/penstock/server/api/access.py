@@ -23,7 +23,7 @@ OPEN_PATHS = frozenset({"/api/health", "/api/ready"})
 #: variables, artifacts, inputs of runs.
 _ENGINE_PATHS = re.compile(
     r"GET /api/(hello|version|csrf-token|flows/.*|flow_runs/.*|task_runs/.*|flow_run_states/.*|task_run_states/.*"
-    r"|deployments/.*|attempts/.*|bundles/.*|block_(types|schemas|documents)/.*|block_capabilities/?|variables/.*|artifacts/.*)"
+    r"|deployments/.*|attempts/.*|bundles/[^/]+|block_(types|schemas|documents)/.*|block_capabilities/?|variables/.*|artifacts/.*)"
     r"|POST /api/(flows/|flow_runs/|flow_runs/(filter|count)|flow_runs/[^/]+/(set_state|resume|input(/filter)?)|task_runs/.*|logs/?|reports/?"
     r"|attempts/[^/]+/present|deployments/[^/]+/create_flow_run|block_(types|schemas|documents)/(filter|count)?)"
     r"|POST /api/(variables|artifacts)/.*"

@@ -6,7 +6,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.errors import Refused
-from penstock.model.attempts import AttemptStatus, Presentation, Presented
+from penstock.model.attempts import AttemptStatus, InfrastructureDocument, Presentation, Presented
+from penstock.model.bundles import BUNDLE_SLUG
 from penstock.model.states import TERMINAL, StateType
 from penstock.server.database.attempts import lock_run_and_attempt
 from penstock.server.database.connection import Transaction
@@ -44,15 +45,23 @@ def present_attempt(tx: Transaction, attempt_id: UUID, presentation: Presentatio
         )
     if row.instance_id is None:
         row = _take(tx, row, presentation)
+        tx.notify(f"attempt-started:{row.agent_id}")
     around = Surroundings(tx)
     deployment = around.deployment(run.deployment_id)
+    storage = around.document(deployment.storage_document_id, "storage") if deployment else None
     return Presented(
-        attempt=attempt_from(row),
+        attempt=attempt_from(_grant_bundle(tx, row, storage)),
         flow_run=around.flow_runs([run.id])[run.id],
         flow=around.flow(run.flow_id),
         deployment=deployment,
-        storage=around.document(deployment.storage_document_id, "storage") if deployment else None,
+        storage=storage,
     )
+
+
+def _grant_bundle(tx: Transaction, row: sa.Row[Any], storage: InfrastructureDocument | None) -> sa.Row[Any]:
+    """Note which bundle the engine is told to fetch, so that it still may when the deployment is changed meanwhile."""
+    digest = storage.data.get("digest") if storage is not None and storage.slug == BUNDLE_SLUG else None
+    return row if digest == row.bundle_digest else update_and_read(tx, attempt, row.id, {"bundle_digest": digest})
 
 
 def _take(tx: Transaction, row: sa.Row[Any], presentation: Presentation) -> sa.Row[Any]:
