@@ -98,7 +98,8 @@ def names_of_users(users: dict[str, Any] | None) -> list[str]:
     if users is None:
         return ["unknown: the server cannot tell"]
     blocks = [f"block {user['block_type_slug']}/{user['name']}" for user in users["block_documents"]]
-    return blocks + [f"deployment {user['flow_name']}/{user['name']}" for user in users["deployments"]]
+    deployments = [f"deployment {user['flow_name']}/{user['name']}" for user in users["deployments"]]
+    return blocks + deployments + [f"notification policy {user['id']}" for user in users.get("notification_policies", [])]
 
 
 def has_masks(value: Any) -> bool:

@@ -25,8 +25,17 @@ class DeploymentUser(Request):
     uses_as: list[str] = Field(default_factory=list)
 
 
+class PolicyUser(Request):
+    """A notification policy that tells through it."""
+
+    id: UUID
+    state_names: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
+
+
 class BlockUsers(Request):
     """The answer of ``GET /block_documents/{id}/used_by``."""
 
     block_documents: list[BlockUser] = Field(default_factory=list)
     deployments: list[DeploymentUser] = Field(default_factory=list)
+    notification_policies: list[PolicyUser] = Field(default_factory=list)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from penstock import clock
 from penstock.errors import APIError
+from penstock.server.database.memory import Memory
 
 _log = logging.getLogger("penstock.server.database")
 T = TypeVar("T")
@@ -49,11 +50,13 @@ _JSON = {"json_serializer": to_json, "json_deserializer": pydantic_core.from_jso
 
 @dataclass
 class Transaction:
-    """One transaction: its connection, the one time that everything in it happens at, and what to tell after the commit."""
+    """One transaction: its connection, the one time that everything in it happens at, what to tell after the commit, and what
+    this server remembers of what others have read."""
 
     connection: sa.Connection
     now: datetime
     topics: set[str] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         return self.connection.execute(statement, parameters)
@@ -101,12 +104,20 @@ class Hub:
 
 class Subscription:
     def __init__(self, hub: Hub, topics: list[str]) -> None:
-        self._hub, self._topics, self._event = hub, topics, asyncio.Event()
+        self._hub, self._topics, self._event = hub, list(topics), asyncio.Event()
 
     def __enter__(self) -> "Subscription":
         for topic in self._topics:
             self._hub._waiting.setdefault(topic, set()).add(self._event)
         return self
+
+    def add(self, topics: Iterable[str]) -> bool:
+        """Listen to these as well. True if one is new: what was seen before may have changed since."""
+        new = set(topics) - set(self._topics)
+        for topic in new:
+            self._hub._waiting.setdefault(topic, set()).add(self._event)
+        self._topics += new
+        return bool(new)
 
     def __exit__(self, *_: object) -> None:
         for topic in self._topics:
@@ -143,6 +154,7 @@ class Database:
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.hub = Hub()
+        self.memory = Memory()
         #: when this server came up, by `clock.monotonic`: leases are not judged before agents had time to come back
         self.opened = clock.monotonic()
         workers = readers if self.is_sqlite else pool_size
@@ -232,7 +244,7 @@ class Database:
     def _read(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
         with self.engine.connect() as connection, connection.begin() as transaction:
             try:
-                return function(Transaction(connection, clock.now()), *args, **kwargs)
+                return function(Transaction(connection, clock.now(), memory=self.memory), *args, **kwargs)
             finally:
                 transaction.rollback()
 
@@ -240,14 +252,19 @@ class Database:
         for tries_left in reversed(range(RACE_RETRIES)):
             try:
                 with self.engine.begin() as connection:
-                    tx = Transaction(connection, clock.now())
+                    tx = Transaction(connection, clock.now(), memory=self.memory)
                     result = function(tx, *args, **kwargs)
-                self.hub.publish(tx.topics)
+                self.committed(tx.topics)
                 return result
             except DBAPIError as error:
                 if tries_left == 0 or getattr(error.orig, "sqlstate", None) not in LOST_RACE:
                     raise
         raise AssertionError("unreachable")
+
+    def committed(self, topics: set[str]) -> None:
+        """Something was committed: what is remembered of it is forgotten, and whoever waits for it wakes."""
+        self.memory.forget(topics)
+        self.hub.publish(topics)
 
     def ping(self) -> None:
         """Raise if the database does not answer."""
@@ -336,7 +353,7 @@ class _Writer:
                     waiting.future.set_exception(error)
             return
         for waiting in done:
-            self._database.hub.publish(waiting.topics)
+            self._database.committed(waiting.topics)
             waiting.future.set_result(waiting.result)
 
     def _run_all(self, group: list[_Waiting], *, guarded: bool) -> list[_Waiting]:
@@ -350,7 +367,7 @@ class _Writer:
             for waiting in group:
                 try:
                     with connection.begin_nested() if guarded else nullcontext():
-                        tx = Transaction(connection, clock.now())
+                        tx = Transaction(connection, clock.now(), memory=self._database.memory)
                         waiting.result = waiting.function(tx, *waiting.args, **waiting.kwargs)
                         waiting.topics = tx.topics
                     done.append(waiting)

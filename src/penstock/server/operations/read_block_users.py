@@ -1,4 +1,4 @@
-"""Who uses a block document: other documents, and deployments as their infrastructure or storage."""
+"""Who uses a block document: other documents, deployments as their infrastructure or storage, notification policies."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -6,13 +6,15 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.errors import Conflict, NotFound
-from penstock.model.block_users import BlockUser, BlockUsers, DeploymentUser
+from penstock.model.block_users import BlockUser, BlockUsers, DeploymentUser, PolicyUser
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.operations.block_document_rows import read_json
 
 #: How many users of a document an error names.
 NAMED = 3
+#: What a notification policy needs.
+NOTIFY = "notify"
 #: What a deployment needs of a block that it uses: one of these capabilities.
 _NEEDED = {
     "infrastructure": frozenset({"run-infrastructure"}),
@@ -25,7 +27,9 @@ def read_block_users(tx: Transaction, document_id: UUID) -> BlockUsers:
     if tx.execute(sa.select(t.block_document.c.id).where(t.block_document.c.id == document_id)).one_or_none() is None:
         raise NotFound(f"Block document not found: {document_id}")
     return BlockUsers(
-        block_documents=_documents_that_use(tx, {document_id}), deployments=_deployments_that_use(tx, {document_id})
+        block_documents=_documents_that_use(tx, {document_id}),
+        deployments=_deployments_that_use(tx, {document_id}),
+        notification_policies=_policies_that_use(tx, {document_id}),
     )
 
 
@@ -34,16 +38,23 @@ def name_users(tx: Transaction, document_ids: Collection[UUID]) -> str:
     names = [
         *(f"block {user.block_type_slug}/{user.name}" for user in _documents_that_use(tx, document_ids)),
         *(f"deployment {user.flow_name}/{user.name}" for user in _deployments_that_use(tx, document_ids)),
+        *(f"notification policy {user.id}" for user in _policies_that_use(tx, document_ids)),
     ]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
 
 def refuse_lost_capabilities(tx: Transaction, document_id: UUID, old_schema_id: UUID, new_schema_id: UUID) -> None:
-    """Raise Conflict if a deployment needs what the document can do under its old schema and could not under the new one."""
-    old, new = _capabilities(tx, old_schema_id), _capabilities(tx, new_schema_id)
+    """Raise Conflict if a user needs what the document can do under its old schema and could not under the new one."""
+    old, new = capabilities(tx, old_schema_id), capabilities(tx, new_schema_id)
     if old <= new:
         return
+    if NOTIFY in old - new and (users := _policies_that_use(tx, {document_id})):
+        raise Conflict(
+            f"Notification policy {users[0].id} tells through it: blocks of the new schema cannot notify anybody.",
+            code="block_in_use",
+            hint="Give the policy another notifier first.",
+        )
     for user in _deployments_that_use(tx, {document_id}):
         for part in user.uses_as:
             lost = _NEEDED[part] & (old - new)
@@ -56,7 +67,8 @@ def refuse_lost_capabilities(tx: Transaction, document_id: UUID, old_schema_id: 
                 )
 
 
-def _capabilities(tx: Transaction, schema_id: UUID) -> frozenset[str]:
+def capabilities(tx: Transaction, schema_id: UUID) -> frozenset[str]:
+    """What blocks of that schema can do; nothing if there is no such schema."""
     text = tx.execute(
         sa.select(sa.cast(t.block_schema.c.capabilities, sa.Text)).where(t.block_schema.c.id == schema_id)
     ).scalar_one_or_none()
@@ -104,3 +116,13 @@ def _deployments_that_use(tx: Transaction, ids: Collection[UUID]) -> list[Deploy
         )
         for row in found
     ]
+
+
+def _policies_that_use(tx: Transaction, ids: Collection[UUID]) -> list[PolicyUser]:
+    policy = t.flow_run_notification_policy.c
+    found = tx.execute(
+        sa.select(policy.id, policy.state_names, policy.tags)
+        .where(policy.block_document_id.in_(ids))
+        .order_by(policy.created, policy.id)
+    )
+    return [PolicyUser(**row._mapping) for row in found]

@@ -10,6 +10,7 @@ from penstock.server.database.slots import free_slots_of_run
 from penstock.server.database.statements import insert_row, update_row
 from penstock.server.database.tables import flow_run, flow_run_state
 from penstock.server.operations.change_counter import change_counters
+from penstock.server.operations.queue_notifications import queue_notifications
 
 #: Counter of the runs that are in a state type.
 COUNTER = "flow_runs.state.{}"
@@ -73,6 +74,7 @@ def record_flow_run_state(tx: Transaction, run: Any, state: State, values: dict[
         if run.state_type is not None:
             changes[COUNTER.format(run.state_type)] = -1
         change_counters(tx, changes)
+    queue_notifications(tx, run, state)
     tx.notify(f"run:{run.id}")
     tx.notify(f"state:{run.id}")
     if state.type is StateType.SCHEDULED and run.work_queue_id is not None:

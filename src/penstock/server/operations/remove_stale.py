@@ -6,13 +6,22 @@ import sqlalchemy as sa
 
 from penstock.server.database.attempts import OPEN
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import agent, attempt, concurrency_slot, report_stream, task_run_state_cache
+from penstock.server.database.tables import (
+    agent,
+    attempt,
+    concurrency_slot,
+    notification_delivery,
+    report_stream,
+    task_run_state_cache,
+)
 from penstock.server.database.turns import take_turn
 
 #: Days after which a stream of reports is over for good: longer than any engine keeps reports for a lost API.
 STREAM_DAYS = 7
 #: Days after which an agent that has not polled is forgotten.
 AGENT_DAYS = 7
+#: Days for which it is kept what became of a message.
+DELIVERY_DAYS = 14
 BATCH = 1000
 
 
@@ -33,12 +42,19 @@ def remove_stale(tx: Transaction) -> int:
     leases = (
         sa.select(concurrency_slot.c.id).where(concurrency_slot.c.expires_at < tx.now - timedelta(days=1)).limit(BATCH)
     )
+    delivery = notification_delivery.c
+    deliveries = (
+        sa.select(delivery.id)
+        .where(delivery.updated < tx.now - timedelta(days=DELIVERY_DAYS), delivery.due_at.is_(None))
+        .limit(BATCH)
+    )
     removed = 0
     for column, gone in (
         (report_stream.c.stream, streams),
         (agent.c.id, agents),
         (task_run_state_cache.c.cache_key, cached),
         (concurrency_slot.c.id, leases),
+        (delivery.id, deliveries),
     ):
         removed += tx.execute(sa.delete(column.table).where(column.in_(gone))).rowcount
     return removed
