@@ -12,6 +12,7 @@ class Agent(Stored):
     host: str | None = None
     version: str | None = None
     work_pool: str | None = None
+    work_pools: list[str] = Field(default_factory=list)
     work_queues: list[str] = Field(default_factory=list)
     work_queue_prefixes: list[str] = Field(default_factory=list)
     capabilities: list[str] = Field(default_factory=list)

@@ -148,8 +148,10 @@ class AgentPoll(Request):
 
     `request_id` names this very poll: the same poll asked again (its answer was lost) gets the same claims again.
     `capacity` is how many new attempts the agent can take now; 0 only renews leases and fetches orders.
-    `work_queues`, `work_queue_prefixes`: names within `work_pool` (None: the default agent pool); both empty with a pool
-    given: all its queues. `reaches` are the places whose jobs this agent can see, see `penstock.infrastructure.base`.
+    `work_queues`, `work_queue_prefixes`: names within `work_pools` (none: within `work_pool`, None for the default agent
+    pool); both empty with a pool given: all its queues. A prefix with `*` or `?` is a pattern for whole names.
+    `capabilities` are the infrastructure types that the agent can run; none named: it takes runs of any type.
+    `ramp_up` is how many of its attempts may be on their way to user code at once. `reaches` are the places whose jobs this agent can see, see `penstock.infrastructure.base`.
     `attempts` are those it holds, `cancelling` those of them whose cancel order it already follows.
     `wait_seconds` is how long the server may hold the answer back while it has nothing to say.
     """
@@ -160,10 +162,12 @@ class AgentPoll(Request):
     host: str | None = None
     version: str | None = None
     work_pool: str | None = None
+    work_pools: list[str] = Field(default_factory=list)
     work_queues: list[str] = Field(default_factory=list)
     work_queue_prefixes: list[str] = Field(default_factory=list)
     capacity: int = Field(default=1, ge=0)
     limit: int | None = None
+    ramp_up: int | None = Field(default=None, ge=1)
     prefetch_seconds: float = 0
     wait_seconds: float = Field(default=5, ge=0, le=60)
     reaches: list[str] = Field(default_factory=list)

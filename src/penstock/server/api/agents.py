@@ -21,6 +21,9 @@ router = APIRouter(tags=["Agents"])
 #: Seconds after which a waiting poll looks again by itself, where other servers may write to the same database.
 LOOK_AGAIN = 1.0
 
+#: Seconds after which a poll looks again that found a run and did not get it.
+AFTER_A_MISS = 0.05
+
 
 class AgentFilter(Body):
     limit: int = Field(default=200, ge=0, le=200)
@@ -88,11 +91,12 @@ async def wait_for_orders(database: Database, poll: AgentPoll, is_over: Callable
         orders = await database.write(claim_runs, poll, terms)
     if has_news(orders) or clock.monotonic() >= deadline:
         return orders
-    topics = [_topic(poll), f"pool:{look.pool_id}", *(f"queue:{queue_id}" for queue_id in look.queue_ids)]
-    with database.hub.subscribe(topics) as subscription:
+    with database.hub.subscribe([_topic(poll), *look.topics]) as subscription:
         while True:
             terms = terms_now(database)
             look = await database.read(look_for_orders, poll, terms)
+            if subscription.add(look.topics) and not look.act:
+                continue  # what was seen may have changed before somebody listened
             if await is_over():
                 return orders
             if look.act:
@@ -112,6 +116,8 @@ def has_news(orders: AgentOrders) -> bool:
 
 def _pause(database: Database, look: Look, left: float) -> float:
     """Seconds until it is time to look again even if nothing wakes us."""
+    if look.found:
+        return AFTER_A_MISS  # somebody else was faster
     pause = left if database.is_sqlite else min(left, LOOK_AGAIN)
     if look.next_due is not None:
         pause = min(pause, (look.next_due - clock.now()).total_seconds())

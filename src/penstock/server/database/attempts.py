@@ -7,12 +7,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.model.states import TERMINAL, StateType
+from penstock.model.queue_names import literal_start, matches
+from penstock.model.states import StateType
 from penstock.server.database.connection import Transaction
 from penstock.server.database.statements import lock_row
 from penstock.server.database.tables import agent, attempt, flow_run, work_pool, work_queue
 
-_TERMINAL = [state.value for state in TERMINAL]
 #: True for a row of `attempt` that is not over. Written as in the partial indexes.
 OPEN = attempt.c.ended_at.is_(None)
 
@@ -40,12 +40,13 @@ _QUEUES = (
         work_queue.c.is_paused,
         work_queue.c.last_polled,
         work_queue.c.work_pool_id,
+        work_pool.c.name.label("pool_name"),
         work_pool.c.concurrency_limit.label("pool_limit"),
         work_pool.c.is_paused.label("pool_is_paused"),
     )
     .join(work_pool, work_pool.c.id == work_queue.c.work_pool_id)
-    .where(work_pool.c.name == sa.bindparam("pool"))
-    .order_by(work_queue.c.priority, work_queue.c.name)
+    .where(work_pool.c.name.in_(sa.bindparam("pools", expanding=True)))
+    .order_by(work_queue.c.priority, work_queue.c.name, work_queue.c.id)
 )
 _NAMED_QUEUES = _QUEUES.where(work_queue.c.name.in_(sa.bindparam("names", expanding=True)))
 _EARLIEST = (
@@ -68,18 +69,6 @@ _NEXT_DUE_AFTER = (
 )
 
 
-def _due(*columns: Any) -> sa.Select[Any]:
-    return (
-        sa.select(*columns)
-        .where(flow_run.c.work_queue_id == sa.bindparam("queue_id"), flow_run.c.state_type == StateType.SCHEDULED.value)
-        .where(flow_run.c.next_scheduled_start_time <= sa.bindparam("until"), ~has_open_attempt())
-        .order_by(flow_run.c.next_scheduled_start_time, flow_run.c.id)
-        .limit(sa.bindparam("limit"))
-    )
-
-
-_DUE_RUNS = _due(flow_run.c.id, flow_run.c.next_scheduled_start_time, flow_run.c.work_queue_id)
-_DUE_RUNS_LOCKED = _due(flow_run).with_for_update(skip_locked=True, of=flow_run)
 _OPEN_ATTEMPTS_OF = (
     sa.select(
         attempt.c.id, attempt.c.status, attempt.c.limits, attempt.c.cancel_requested_at, attempt.c.lease_expires_at
@@ -96,16 +85,19 @@ def lock_run_and_attempt(tx: Transaction, attempt_id: UUID) -> tuple[sa.Row[Any]
     return (run, row) if run is not None and row is not None else None
 
 
-def queues_for(tx: Transaction, pool: str, names: Collection[str], prefixes: Collection[str]) -> Sequence[sa.Row[Any]]:
-    """The queues of `pool` with one of `names` or `prefixes` (both empty: all), with what the pool says, by
-    priority."""
-    if not names and not prefixes:
-        return tx.execute(_QUEUES, {"pool": pool}).all()
-    if not prefixes:
-        return tx.execute(_NAMED_QUEUES, {"pool": pool, "names": list(names)}).all()
-    wanted = [work_queue.c.name.startswith(prefix, autoescape=True) for prefix in prefixes]
-    query = _QUEUES.where(sa.or_(work_queue.c.name.in_(list(names)), *wanted))
-    return tx.execute(query, {"pool": pool}).all()
+def queues_for(
+    tx: Transaction, pools: Collection[str], names: Collection[str], matching: Collection[str]
+) -> Sequence[sa.Row[Any]]:
+    """The queues of `pools` with one of `names`, or that `matching` means (both empty: all), with what their pools
+    say, by priority."""
+    if not names and not matching:
+        return tx.execute(_QUEUES, {"pools": list(pools)}).all()
+    if not matching:
+        return tx.execute(_NAMED_QUEUES, {"pools": list(pools), "names": list(names)}).all()
+    begin = [work_queue.c.name.startswith(literal_start(text), autoescape=True) for text in matching]
+    query = _QUEUES.where(sa.or_(work_queue.c.name.in_(list(names)), *begin))
+    rows = tx.execute(query, {"pools": list(pools)})
+    return [row for row in rows if row.name in names or any(matches(row.name, text) for text in matching)]
 
 
 def next_due(tx: Transaction, queue_ids: Collection[UUID]) -> dict[UUID, datetime]:
@@ -121,34 +113,6 @@ def next_due_after(tx: Transaction, queue_ids: Collection[UUID], after: datetime
         for queue_id in queue_ids
     ]
     return min((time for time in times if time is not None), default=None)
-
-
-def due_runs(tx: Transaction, queue_id: UUID, until: datetime, limit: int, *, lock: bool) -> Sequence[sa.Row[Any]]:
-    """The first `limit` runs of a queue that are due and not somebody's already, those due first. `lock`: skip what
-    others hold."""
-    parameters = {"queue_id": queue_id, "until": until, "limit": limit}
-    return tx.execute(_DUE_RUNS_LOCKED if lock else _DUE_RUNS, parameters).all()
-
-
-def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID]) -> dict[UUID, int]:
-    """How many slots are taken per queue or pool: open attempts of runs that are not over."""
-    query = (
-        sa.select(column, sa.func.count(attempt.c.id))
-        .join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
-        .where(column.in_(list(ids)), OPEN, flow_run.c.state_type.not_in(_TERMINAL))
-        .group_by(column)
-    )
-    rows: Sequence[Any] = tx.execute(query).all()
-    return {row[0]: row[1] for row in rows}
-
-
-def lock_limited(tx: Transaction, pools: Collection[UUID], queues: Collection[UUID]) -> None:
-    """Keep others from counting slots of these pools and queues until this transaction is over."""
-    for table, ids in ((work_pool, pools), (work_queue, queues)):
-        if ids:
-            tx.execute(
-                sa.select(table.c.id).where(table.c.id.in_(list(ids))).order_by(table.c.id).with_for_update()
-            ).all()
 
 
 def open_attempts_of(tx: Transaction, agent_id: UUID) -> Sequence[sa.Row[Any]]:

@@ -12,5 +12,14 @@ def take_turn(tx: Transaction, name: str) -> bool:
     end."""
     if tx.dialect != "postgresql":
         return True
-    key = zlib.crc32(f"penstock {name}".encode())
-    return bool(tx.execute(sa.select(sa.func.pg_try_advisory_xact_lock(key))).scalar_one())
+    return bool(tx.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_key(name)))).scalar_one())
+
+
+def wait_for_turn(tx: Transaction, name: str) -> None:
+    """Wait until no other transaction is at the work called `name`, and keep others from it until this one is over."""
+    if tx.dialect == "postgresql":
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(_key(name))))
+
+
+def _key(name: str) -> int:
+    return zlib.crc32(f"penstock {name}".encode())

@@ -1,64 +1,123 @@
 """Which due runs an agent gets next: pauses, limits, priorities, times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.server.database.attempts import due_runs, lock_limited, next_due, slots_taken
+from penstock.server.database.attempts import next_due
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import attempt
+from penstock.server.database.due_runs import Passed, due_runs, lock_due_runs
+from penstock.server.operations.free_slots import FreeSlots
+from penstock.server.rules.choosing import Due, Key, choose
+
+#: How many due runs are looked at together once limits hold some of them back.
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The runs that may start, and the limits for which due runs have to wait."""
+
+    runs: list[sa.Row[Any]]
+    full: frozenset[Key] = frozenset()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody could take: runs due by `until`, at most `room`, on infrastructure of `types` (none named: any)."""
+
+    until: datetime
+    room: int
+    types: tuple[str, ...] = ()
 
 
 def is_paused(queue: sa.Row[Any]) -> bool:
     return bool(queue.is_paused or queue.pool_is_paused)
 
 
-def choose_runs(
-    tx: Transaction, queues: Sequence[sa.Row[Any]], until: datetime, capacity: int, *, lock: bool
-) -> list[sa.Row[Any]]:
-    """At most `capacity` runs that are due by `until`: the queue's priority first (1 before 2), then time, then id.
+def choose_runs(tx: Transaction, queues: Sequence[sa.Row[Any]], wish: Wish, *, lock: bool) -> Choice:
+    """The runs of `queues` that fit `wish`, in their order: see `rules.choosing`.
 
-    `queues` are those of one pool, by priority. `lock`: the runs, and the pool and queues whose limits were counted,
-    are locked
-    until the transaction is over; runs that another one holds are skipped.
+    `lock`: the runs are whole and locked until the transaction is over, and so is the counting of the limits; runs that
+    another transaction holds are skipped.
     """
     active = [queue for queue in queues if not is_paused(queue)]
-    if capacity <= 0 or not active:
-        return []
+    if wish.room <= 0 or not active:
+        return Choice([])
     due = next_due(tx, [queue.id for queue in active])
-    waiting = [queue for queue in active if queue.id in due and due[queue.id] <= until]
+    waiting = [queue for queue in active if queue.id in due and due[queue.id] <= wish.until]
     if not waiting:
-        return []
-    free = _free_slots(tx, waiting, lock)
-    room = min(capacity, free[waiting[0].work_pool_id])
-    chosen: list[sa.Row[Any]] = []
+        return Choice([])
+    waiting.sort(key=lambda queue: (queue.priority, due[queue.id]))
+    free = FreeSlots(tx, waiting, lock=lock)
+    chooser = _Chooser(tx, free, wish, lock)
     for _, group in groupby(waiting, key=lambda queue: queue.priority):
-        found: list[sa.Row[Any]] = []
-        for queue in group:
-            wanted = min(room, free[queue.id])
-            if wanted > 0:
-                found += due_runs(tx, queue.id, until, wanted, lock=lock)
-        found.sort(key=lambda run: (run.next_scheduled_start_time, run.id))
-        chosen += found[:room]
-        room -= len(found[:room])
-        if room <= 0:
+        chooser.serve(list(group), due)
+        if len(chooser.chosen) >= wish.room:
             break
-    return chosen
+    return Choice(chooser.chosen, free.full())
 
 
-def _free_slots(tx: Transaction, queues: list[sa.Row[Any]], lock: bool) -> dict[Any, int]:
-    """Free slots per queue id, and of their pool by its id. No limit: as good as endless."""
-    endless = 1 << 30
-    limits = {queue.id: queue.concurrency_limit for queue in queues if queue.concurrency_limit is not None}
-    pools = {queue.work_pool_id: queue.pool_limit for queue in queues if queue.pool_limit is not None}
-    if lock:
-        lock_limited(tx, pools, limits)
-    free = {queue.id: endless for queue in queues} | {queue.work_pool_id: endless for queue in queues}
-    for column, limited in ((attempt.c.work_queue_id, limits), (attempt.c.work_pool_id, pools)):
-        if limited:
-            taken = slots_taken(tx, column, limited)
-            free |= {key: max(0, limit - taken.get(key, 0)) for key, limit in limited.items()}
-    return free
+class _Chooser:
+    """Goes through queues of falling priority and keeps what it has chosen."""
+
+    def __init__(self, tx: Transaction, free: FreeSlots, wish: Wish, lock: bool) -> None:
+        self._tx, self._free, self._wish, self._lock = tx, free, wish, lock
+        self._met: set[UUID] = set()
+        self.chosen: list[sa.Row[Any]] = []
+
+    def serve(self, queues: list[sa.Row[Any]], heads: dict[UUID, datetime]) -> None:
+        """Choose from queues of equal priority, which are sorted by `heads`, when their first runs are due."""
+        least = self._wish.room
+        while len(self.chosen) < self._wish.room:
+            rows, more = self._look(queues, heads, least)
+            self._free.learn(rows)
+            limits = {row.id: self._free.limits_of(row) for row in rows}
+            due = [Due(row.id, 0, row.next_scheduled_start_time, limits[row.id]) for row in rows]
+            wanted = [run.id for run in choose(due, self._free.slots, self._wish.room - len(self.chosen))]
+            self._met.update(wanted)
+            kept = self._kept(rows, wanted)
+            for row in kept:
+                self._free.take(limits[row.id])
+            self.chosen += kept
+            if not more and len(kept) == len(wanted):
+                break
+            least = PAGE
+
+    def _look(
+        self, queues: list[sa.Row[Any]], heads: dict[UUID, datetime], least: int
+    ) -> tuple[list[sa.Row[Any]], bool]:
+        """The next due runs of the queues, and whether there may be more that could start."""
+        room = self._wish.room - len(self.chosen)
+        passed = Passed(
+            runs=self._met,
+            deployments=self._free.full_ones("deployment"),
+            tags=self._free.full_ones("tag"),
+            types=self._wish.types,
+        )
+        found: list[sa.Row[Any]] = []
+        more = False
+        for queue in queues:
+            if (
+                len(found) >= room
+                and heads[queue.id] > sorted(row.next_scheduled_start_time for row in found)[room - 1]
+            ):
+                # all that this queue and those after it hold is due later than enough others
+                return found, True
+            if self._free.of_queue(queue) <= 0:
+                continue
+            wanted = max(least, room)
+            rows = due_runs(self._tx, queue.id, self._wish.until, wanted, passed)
+            more = more or len(rows) == wanted
+            found += rows
+        return found, more
+
+    def _kept(self, rows: Iterable[sa.Row[Any]], wanted: Sequence[UUID]) -> list[sa.Row[Any]]:
+        """The rows of these runs, in that order; with locks, of those of them that are nobody else's by now."""
+        found = {row.id: row for row in (lock_due_runs(self._tx, wanted) if self._lock else rows)}
+        return [found[run_id] for run_id in wanted if run_id in found]

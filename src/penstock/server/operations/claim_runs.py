@@ -14,10 +14,10 @@ from penstock.server import keys
 from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt, work_queue
-from penstock.server.operations.choose_runs import choose_runs, is_paused
+from penstock.server.operations.choose_runs import Wish, choose_runs, is_paused
 from penstock.server.operations.end_attempt import end_attempt
 from penstock.server.operations.ensure_work_queue import insert_work_queue
-from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, missing_queues, pool_of
+from penstock.server.operations.look_for_orders import Terms, asked_queues, capacity, ids_of_pools, missing_queues
 from penstock.server.operations.open_attempt import open_attempt
 from penstock.server.operations.read_attempts import attempt_from
 from penstock.server.operations.register_agent import register_agent
@@ -35,12 +35,12 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
     Raises NotFound if there is no such work pool.
     """
     queues = asked_queues(tx, poll)
-    pool_id = pool_of(tx, poll, queues)
+    pool_ids = ids_of_pools(tx, poll, queues)
     lease_end = tx.now + timedelta(seconds=terms.lease)
     register_agent(tx, poll, lease_end)
-    missing = missing_queues(poll, queues)
+    missing = missing_queues(pool_ids, poll, queues)
     if missing:
-        for name in missing:
+        for pool_id, name in missing:
             insert_work_queue(tx, pool_id, name)
         queues = asked_queues(tx, poll)
     mine = {row.id: row for row in open_attempts_of(tx, poll.agent_id)}
@@ -53,11 +53,12 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
         adopted = _adopt(tx, poll, lease_end) if terms.judge_leases else []
         rows += adopted
         stopping += adopted
-        room = min(poll.capacity - len(rows), capacity(poll, len(mine) + len(adopted)))
-        until = tx.now + timedelta(seconds=poll.prefetch_seconds)
+        room = min(poll.capacity - len(rows), capacity(poll, [*mine.values(), *adopted]))
+        wish = Wish(tx.now + timedelta(seconds=poll.prefetch_seconds), room, tuple(poll.capabilities))
         limits = Limits(start=terms.start_limit)
-        for run in choose_runs(tx, queues, until, room, lock=True):
-            rows.append(open_attempt(tx, run, pool_id, poll, lease_end, limits))
+        pools = {queue.id: queue.work_pool_id for queue in queues}
+        for run in choose_runs(tx, queues, wish, lock=True).runs:
+            rows.append(open_attempt(tx, run, pools[run.work_queue_id], poll, lease_end, limits))
     _mark_polled(tx, queues, terms)
     return AgentOrders(
         claims=_claims(tx, rows, around),

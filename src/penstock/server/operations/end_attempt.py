@@ -14,6 +14,7 @@ from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
 from penstock.server.database.statements import update_row
 from penstock.server.database.tables import attempt, flow_run_state
+from penstock.server.operations.slot_topics import tell_slot_free
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
 from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, verdict
 
@@ -46,8 +47,8 @@ def end_attempt(
     values |= {"status": AttemptStatus.ENDED.value, "ended_at": tx.now, "updated": tx.now, "waiting_for": None}
     update_row(tx, attempt, row.id, values)
     _write_verdict(tx, run, row, ending, outcome)
-    for topic in (f"queue:{row.work_queue_id}", f"pool:{row.work_pool_id}", f"run:{run.id}"):
-        tx.notify(topic)
+    tell_slot_free(tx, row.work_queue_id, row.work_pool_id, row.deployment_id, run.tags)
+    tx.notify(f"run:{run.id}")
     return outcome
 
 

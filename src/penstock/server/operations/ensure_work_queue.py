@@ -46,4 +46,7 @@ def insert_work_queue(tx: Transaction, pool_id: UUID, name: str, **values: objec
         values["priority"] = tx.execute(last).scalar_one() + 1
     stamps = {"id": new_id(), "created": tx.now, "updated": tx.now}
     defaults = {"description": "", "is_paused": False, "concurrency_limit": None, "filter": None, "last_polled": None}
-    return insert_if_absent(tx, queue, {**stamps, **defaults, "work_pool_id": pool_id, "name": name, **values})
+    created = insert_if_absent(tx, queue, {**stamps, **defaults, "work_pool_id": pool_id, "name": name, **values})
+    if created:
+        tx.notify(f"pool:{pool_id}")  # agents may wait for queues of such a name
+    return created

@@ -20,6 +20,7 @@ from penstock.server.operations.mirror_subflow_state import mirror_subflow_state
 from penstock.server.operations.proposed_state import state_of, was_written
 from penstock.server.operations.read_state import current_state
 from penstock.server.operations.request_cancel import request_cancel
+from penstock.server.operations.slot_topics import tell_slot_free
 from penstock.server.operations.tracked_runs import tracked_runs
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
 from penstock.server.rules import verdicts
@@ -56,6 +57,7 @@ def set_flow_run_state(
         mirror_subflow_state(tx, run.parent_task_run_id, current)
     if verdict.write and current is not None and job is not None:
         if current.type in TERMINAL:
+            tell_slot_free(tx, job.work_queue_id, job.work_pool_id, job.deployment_id, run.tags)
             _tell_attempt(tx, run, job, current, own)
         elif before is not None and before.type is StateType.PAUSED and current.type is StateType.RUNNING:
             _lengthen_limit(tx, job, before, current)
