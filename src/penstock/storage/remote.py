@@ -180,7 +180,7 @@ class FsspecStorage(Storage):
 
     def _place(self, path: str | None) -> str:
         """Where `path` is, as fsspec's file system names it. Raises ConfigurationError if it leads out of the base."""
-        base = str(self.filesystem._strip_protocol(self.location())).rstrip("/")
+        base = self._base()
         if not path:
             return base
         if "://" in path and path.startswith(self.location().rstrip("/") + "/"):
@@ -194,7 +194,14 @@ class FsspecStorage(Storage):
             )
         return "/".join([base, *parts])
 
+    def _base(self) -> str:
+        return str(self.filesystem._strip_protocol(self.location())).rstrip("/")
+
     def _told(self, place: str) -> str:
+        """The URL of `place`, for people."""
+        base = self._base()
+        if place == base or place.startswith(f"{base}/"):
+            return self.location().rstrip("/") + place.removeprefix(base)
         scheme = urlsplit(self.location()).scheme
         return f"{scheme}://{place.lstrip('/') if scheme != 'file' else place}"
 

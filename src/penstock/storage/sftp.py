@@ -19,6 +19,8 @@ import paramiko  # type: ignore[import-untyped]
 from fsspec.implementations.sftp import SFTPFileSystem  # type: ignore[import-untyped]
 from paramiko.hostkeys import HostKeyEntry  # type: ignore[import-untyped]
 
+from penstock.errors import ConfigurationError
+
 #: Seconds that opening a connection may take, and without an answer of the server.
 _CONNECT_TIMEOUT = 20
 _SILENCE = 60
@@ -237,7 +239,7 @@ class _LetPass(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
 
 
 def _key(text: str, passphrase: str | None) -> Any:
-    """The private key. Raises PermissionError, which does not tell it."""
+    """The private key. Raises ConfigurationError, which does not tell it."""
     words = "it is none that is known"
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
         try:
@@ -246,18 +248,20 @@ def _key(text: str, passphrase: str | None) -> Any:
             words = "it is encrypted: give its passphrase too"
         except (paramiko.SSHException, ValueError, TypeError):
             continue
-    raise PermissionError(f"private_key cannot be used: {words}")
+    raise ConfigurationError(f"private_key in settings cannot be used: {words}.", code="invalid_key")
 
 
 def _host_keys(text: str) -> list[Any]:
-    """The keys, one on each line, with or without the name of a host in front. Raises PermissionError if one is none."""
+    """The keys, one on each line, with or without the name of a host in front. Raises ConfigurationError if one is none."""
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
         words = line.split()
         kind = next((place for place, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-"))), None)
         entry = None if kind is None else HostKeyEntry.from_line(" ".join(["host", *words[kind : kind + 2]]))
         if entry is None or entry.key is None:
-            raise PermissionError(f"host_key is {line!r}; it has to look like ssh-ed25519 AAAA…")
+            raise ConfigurationError(
+                f"host_key in settings is {line!r}; it has to look like ssh-ed25519 AAAA…", code="invalid_key"
+            )
         found.append(entry.key)
     return found
 
