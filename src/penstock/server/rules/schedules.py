@@ -3,46 +3,36 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
-from typing import Any
 from zoneinfo import ZoneInfo
 
+from penstock.model.recurrence_rules import START, read_recurrence
+from penstock.model.schedule_checks import ALIASES, cron_times
 from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
+from penstock.server.rules.recurrences import shown_times, step_of
+from penstock.server.rules.wall_clock import LONGEST_REPEAT, instants
 
-#: Where intervals and rules without a start are counted from.
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 DAY = 86_400.0
-ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-#: Seconds of the frequencies whose rules may be wound forward without changing what they mean.
-_PERIODS = {"SECONDLY": 1, "MINUTELY": 60, "HOURLY": 3600, "DAILY": 86_400, "WEEKLY": 604_800}
 
 
 def upcoming(schedule: Schedule, after: datetime) -> Iterator[datetime]:
-    """The schedule's times later than `after`, in UTC, in order, each once.
+    """The schedule's times later than `after`, in UTC, in order, each once. No end of time is looked at.
 
-    Raises ValueError if the schedule cannot be understood. An hour that a clock change leaves out is made up for right
-    after it;
-    one that comes twice counts once for schedules by the calendar.
+    Raises ValueError if the schedule cannot be understood.
     """
-    zone = ZoneInfo(schedule.timezone) if schedule.timezone else UTC
     if isinstance(schedule, CronSchedule):
-        times = _cron(schedule, after, zone)
+        times = _cron(schedule, after)
     elif isinstance(schedule, IntervalSchedule):
-        times = _interval(schedule, after, zone)
+        times = _interval(schedule, after)
     else:
-        times = _rrule(schedule, after, zone)
+        times = _rrule(schedule, after)
     last = after
-    for time in times:
-        if time > last:
-            last = time
-            yield time
+    try:
+        for time in times:
+            if time > last:
+                last = time
+                yield time
+    except OverflowError:
+        return  # the calendar of this machine ends
 
 
 def planned(
@@ -60,72 +50,75 @@ def planned(
     return times
 
 
-def _cron(schedule: CronSchedule, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-    from cronsim import CronSim, CronSimError
+def missed(schedule: Schedule, after: datetime, now: datetime, most: int) -> list[datetime]:
+    """The schedule's times later than `after` and not later than `now`: the newest `most` of them, in order."""
+    back = timedelta(seconds=most)
+    while True:
+        start = max(after, now - back)
+        found = list(_until(schedule, start, now))
+        if len(found) >= most or start == after:
+            return found[-most:]
+        back *= 8
 
-    expression = ALIASES.get(schedule.cron.lower(), schedule.cron)
-    start = after.astimezone(zone)
-    fields = expression.split()
-    both_days = len(fields) == 5 and not fields[2].startswith("*") and not fields[4].startswith("*")
+
+def zone_of(schedule: Schedule) -> tzinfo:
+    """The time zone whose clocks the schedule goes by. Raises ValueError if there is no such zone."""
+    if isinstance(schedule, RRuleSchedule):
+        return read_recurrence(schedule.rrule, schedule.timezone).zone
+    return _zone(schedule.timezone)
+
+
+def _until(schedule: Schedule, after: datetime, end: datetime) -> Iterator[datetime]:
+    for time in upcoming(schedule, after):
+        if time > end:
+            return
+        yield time
+
+
+def _zone(name: str | None) -> tzinfo:
     try:
-        if schedule.day_or or not both_days:
-            return (time.astimezone(UTC) for time in CronSim(expression, start))
-        by_date = CronSim(" ".join([*fields[:4], "*"]), start)
-        by_weekday = CronSim(" ".join([*fields[:2], "*", fields[3], fields[4]]), start)
-        return (time.astimezone(UTC) for time in _common(by_date, by_weekday))
-    except CronSimError as error:
-        raise ValueError(f"{schedule.cron!r} is no cron expression: {error}") from None
+        return ZoneInfo(name) if name and name != "UTC" else UTC
+    except (KeyError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}") from error
 
 
-def _common(first: Iterator[datetime], second: Iterator[datetime]) -> Iterator[datetime]:
-    """What two sorted streams have in common."""
-    a, b = next(first, None), next(second, None)
-    while a is not None and b is not None:
-        if a == b:
-            yield a
-        if a <= b:
-            a = next(first, None)
-        else:
-            b = next(second, None)
+def _shown(instant: datetime, zone: tzinfo) -> datetime:
+    return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
-def _interval(schedule: IntervalSchedule, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-    anchor = schedule.anchor_date or EPOCH.replace(tzinfo=zone)
+def _before(instant: datetime, zone: tzinfo) -> datetime:
+    """What clocks show, wound back so far that no time which comes again is passed over."""
+    return _shown(instant, zone) - (LONGEST_REPEAT if zone is not UTC else timedelta(0))
+
+
+def _cron(schedule: CronSchedule, after: datetime) -> Iterator[datetime]:
+    zone = _zone(schedule.timezone)
+    minute, hour = ALIASES.get(schedule.cron.strip().lower(), schedule.cron).split()[:2]
+    step = timedelta(0) if minute.startswith("*") or hour.startswith("*") else None
+    return instants(cron_times(schedule.cron, schedule.day_or, _before(after, zone)), zone, step)
+
+
+def _interval(schedule: IntervalSchedule, after: datetime) -> Iterator[datetime]:
+    zone = _zone(schedule.timezone)
+    anchor = schedule.anchor_date or START
     if anchor.tzinfo is None:
         anchor = anchor.replace(tzinfo=zone)
     step = timedelta(seconds=schedule.interval)
     if schedule.interval % DAY == 0:
-        # whole days keep their time of day when clocks change
-        local = anchor.astimezone(zone).replace(tzinfo=None)
-        number = (after.astimezone(zone).replace(tzinfo=None) - local) // step
-        while True:
-            yield (local + number * step).replace(tzinfo=zone).astimezone(UTC)
-            number += 1
-    anchor = anchor.astimezone(UTC)
+        shown = _shown(anchor, zone)
+        return instants(_steps(shown, step, _shown(after, zone)), zone, None)
+    return _steps(anchor.astimezone(UTC), step, after)
+
+
+def _steps(anchor: datetime, step: timedelta, after: datetime) -> Iterator[datetime]:
+    """`anchor` and whole steps from it, both ways, from shortly before `after` on."""
     number = (after - anchor) // step
     while True:
         yield anchor + number * step
         number += 1
 
 
-def _rrule(schedule: RRuleSchedule, after: datetime, zone: tzinfo) -> Iterator[datetime]:
-    from dateutil.rrule import rrulestr
-
-    local = after.astimezone(zone).replace(tzinfo=None)
-    try:
-        rule: Any = rrulestr(schedule.rrule, dtstart=_start(schedule.rrule, local), ignoretz=True)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{schedule.rrule!r} is no recurrence rule: {error}") from None
-    for time in rule.xafter(local - timedelta(hours=3)):
-        yield time.replace(tzinfo=zone).astimezone(UTC)
-
-
-def _start(text: str, after: datetime) -> datetime:
-    """Where to count a rule from that does not say so: close to now, so that years of times need not be counted
-    through."""
-    fields = dict(part.split("=", 1) for part in text.upper().removeprefix("RRULE:").split(";") if "=" in part)
-    period = _PERIODS.get(fields.get("FREQ", ""))
-    if "\n" in text or period is None or "COUNT" in fields or after <= EPOCH:
-        return EPOCH
-    step = timedelta(seconds=period * max(1, int(fields.get("INTERVAL", "1"))))
-    return EPOCH + max(0, (after - EPOCH) // step - 1) * step
+def _rrule(schedule: RRuleSchedule, after: datetime) -> Iterator[datetime]:
+    recurrence = read_recurrence(schedule.rrule, schedule.timezone)
+    shown = shown_times(recurrence, _before(after, recurrence.zone))
+    return instants(shown, recurrence.zone, step_of(recurrence))

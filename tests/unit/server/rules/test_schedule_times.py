@@ -48,7 +48,7 @@ def test_a_schedule_is_due_when_it_says(schedule: Schedule, expected: list[str])
 
 def test_winding_a_rule_forward_does_not_change_its_times() -> None:
     wound = times(RRuleSchedule(rrule="FREQ=HOURLY;INTERVAL=7"), 5)
-    counted = times(RRuleSchedule(rrule="FREQ=HOURLY;INTERVAL=7;COUNT=100000"), 5)
+    counted = times(RRuleSchedule(rrule="FREQ=HOURLY;INTERVAL=7;COUNT=10000"), 5)
     assert wound == counted
 
 
