@@ -114,13 +114,10 @@ class TaskRunFuture(Generic[R]):
         If it failed, its exception is raised, or returned when `raise_on_failure` is False. Raises TimeoutError when
         it has not ended after `timeout` seconds.
         """
-        __tracebackhide__ = True  # pytest and IPython leave this frame out
-        return self._result(self.wait(timeout), timeout, raise_on_failure)
-
-    def _result(self, state: State | None, timeout: float | None, raise_on_failure: bool) -> Any:
-        __tracebackhide__ = True
+        state = self.wait(timeout)
         if state is None:
             raise TimeoutError(f"Task run '{self.name}' has not ended after {timeout} s")
+        __tracebackhide__ = True  # pytest and IPython leave this frame out
         try:
             return state.result(raise_on_failure=raise_on_failure)
         except BaseException as error:
@@ -155,8 +152,15 @@ class AsyncTaskRunFuture(TaskRunFuture[R]):
         return self._state
 
     async def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:
-        __tracebackhide__ = True  # pytest and IPython leave this frame out
-        return self._result(await self.wait(timeout), timeout, raise_on_failure)
+        state = await self.wait(timeout)
+        if state is None:
+            raise TimeoutError(f"Task run '{self.name}' has not ended after {timeout} s")
+        __tracebackhide__ = True
+        try:  # in each of the two, because a function in between would stand in the traceback
+            return state.result(raise_on_failure=raise_on_failure)
+        except BaseException as error:
+            cut_to_users(error)
+            raise
 
     async def get_state(self) -> State:
         return self._state or _running()
