@@ -22,6 +22,7 @@ from penstock.engine.protocols import FlowLike
 from penstock.engine.run_logs import configure, report_line
 from penstock.engine.session import Session
 from penstock.engine.steps import Blocking, Steps
+from penstock.engine.storage_lines import storages_tell
 from penstock.engine.tracebacks import users_part
 from penstock.errors import CodeError, ParameterError, PenstockError
 from penstock.model.attempts import InfrastructureDocument
@@ -53,7 +54,8 @@ def deployed_run_steps(
     """Prepare the run. Returns how to go on, or the final state if it failed before it could start."""
     try:
         configure()
-        flow = load_flow(deployment, storage)
+        with storages_tell(session, flow_run):
+            flow = load_flow(deployment, storage)
         given = parameters.from_names(flow.signature, flow_run.parameters, f"flow '{flow.name}'")
         arguments = checked(flow, given)
         update = update_for(flow, flow_run, arguments)

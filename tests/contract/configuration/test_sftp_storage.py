@@ -172,5 +172,5 @@ def test_a_connection_that_breaks_in_the_middle_of_a_tree_costs_no_file(
 
 
 def test_a_server_where_nobody_answers_is_told_after_a_few_tries(server: sshd.Server) -> None:
-    with pytest.raises(OSError, match="nobody answers at 127[.]0[.]0[.]1, port 1"):
+    with pytest.raises(OSError, match=r"nobody answers at 127\.0\.0\.1, port 1"):
         sftp(server, port=1).read_path("x")
