@@ -44,6 +44,7 @@ EMPTY = f"sha256:{sha256(b'').hexdigest()}"
 VALUES: dict[str, Any] = {
     "acquire_slots.request": SlotRequest(wishes=[SlotWish(holder_id=ID, names=["n"])]),
     "create_concurrency_limit.concurrency_limit": 1,
+    "create_flow_run_tag_limit.concurrency_limit": 1,
     "create_global_concurrency_limit.concurrency_limit": GlobalConcurrencyLimitCreate(name="n", limit=1),
     "update_global_concurrency_limit.concurrency_limit": GlobalConcurrencyLimitUpdate(limit=1),
     "holder_ids": [ID],

@@ -19,6 +19,7 @@ NOUNS = (
     "artifacts",
     "variables",
     "concurrency_limits",
+    "flow_run_limits",
     "logs",
     "bundles",
     "attempts",

@@ -22,6 +22,7 @@ ROUTERS = (
     "penstock.server.api.concurrency_slots",
     "penstock.server.api.concurrency_limits",
     "penstock.server.api.global_concurrency_limits",
+    "penstock.server.api.flow_run_limits",
     "penstock.server.api.variables",
     "penstock.server.api.artifacts",
     "penstock.server.api.saved_searches",

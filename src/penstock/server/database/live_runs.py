@@ -17,14 +17,14 @@ from penstock.server.database.rows import TERMINAL_TYPES
 from penstock.server.database.tables import attempt, deployment, flow_run, flow_run_tag_limit, work_pool, work_queue
 from penstock.server.database.turns import wait_for_turn
 
-#: For a query on `attempt` with its `flow_run`.
+#: For queries on `attempt` with its `flow_run`.
 LIVE = sa.and_(OPEN, flow_run.c.state_type.not_in(TERMINAL_TYPES))
 
-_ATTEMPTS = attempt.join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
+ATTEMPTS = attempt.join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
 _TAG_LIMITS = sa.select(flow_run_tag_limit.c.tag, flow_run_tag_limit.c.concurrency_limit)
 _LIMITED_DEPLOYMENTS = (
     sa.select(deployment.c.id, deployment.c.concurrency_limit, sa.func.count(attempt.c.id).label("taken"))
-    .select_from(_ATTEMPTS.join(deployment, deployment.c.id == attempt.c.deployment_id))
+    .select_from(ATTEMPTS.join(deployment, deployment.c.id == attempt.c.deployment_id))
     .where(LIVE, deployment.c.concurrency_limit.is_not(None))
     .group_by(deployment.c.id, deployment.c.concurrency_limit)
 )
@@ -34,7 +34,7 @@ def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID])
     """How many runs are live per queue, pool or deployment: `column` of `attempt` says which."""
     query = (
         sa.select(column, sa.func.count(attempt.c.id))
-        .select_from(_ATTEMPTS)
+        .select_from(ATTEMPTS)
         .where(column.in_(list(ids)), LIVE)
         .group_by(column)
     )
@@ -63,7 +63,7 @@ def _tags_taken(dialect: str) -> sa.Select[Any]:
     tag = each_tag(dialect)
     return (
         sa.select(tag.c.value, sa.func.count(attempt.c.id.distinct()).label("taken"))
-        .select_from(_ATTEMPTS.join(tag, sa.true()))
+        .select_from(ATTEMPTS.join(tag, sa.true()))
         .where(LIVE, tag.c.value.in_(sa.bindparam("tags", expanding=True)))
         .group_by(tag.c.value)
     )

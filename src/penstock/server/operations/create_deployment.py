@@ -10,6 +10,7 @@ from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
 from penstock.server.operations.deployment_values import given_schedules, given_values, queue_values
 from penstock.server.operations.read_deployments import read_deployment
+from penstock.server.operations.slot_topics import topic_of
 from penstock.server.operations.write_deployment_schedules import plan_anew, replace_deployment_schedules
 from penstock.server.rules.parameters import refuse_unfit_parameters
 
@@ -50,4 +51,5 @@ def create_deployment(tx: Transaction, asked: DeploymentCreate) -> tuple[Deploym
     if schedules is not None:
         replace_deployment_schedules(tx, deployment_id, schedules)
     plan_anew(tx, deployment_id)
+    tx.notify(topic_of(("deployment", deployment_id)))
     return read_deployment(tx, deployment_id), created

@@ -7,6 +7,7 @@ from penstock.model.deployments import DeploymentUpdate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.operations.deployment_values import given_schedules, given_values, queue_values
+from penstock.server.operations.slot_topics import topic_of
 from penstock.server.operations.write_deployment_schedules import plan_anew, replace_deployment_schedules
 from penstock.server.rules.parameters import refuse_unfit_parameters
 
@@ -37,6 +38,7 @@ def update_deployment(tx: Transaction, deployment_id: UUID, change: DeploymentUp
     if schedules is not None:
         replace_deployment_schedules(tx, deployment_id, schedules)
     plan_anew(tx, deployment_id)
+    tx.notify(topic_of(("deployment", deployment_id)))
 
 
 def pause_deployment(tx: Transaction, deployment_id: UUID, paused: bool) -> None:

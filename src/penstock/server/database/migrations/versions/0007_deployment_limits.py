@@ -1,5 +1,7 @@
 """Limits of deployments and of flow runs with a tag; agents of several pools; due runs found without their rows."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,8 +12,11 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_DUE = {"sqlite_where": sa.text("state_type = 'SCHEDULED'"), "postgresql_where": sa.text("state_type = 'SCHEDULED'")}
-_OPEN = {"sqlite_where": sa.text("ended_at IS NULL"), "postgresql_where": sa.text("ended_at IS NULL")}
+_DUE: dict[str, Any] = {
+    "sqlite_where": sa.text("state_type = 'SCHEDULED'"),
+    "postgresql_where": sa.text("state_type = 'SCHEDULED'"),
+}
+_OPEN: dict[str, Any] = {"sqlite_where": sa.text("ended_at IS NULL"), "postgresql_where": sa.text("ended_at IS NULL")}
 
 
 def upgrade() -> None:
