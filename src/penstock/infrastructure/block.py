@@ -23,6 +23,8 @@ class Infrastructure(Block):
 
     _block_is_base: ClassVar[bool] = True
     _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]
+    #: field -> what overrides find inside of it, where the block's own schema leaves that open
+    _override_schemas: ClassVar[Mapping[str, JSONObject]] = {}
 
     type: str = Field(description="The type of infrastructure.")
     env: dict[str, str | None] = Field(

@@ -1,141 +1,103 @@
-"""Overrides: what a deployment or a run changes in an infrastructure block, field by field.
+"""Overrides: what a deployment or a run changes in an infrastructure block, field by field. Pure.
 
-    {"env.LEVEL": "debug", "labels": {"team": "data"}, "job.spec.backoffLimit": 0}
+    {"env.LEVEL": "debug", "labels": {"team": "data"}, "job.spec.activeDeadlineSeconds": 60}
 
-A key is a path of field names separated by dots; a dictionary as value is merged into the field it names, anything else
-replaces it. In maps of free keys (`env`, `labels`) the rest of the path is one key, dots included. Text for a field
-that is no text is read as JSON where it can be, because the command line only knows text. Unknown names are refused.
+A key is a path of field names separated by dots; an object as value says the same for each of its members, so that dotted,
+nested and JSON forms mean the same. In maps of free keys (`env`, `labels`) the rest of the path is one key, dots included.
+Lists and single values are replaced. Overrides of one place have no order: what contradicts itself is refused, and so is
+every name that there is not.
 """
 
 import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from penstock.blocks.extras import holds_reference
-from penstock.errors import ConfigurationError, did_you_mean
+from penstock.errors import ConfigurationError
+from penstock.infrastructure.override_places import Places, fit, invalid, is_list, json_object
 from penstock.model.base import JSONObject
+
+Path = tuple[str, ...]
+#: Where every value that an override has set came from: path in the block -> the place that the override stands in.
+Sources = dict[Path, str]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One value that an override sets at one path. `key`: the override, as it was written."""
+
+    path: Path
+    value: Any
+    key: str
 
 
 def apply_overrides(
-    data: JSONObject, overrides: Mapping[str, Any] | str | None, schema: JSONObject, place: str = "infra_overrides"
+    data: JSONObject,
+    overrides: Mapping[str, Any] | str | None,
+    schema: JSONObject,
+    place: str = "infra_overrides",
+    sources: Sources | None = None,
 ) -> JSONObject:
     """A copy of a block's `data` with `overrides` applied. `schema` is the JSON schema of its fields.
 
-    `place` says in errors where the overrides came from. Raises ConfigurationError on a name that the block does not
-    have, with the nearest one, and on a path that leads through something that has no parts.
+    `place` says in errors where the overrides came from; it is also noted in `sources` for every path that is set.
+    Raises ConfigurationError on a name that the block does not have, with the nearest one; on a path that leads through
+    something that has no parts; and on overrides that contradict each other.
     """
     result = copy.deepcopy(data)
-    for key, value in _read(overrides, place).items():
-        _Assignment(schema, place, key).assign(result, key.split("."), value, schema)
+    places = Places(schema)
+    for assignment in read_overrides(overrides, schema, place):
+        try:
+            _assign(places, result, assignment.path, copy.deepcopy(assignment.value))
+        except ConfigurationError as error:
+            raise _refused(place, assignment.key, error) from None
+        if sources is not None:
+            for path in [path for path in sources if path[: len(assignment.path)] == assignment.path]:
+                del sources[path]
+            sources[assignment.path] = place
     return result
 
 
-def _read(overrides: Mapping[str, Any] | str | None, place: str) -> Mapping[str, Any]:
-    found: Any = overrides
-    if isinstance(overrides, str):
+def read_overrides(
+    overrides: Mapping[str, Any] | str | None, schema: JSONObject, place: str = "infra_overrides"
+) -> list[Assignment]:
+    """What `overrides` set, value by value, in an order of their own: it does not matter how they were written.
+
+    Raises ConfigurationError as `apply_overrides` does.
+    """
+    places = Places(schema)
+    found: dict[Path, Assignment] = {}
+    for key, value in _mapping(overrides, place).items():
         try:
-            found = json.loads(overrides) if overrides.strip() else {}
-        except ValueError as error:
-            raise ConfigurationError(f"{place} is not valid JSON: {error}", code="invalid_override") from None
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise ConfigurationError(
-            f"{place} must be an object of names and values, not {found!r}", code="invalid_override"
-        )
+            for assignment in _values(places, str(key), value):
+                _refuse_contradiction(found, assignment)
+                found[assignment.path] = assignment
+        except ConfigurationError as error:
+            raise _refused(place, str(key), error) from None
+    return sorted(found.values(), key=lambda assignment: [_order(part) for part in assignment.path])
+
+
+def read_texts(texts: Mapping[str, str], schema: JSONObject) -> JSONObject:
+    """Overrides as the command line has them, which knows text only: in free places, such as a manifest, JSON is meant.
+
+    Everywhere else the text stays what it is: what belongs there is known when it is applied.
+    """
+    places = Places(schema)
+    found: JSONObject = {}
+    for key, text in texts.items():
+        found[key] = text
+        try:
+            schema_there = places.lead(_split(key), schema)[1]
+        except ConfigurationError:
+            continue  # it is refused where it is applied
+        if places.is_free(schema_there) and schema_there.get("type") is None:
+            try:
+                found[key] = json.loads(text)
+            except ValueError:
+                continue
     return found
-
-
-class _Assignment:
-    """One override on its way into the data."""
-
-    def __init__(self, root: JSONObject, place: str, key: str) -> None:
-        self._root, self._place, self._key = root, place, key
-
-    def assign(self, target: JSONObject, path: list[str], value: Any, schema: JSONObject) -> None:
-        """Set `value` at `path` below `target`, which `schema` describes."""
-        name, rest = path[0], path[1:]
-        fields = schema.get("properties")
-        if fields is None:
-            self._assign_free(target, path, value, schema)
-            return
-        if name not in fields:
-            raise self._error(f"there is no {name!r} here.{did_you_mean(name, fields)}", "unknown_override")
-        field = self._resolve(fields[name])
-        if rest:
-            self._assign_below(target, name, rest, value, field)
-        else:
-            self._set(target, name, _fit(value, field), field)
-
-    def _assign_free(self, target: JSONObject, path: list[str], value: Any, schema: JSONObject) -> None:
-        values = schema.get("additionalProperties")
-        if isinstance(values, dict) and self._resolve(values).get("type") == "string":
-            target[".".join(path)] = value
-        elif len(path) == 1:
-            self._set(target, path[0], value, {})
-        else:
-            self._assign_below(target, path[0], path[1:], value, {})
-
-    def _assign_below(self, target: JSONObject, name: str, rest: list[str], value: Any, field: JSONObject) -> None:
-        child = target.get(name)
-        if child is None:
-            child = target[name] = {}
-        if isinstance(child, str):
-            child = target[name] = _fit(child, {"type": "object"})
-        if isinstance(child, list):
-            self._assign_item(child, rest, value)
-        elif isinstance(child, dict):
-            self.assign(child, rest, value, field)
-        else:
-            raise self._error(f"{name!r} is {child!r}, which has no {rest[0]!r}.", "invalid_override")
-
-    def _assign_item(self, items: list[Any], path: list[str], value: Any) -> None:
-        if not path[0].isdigit() or int(path[0]) > len(items):
-            raise self._error(f"a list of {len(items)} has no item {path[0]!r}.", "invalid_override")
-        index = int(path[0])
-        one: JSONObject = dict(zip(path[:1], items[index : index + 1], strict=False))
-        if len(path) == 1:
-            self._set(one, path[0], value, {})
-        else:
-            self._assign_below(one, path[0], path[1:], value, {})
-        items[index : index + 1] = [one[path[0]]]
-
-    def _set(self, target: JSONObject, name: str, value: Any, schema: JSONObject) -> None:
-        current = target.get(name)
-        if isinstance(value, Mapping) and (
-            isinstance(current, dict) or schema.get("type") == "object" or "properties" in schema
-        ):
-            if not isinstance(current, dict):
-                current = target[name] = {}
-            for key, item in value.items():
-                self.assign(current, [key], item, schema)
-        else:
-            target[name] = copy.deepcopy(value)
-
-    def _resolve(self, schema: JSONObject) -> JSONObject:
-        """The schema behind a reference; of several possible ones none, so that anything may be set there."""
-        options = schema.get("allOf", [])
-        if len(options) == 1:
-            return self._resolve(options[0])
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema
-        found: JSONObject = self._root.get("definitions", {}).get(str(reference).rsplit("/", 1)[-1], {})
-        return found
-
-    def _error(self, message: str, code: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._place}: {self._key!r} cannot be set: {message}", code=code)
-
-
-def _fit(value: Any, schema: JSONObject) -> Any:
-    """Text for a field that is no text, read as JSON if it is some."""
-    if not isinstance(value, str) or schema.get("type") not in {"array", "object", "boolean", "integer", "number"}:
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def refuse_secrets(overrides: Mapping[str, Any], secret_fields: Iterable[str], place: str) -> None:
@@ -156,9 +118,100 @@ def refuse_secrets(overrides: Mapping[str, Any], secret_fields: Iterable[str], p
                 )
 
 
+def _mapping(overrides: Mapping[str, Any] | str | None, place: str) -> Mapping[str, Any]:
+    found: Any = overrides
+    if isinstance(overrides, str):
+        try:
+            found = json.loads(overrides) if overrides.strip() else {}
+        except ValueError as error:
+            raise ConfigurationError(f"{place} is not valid JSON: {error}", code="invalid_override") from None
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(
+            f"{place} must be an object of names and values, not {found!r}", code="invalid_override"
+        )
+    return found
+
+
+def _values(places: Places, key: str, value: Any) -> Iterator[Assignment]:
+    path, schema = places.lead(_split(key), places.root)
+    yield from _below(places, key, path, value, schema)
+
+
+def _below(places: Places, key: str, path: Path, value: Any, schema: JSONObject) -> Iterator[Assignment]:
+    members = json_object(value, schema)
+    if members is None:
+        yield Assignment(path, fit(value, schema), key)
+        return
+    for name, item in members.items():
+        # names in an object are whole where keys are free; where they are not, a dot leads on as everywhere
+        parts = [str(name)] if places.is_free(schema) or places.is_map(schema) else _split(str(name))
+        below, there = places.lead(parts, schema, path)
+        yield from _below(places, key, below, item, there)
+
+
+def _split(key: str) -> list[str]:
+    """The parts of a dotted key. A dot that belongs to a name is written with a backslash before it."""
+    return [part.replace("\0", ".") for part in key.replace("\\.", "\0").split(".")]
+
+
+def _order(part: str) -> tuple[int, int, str]:
+    return (0, int(part), "") if part.isdigit() else (1, 0, part)
+
+
+def _refuse_contradiction(found: Mapping[Path, Assignment], new: Assignment) -> None:
+    same = found.get(new.path)
+    if same is not None and same.value != new.value:
+        raise invalid(
+            f"{same.key!r} sets {'.'.join(new.path)!r} to {same.value!r} already; it cannot be {new.value!r} too."
+        )
+    for path, other in found.items():
+        short, long = sorted((path, new.path), key=len)
+        if len(short) < len(long) and long[: len(short)] == short:
+            whole, part = (other.key, new.key) if path == short else (new.key, other.key)
+            raise invalid(f"{whole!r} sets all of {'.'.join(short)!r}, and {part!r} a part of it.")
+
+
+def _assign(places: Places, target: Any, path: Path, value: Any) -> None:
+    """Set `value` at `path` below `target`; objects and lists on the way are made where there are none."""
+    schema = places.root
+    for depth, name in enumerate(path):
+        key = _key(target, path, depth)
+        if depth == len(path) - 1:
+            target[key] = value
+            return
+        schema = places.part(schema, name)
+        if target[key] is None:
+            target[key] = [] if is_list(schema) else {}
+        elif isinstance(target[key], str):
+            target[key] = fit(target[key], {"type": "object"})
+        target = target[key]
+
+
+def _key(target: Any, path: Path, depth: int) -> Any:
+    """Where the part of `path` at `depth` stands in `target`, with null made there if nothing does."""
+    name = path[depth]
+    if isinstance(target, dict):
+        target.setdefault(name, None)
+        return name
+    if not isinstance(target, list):
+        raise invalid(f"{'.'.join(path[:depth])!r} is {target!r}, which has no {name!r}.")
+    index = int(name) if name.isdigit() else -1
+    if not 0 <= index <= len(target):
+        raise invalid(f"a list of {len(target)} has no item {name!r}.")
+    if index == len(target):
+        target.append(None)
+    return index
+
+
+def _refused(place: str, key: str, error: ConfigurationError) -> ConfigurationError:
+    return ConfigurationError(f"{place}: {key!r} cannot be set: {error.message}", code=error.code)
+
+
 def _leaves(path: list[str], value: Any) -> Iterator[tuple[list[str], Any]]:
     """The places that are set below `path`. Text that is a JSON object is one, as where it is applied."""
-    found = _fit(value, {"type": "object"})
+    found = fit(value, {"type": "object"})
     if not isinstance(found, Mapping):
         yield path, value
         return

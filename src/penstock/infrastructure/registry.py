@@ -11,19 +11,13 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
-
-from penstock.blocks.registry import find_block
-from penstock.blocks.schema import block_schema
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.infrastructure.base import Driver, Job
 from penstock.infrastructure.block import Infrastructure
-from penstock.infrastructure.overrides import apply_overrides
+from penstock.infrastructure.effective import Layer, effective, layers_of
 from penstock.model.attempts import Claim, InfrastructureDocument
-from penstock.model.base import JSONObject
 from penstock.version import __version__
 
 #: slug -> package that holds `config`, and `render` and `driver` where this version has them
@@ -108,66 +102,13 @@ def infrastructure_from(
 
     Raises ConfigurationError that names the place and the field.
     """
-    slug = document.slug if document else DEFAULT
-    data = _override(slug, _data_of(document), overrides, place)
-    return _named(_build(slug, data), document)
+    return effective(document.slug if document else DEFAULT, document, [Layer(place, overrides)]).infrastructure
 
 
 def resolve(claim: Claim) -> Infrastructure:
     """The infrastructure of a claimed run: its document, changed by its deployment, changed by the run itself."""
-    slug = claim.infrastructure.slug if claim.infrastructure else DEFAULT
-    data = _data_of(claim.infrastructure)
-    if claim.deployment is not None:
-        where = f"of deployment '{claim.flow.name}/{claim.deployment.name}'"
-        data = _override(slug, data, claim.deployment.infra_overrides, f"infra_overrides {where}")
-        data = _override(slug, data, claim.deployment.job_variables, f"job_variables {where}")
-    data = _override(slug, data, claim.flow_run.job_variables, f"job_variables of flow run '{claim.flow_run.name}'")
-    return _named(_build(slug, data), claim.infrastructure)
-
-
-def _data_of(document: InfrastructureDocument | None) -> JSONObject:
-    """The document's data as this version knows it. Raises ConfigurationError if it was saved by a newer one."""
-    if document is None:
-        return {}
-    if document.version is None:
-        return dict(document.data)
-    return _block_class(document.slug).upgrade_data(dict(document.data), document.version)
-
-
-def _named(infrastructure: Infrastructure, document: InfrastructureDocument | None) -> Infrastructure:
-    infrastructure._block_document_name = document.name if document else None
-    return infrastructure
-
-
-def _override(slug: str, data: JSONObject, overrides: Mapping[str, Any] | str | None, place: str) -> JSONObject:
-    return apply_overrides(data, overrides, _schema_of(_block_class(slug)), place) if overrides else data
-
-
-@lru_cache(maxsize=64)
-def _schema_of(block: type[Infrastructure]) -> JSONObject:
-    """Not to be changed by who gets it. Kept, because making it takes longer than all the rest of a launch."""
-    return block_schema(block)
-
-
-def _build(slug: str, data: JSONObject) -> Infrastructure:
-    try:
-        return _block_class(slug).model_validate(data)
-    except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in item['loc']) or slug}: {_said(item)}" for item in error.errors()]
-        raise ConfigurationError(f"The {slug} infrastructure cannot be used: {'; '.join(lines)}") from None
-
-
-def _said(fault: Any) -> str:
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _block_class(slug: str) -> type[Infrastructure]:
-    found = find_block(slug)
-    if not issubclass(found, Infrastructure):
-        raise ConfigurationError(
-            f"A block of type {slug!r} is no infrastructure: it cannot run jobs.", hint=f"Use one of {known_types()}."
-        )
-    return found
+    document = claim.infrastructure
+    return effective(document.slug if document else DEFAULT, document, layers_of(claim)).infrastructure
 
 
 def _platform(slug: str) -> Platform:

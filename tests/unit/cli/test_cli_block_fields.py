@@ -109,7 +109,7 @@ def test_text_is_read_as_what_the_field_wants() -> None:
         "name": "7",
         "code": "0123",
         "hull": {"metres": 9},
-        "depths": {"bow": "2"},
+        "depths": {"bow": 2},
         "anything": {"a": 1},
     }
 

@@ -1,5 +1,6 @@
 """The ECSTask block: what you want of a task of Amazon ECS."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -9,12 +10,18 @@ from penstock.blocks.extras import holds_reference
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.choices import read_choice
 from penstock.infrastructure.ecs import sizes
-from penstock.infrastructure.ecs.definition import check_customizations, flow_container, read_definition
+from penstock.infrastructure.ecs.definition import (
+    DEFINITION,
+    check_customizations,
+    flow_container,
+    read_definition,
+)
 from penstock.infrastructure.ecs.names import NAMED, check_name
 from penstock.infrastructure.images import check_image, default_image
 from penstock.infrastructure.patches import Patch
 from penstock.infrastructure.platform_limits import with_platform_limits
 from penstock.model.attempts import Limits
+from penstock.model.base import JSONObject
 
 _LAUNCH_TYPES = ("FARGATE", "EC2", "EXTERNAL", "FARGATE_SPOT")
 
@@ -29,6 +36,7 @@ class ECSTask(Infrastructure):
 
     _block_type_name: ClassVar[str | None] = "ECS Task"
     _block_type_slug: ClassVar[str | None] = "ecs-task"
+    _override_schemas: ClassVar[Mapping[str, JSONObject]] = {"task_definition": DEFINITION}
     _code_example: ClassVar[str | None] = """
         from penstock.blocks.credentials import AwsCredentials
         from penstock.infrastructure import ECSTask

@@ -19,11 +19,33 @@ _DEFINITION = (
     "taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy",
     "deregisteredAt",
 )  # fmt: skip
+_CONTAINER = (
+    "name", "image", "repositoryCredentials", "cpu", "memory", "memoryReservation", "links", "portMappings",
+    "essential", "restartPolicy", "entryPoint", "command", "environment", "environmentFiles", "mountPoints",
+    "volumesFrom", "linuxParameters", "secrets", "dependsOn", "startTimeout", "stopTimeout", "versionConsistency",
+    "hostname", "user", "workingDirectory", "disableNetworking", "privileged", "readonlyRootFilesystem",
+    "dnsServers", "dnsSearchDomains", "extraHosts", "dockerSecurityOptions", "interactive", "pseudoTerminal",
+    "dockerLabels", "ulimits", "logConfiguration", "healthCheck", "systemControls", "resourceRequirements",
+    "firelensConfiguration", "credentialSpecs",
+)  # fmt: skip
 _RUN_TASK = (
     "capacityProviderStrategy", "cluster", "count", "enableECSManagedTags", "enableExecuteCommand", "group", "launchType",
     "networkConfiguration", "overrides", "placementConstraints", "placementStrategy", "platformVersion", "propagateTags",
     "referenceId", "startedBy", "tags", "taskDefinition", "clientToken", "volumeConfigurations",
 )  # fmt: skip
+
+_TEXTS: JSONObject = {"type": "object", "additionalProperties": {"type": "string"}}
+#: A task definition, in the shape of a JSON schema: its parts, and those of its containers.
+DEFINITION: JSONObject = {
+    "type": "object",
+    "properties": {
+        **{name: {} for name in _DEFINITION},
+        "containerDefinitions": {
+            "type": "array",
+            "items": {"type": "object", "properties": {**{name: {} for name in _CONTAINER}, "dockerLabels": _TEXTS}},
+        },
+    },
+}
 
 
 def read_definition(value: Any) -> JSONObject | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -15,7 +15,7 @@ from penstock.errors import ConfigurationError
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.choices import read_choice
 from penstock.infrastructure.images import check_image, default_image
-from penstock.infrastructure.kubernetes import manifest
+from penstock.infrastructure.kubernetes import fields, manifest
 from penstock.infrastructure.patches import Patch, check_patch, read_patch
 from penstock.infrastructure.platform_limits import with_platform_limits
 from penstock.model.attempts import Limits
@@ -52,6 +52,7 @@ class KubernetesJob(Infrastructure):
 
     _block_type_name: ClassVar[str | None] = "Kubernetes Job"
     _block_type_slug: ClassVar[str | None] = "kubernetes-job"
+    _override_schemas: ClassVar[Mapping[str, JSONObject]] = {"job": fields.JOB}
     _code_example: ClassVar[str | None] = """
         from penstock.infrastructure import KubernetesImagePullPolicy, KubernetesJob
 
