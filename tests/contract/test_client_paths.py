@@ -14,6 +14,7 @@ from penstock.client import nouns
 from penstock.client.call import Call
 from penstock.client.sync import SyncClient
 from penstock.errors import APIError
+from penstock.model.applying import DeploymentApply
 from penstock.model.artifacts import ArtifactCreate, ArtifactUpdate
 from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentation
 from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
@@ -61,6 +62,7 @@ VALUES: dict[str, Any] = {
     "create_block_schema": BlockSchemaCreate(block_type_id=ID),
     "create_block_type": BlockTypeCreate(name="n", slug="n"),
     "update_block_type": BlockTypeUpdate(),
+    "apply_deployment": DeploymentApply(name="n", flow_id=ID),
     "create_deployment": DeploymentCreate(name="n", flow_id=ID),
     "update_deployment": DeploymentUpdate(),
     "create_flow": FlowCreate(name="n"),

@@ -8,6 +8,7 @@ from penstock.client.call import Call, given, nothing, segment, whole_number
 from penstock.errors import Invalid
 
 if TYPE_CHECKING:
+    from penstock.model.applying import DeploymentApplied, DeploymentApply
     from penstock.model.deployments import (
         Deployment,
         DeploymentCreate,
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 def create_deployment(deployment: "DeploymentCreate") -> "Call[Deployment]":
     """Create a deployment, or bring the one with that flow and name to this. A None that was set is a value."""
     return Call("POST", "/deployments/", _deployment, body=deployment, partial=True)
+
+
+def apply_deployment(deployment: "DeploymentApply") -> "Call[DeploymentApplied]":
+    """Bring a deployment to what is said of it, and keep what people have changed elsewhere since the last time."""
+    return Call("POST", "/deployments/apply", _applied, body=deployment, partial=True)
 
 
 def update_deployment(deployment_id: UUID, deployment: "DeploymentUpdate") -> Call[None]:
@@ -111,6 +117,12 @@ def create_deployment_schedules(
 
 def delete_deployment_schedule(deployment_id: UUID, schedule_id: UUID) -> Call[None]:
     return Call("DELETE", f"/deployments/{segment(deployment_id)}/schedules/{segment(schedule_id)}", nothing)
+
+
+def _applied() -> "type[DeploymentApplied]":
+    from penstock.model.applying import DeploymentApplied
+
+    return DeploymentApplied
 
 
 def _deployment() -> "type[Deployment]":

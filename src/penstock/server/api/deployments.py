@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Response
 
+from penstock.model.applying import DeploymentApplied, DeploymentApply
 from penstock.model.deployments import (
     Deployment,
     DeploymentCreate,
@@ -21,6 +22,7 @@ from penstock.server.api.answers import answer, no_content, page
 from penstock.server.api.dependencies import TheDatabase
 from penstock.server.operations import change_deployment_schedules as schedules
 from penstock.server.operations import read_deployments
+from penstock.server.operations.apply_deployment import apply_deployment
 from penstock.server.operations.create_deployment import create_deployment
 from penstock.server.operations.create_flow_run_from_deployment import create_flow_run_from_deployment
 from penstock.server.operations.delete_deployment import delete_deployment
@@ -37,6 +39,13 @@ async def create(asked: DeploymentCreate, database: TheDatabase) -> Response:
     """201 if it is new; 200 if the flow has one of that name, which is changed."""
     deployment, created = await database.write(create_deployment, asked)
     return answer(deployment, 201 if created else 200)
+
+
+@router.post("/apply", response_model=DeploymentApplied, responses={201: {"model": DeploymentApplied}})
+async def apply(asked: DeploymentApply, database: TheDatabase) -> Response:
+    """201 if it is new; 200 if it was changed, stayed as it is, or `dry_run` was asked."""
+    applied = await database.write(apply_deployment, asked)
+    return answer(applied, 201 if applied.created and not asked.dry_run else 200)
 
 
 @router.post("/filter", response_model=list[Deployment])
