@@ -1,14 +1,16 @@
 """Blocks as they stand in a deployment file, and as documents on the server."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 from uuid import UUID
 
 from penstock.blocks import reading
 from penstock.blocks.base import Block
 from penstock.blocks.registration import blocks_in, register_blocks_in
+from penstock.blocks.registry import find_block
 from penstock.blocks.typed import VERSION_KEY
 from penstock.blocks.versions import data_version
-from penstock.errors import ConfigurationError
+from penstock.errors import ConfigurationError, NotFound, did_you_mean
 from penstock.infrastructure.registry import slug_meant
 from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject
@@ -50,13 +52,52 @@ def from_file(value: Any, field: str) -> Block | None:
         raise ConfigurationError(f"{field}: expected a block, got {value!r}.")
     slug = next((value[key] for key in _SLUG_KEYS if value.get(key)), slug_meant(str(value.get("type") or "")))
     if not slug:
+        _refuse_unknown(value, ("type", *_SLUG_KEYS), field)
         raise ConfigurationError(f"{field}: the type of the block is missing.", hint="Add `type: process`.")
     name = value.get("_block_document_name")
-    if name and not value.get("_is_anonymous"):
-        return Block.load(f"{slug}/{name}")
     data = {key: item for key, item in value.items() if key not in (*_SLUG_KEYS, *_ORIGIN_KEYS)}
-    _refuse_masks(data, field)
+    if name and not value.get("_is_anonymous"):
+        return _load(str(slug), str(name), data, field)
+    try:
+        _refuse_masks(data, field)
+    except ConfigurationError:
+        if not name:
+            raise
+        try:  # Prefect 2 writes it like this where it has saved the block, under a name that it made up
+            return _load(str(slug), str(name), data, field)
+        except NotFound:
+            pass
+        raise
     return read(str(slug), data, field)
+
+
+def _load(slug: str, name: str, data: JSONObject, field: str) -> Block:
+    """The saved block of that name; `data`, its fields as they were when the file was written, has to name such fields."""
+    block = find_block(slug)
+    if data_version(data.get(VERSION_KEY)) == data_version(block._block_schema_version):
+        _refuse_unknown(data, (*block.model_fields, VERSION_KEY, *_SLUG_KEYS, *_ORIGIN_KEYS), field)
+    return Block.load(f"{slug}/{name}")
+
+
+def _refuse_unknown(data: JSONObject, known: Iterable[str], field: str) -> None:
+    for key in data:
+        if key not in known:
+            raise ConfigurationError(f"{field}: a block has no field {key!r}.{did_you_mean(str(key), known)}")
+
+
+def saved(reference: str, what: str) -> Block:
+    """The saved block that ``type/name`` names. Raises ConfigurationError that says `what` if it names none, NotFound."""
+    slug, slash, name = reference.partition("/")
+    if not (slug and slash and name):
+        raise ConfigurationError(f"{what} {reference!r} does not name a block.", hint=f"Write {what} TYPE/NAME.")
+    return Block.load(reference)
+
+
+def saved_storage(reference: str, what: str = "storage_block") -> tuple[Block, str | None]:
+    """The saved block that ``type/name`` or ``type/name/path`` names, and the path."""
+    slug, _, rest = reference.partition("/")
+    name, _, below = rest.partition("/")
+    return saved(f"{slug}/{name}", what), below or None
 
 
 def read(slug: str, data: JSONObject, field: str) -> Block:
@@ -110,7 +151,6 @@ def document_id(client: Any, block: Block | None, existing: UUID | None) -> UUID
     that applying a deployment again leaves nothing behind.
     """
     from penstock.client import block_documents
-    from penstock.errors import NotFound
     from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
 
     if block is None:

@@ -293,7 +293,7 @@ def test_a_saved_kubernetes_block_is_the_infrastructure_of_a_deployment(here: Te
     here.ok("deployment", "build", "flows.py:hello", "--name", "k8sdev", "--tag", "k8s", "-ib", "kubernetes-job/k8sdev")
     block = _file(here)["infrastructure"]
     assert (block["_block_document_name"], block["namespace"]) == ("k8sdev", "dev")
-    assert [*_file(here)][-7:-3] == ["manifest_path", "infrastructure", "storage", "path"]
+    assert [*_file(here)][-8:-4] == ["manifest_path", "infrastructure", "storage", "path"]
     here.ok("deployment", "apply", "hello-deployment.yaml")
     with running.client() as client:
         record = client.send(deployments.read_deployment_by_name("hello/k8sdev"))

@@ -13,7 +13,8 @@ from penstock.deployments import Deployment
 from penstock.errors import ConfigurationError, ParameterError
 from penstock.infrastructure import Process
 from penstock.model.schedules import CronSchedule, IntervalSchedule
-from penstock.sdk.deployment_yaml import EDITABLE, GENERATED, dump, parse
+from penstock.sdk.deployment_file import parse
+from penstock.sdk.deployment_yaml import BUILT_FROM, EDITABLE, GENERATED, dump
 from penstock.storage.local import LocalFileSystem
 
 
@@ -60,7 +61,7 @@ def test_a_file_has_the_known_order_and_is_read_back_as_it_was(tmp_path: Path) -
     )
     text = (tmp_path / "file.yaml").read_text()
     found = yaml.safe_load(text)
-    assert list(found) == [*EDITABLE, "infrastructure", *GENERATED]
+    assert list(found) == [*EDITABLE, "infrastructure", *GENERATED, BUILT_FROM]
     assert found["version"] == "7"
     assert list(found["infrastructure"])[:5] == ["type", "env", "labels", "name", "command"]
     assert list(found["infrastructure"])[-2:] == ["block_type_slug", "_block_type_slug"]
@@ -230,4 +231,4 @@ _plain = st.recursive(
 def test_whatever_the_parameters_are_the_file_keeps_them(parameters: dict[str, Any], saved: bool) -> None:
     values: dict[str, Any] = dict.fromkeys((*EDITABLE, *GENERATED, "infrastructure"))
     values.update(name="n", flow_name="f", parameters=parameters)
-    assert parse(dump(values, saved_infrastructure=saved), "here")["parameters"] == parameters
+    assert parse(dump(values, saved_infrastructure=saved), "here").values["parameters"] == parameters
