@@ -141,9 +141,18 @@ class SerializationError(ResultError):
 
 
 class DeliveryError(PenstockError):
-    """A message could not be handed over: nobody answered, or the service refused it. The service's own words are in it."""
+    """A message could not be handed over: nobody answered, or the service refused it. The service's own words are in it.
+
+    `retry_after`: the seconds after which the service wants to be asked again, if it said so.
+    """
 
     code = "delivery"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after = retry_after
 
 
 class InfrastructureError(PenstockError):

@@ -51,6 +51,11 @@ class Answer:
         return 200 <= self.status_code < 300
 
     @property
+    def retry_after(self) -> float | None:
+        """The seconds after which the service wants to be asked again; None if it does not say."""
+        return parse_retry_after(self.headers.get("Retry-After"), clock.now())
+
+    @property
     def text(self) -> str:
         """The content as text."""
         return self.content.decode(errors="replace")
@@ -84,7 +89,8 @@ def send(
     timeout: float = 10.0,
     allow_private: bool = True,
 ) -> Answer:
-    """The answer to `request`. It is sent again after 429 and 5xx, and when no connection came about.
+    """The answer to `request`. It is sent again after 429 and 5xx, unless a longer wait is asked for, and when no connection
+    came about.
 
     With `repeatable` False it is not sent again where it was perhaps acted on. With `allow_private` False it is sent to
     public addresses only. `timeout` is seconds without a sign. Raises DeliveryError, without any of `secrets`, if nobody answers.
@@ -104,7 +110,9 @@ def send(
         else:
             if not worth_repeating(answer.status_code, repeatable=repeatable) or tries == MAX_TRIES:
                 return answer
-            wait = parse_retry_after(answer.headers.get("Retry-After"), clock.now())
+            wait = answer.retry_after
+            if wait is not None and wait > LONGEST_WAIT:
+                return answer  # to ask earlier than it wants would only annoy it; nobody waits here for that long
             time.sleep(wait_before(tries, wait, LONGEST_WAIT, random.random()))
             continue
         if not repeat or tries == MAX_TRIES or type(error).__name__ == "SSLCertVerificationError":

@@ -6,6 +6,7 @@ takes `resolved(block)` at that moment and forgets it afterwards.
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +59,23 @@ def resolve_text(text: str, place: str) -> str:
         return _variable(what, place) if kind == "env" else _file(what, place)
 
     return _REFERENCE.sub(replace, text) if "${" in text else text
+
+
+def has_references(block: TypedBlock) -> bool:
+    """Whether any text in `block` stands for something of the machine that it is used on."""
+    return any(
+        match["kind"] in _KINDS and not match["escape"]
+        for text in _texts(block.to_document_data())
+        for match in _REFERENCE.finditer(text)
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def check(block: TypedBlock) -> list[Finding]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from penstock.model.base import Data, Request, Stored
+from penstock.model.block_documents import BlockDocument
 from penstock.model.filters import MAX_LIMIT, Equals
 from penstock.model.message_templates import check_template
 
@@ -98,6 +99,23 @@ class NotificationDelivery(Stored):
     last_try: datetime | None = None
     next_try: datetime | None = None
     error: str | None = None
+
+
+class DeliveryOrder(Data):
+    """What a notifier gets: one message, and the block that it is to be sent with, secrets in clear."""
+
+    id: UUID
+    document: BlockDocument
+    subject: str
+    body: str
+
+
+class DeliveryOutcome(Data):
+    """What a notifier says of one try. `error` None: it was delivered. `retry_after`: seconds that the service asked for."""
+
+    id: UUID
+    error: str | None = None
+    retry_after: float | None = None
 
 
 class PolicyTest(Request):

@@ -75,6 +75,7 @@ class HTTPNotifier(NotificationBlock):
                     f"{self.get_block_type_name()}: the message was refused ({answer.status_code}): "
                     f"{words_of(answer, secrets)}",
                     code="refused",
+                    retry_after=answer.retry_after,
                 )
 
     def accepted(self, answer: Answer) -> bool:

@@ -9,8 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.errors import PenstockError
-from penstock.model.block_documents import BlockDocument
-from penstock.model.notifications import DeliveryStatus
+from penstock.model.notifications import DeliveryOrder, DeliveryStatus
 from penstock.server.database.connection import Transaction
 from penstock.server.database.statements import read_row
 from penstock.server.database.tables import flow_run_notification_policy as policy_table
@@ -18,7 +17,7 @@ from penstock.server.database.tables import notification_delivery as delivery
 from penstock.server.database.turns import take_turn
 from penstock.server.operations.compose_message import compose_message
 from penstock.server.operations.read_block_documents import read_block_document
-from penstock.server.rules.notifications import Message, share_out
+from penstock.server.rules.notifications import share_out
 
 Conditions = tuple[sa.ColumnElement[bool], ...]
 _D = delivery.c
@@ -39,22 +38,13 @@ class Terms:
     ui_url: str = ""
 
 
-@dataclass(frozen=True)
-class Order:
-    """One message that is to be sent now, and the notifier, secrets in clear."""
-
-    delivery_id: UUID
-    document: BlockDocument
-    message: Message
-
-
 def next_due(tx: Transaction) -> datetime | None:
     """When a message has to be looked after next; None if there is none."""
     found: datetime | None = tx.execute(sa.select(sa.func.min(_D.due_at)).where(_D.due_at.is_not(None))).scalar_one()
     return found
 
 
-def claim_deliveries(tx: Transaction, holder_id: UUID, room: int, terms: Terms) -> list[Order]:
+def claim_deliveries(tx: Transaction, holder_id: UUID, room: int, terms: Terms) -> list[DeliveryOrder]:
     """At most `room` messages that are due, in the order of their making and no more of a policy than `terms` allow.
 
     `holder_id` has them from now on, and the lease holds until it is over or settled. What cannot be sent, because its run
@@ -62,7 +52,7 @@ def claim_deliveries(tx: Transaction, holder_id: UUID, room: int, terms: Terms) 
     """
     if not take_turn(tx, "notifications"):
         return []
-    orders: list[Order] = []
+    orders: list[DeliveryOrder] = []
     for policy_id in _policies_with_due(tx):
         for row in _choose(tx, policy_id, room - len(orders), terms):
             order = _take(tx, row, holder_id, terms)
@@ -136,7 +126,7 @@ def _gather(tx: Transaction, due: Conditions, rows: Sequence[sa.Row[Any]]) -> No
     )
 
 
-def _take(tx: Transaction, row: sa.Row[Any], holder_id: UUID, terms: Terms) -> Order | None:
+def _take(tx: Transaction, row: sa.Row[Any], holder_id: UUID, terms: Terms) -> DeliveryOrder | None:
     """The order for a row; None if it is settled instead."""
     if row.tries >= terms.tries:
         _fail(tx, row, "It was tried as often as it may be, and nobody said how the last try ended.")
@@ -160,7 +150,7 @@ def _take(tx: Transaction, row: sa.Row[Any], holder_id: UUID, terms: Terms) -> O
         "updated": tx.now,
     }
     tx.execute(sa.update(delivery).where(_D.id == row.id).values(changed))
-    return Order(row.id, document, message)
+    return DeliveryOrder(id=row.id, document=document, subject=message.subject, body=message.body)
 
 
 def _fail(tx: Transaction, row: sa.Row[Any], error: str) -> None:

@@ -1,7 +1,6 @@
 """How a try ended; and messages whose notifier is still at work, or is gone."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 from random import random
 from typing import Any
@@ -9,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.model.notifications import DeliveryStatus
+from penstock.model.notifications import DeliveryOutcome, DeliveryStatus
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
 from penstock.server.database.tables import notification_delivery as delivery
@@ -23,20 +22,11 @@ GIVE_UP_SECONDS = 86_400.0
 LONGEST_ERROR = 2_000
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one try. `error` None: it was delivered. `retry_after`: seconds that the service asked for."""
-
-    delivery_id: UUID
-    error: str | None = None
-    retry_after: float | None = None
-
-
-def settle_deliveries(tx: Transaction, holder_id: UUID, outcomes: Collection[Outcome], terms: Terms) -> int:
+def settle_deliveries(tx: Transaction, holder_id: UUID, outcomes: Collection[DeliveryOutcome], terms: Terms) -> int:
     """Write down how tries ended; returns how many. What somebody else has taken since is left to them."""
     settled = 0
     for outcome in outcomes:
-        held = (_D.id == outcome.delivery_id, _D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
+        held = (_D.id == outcome.id, _D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
         row = tx.execute(sa.select(delivery).where(*held).with_for_update()).one_or_none()
         if row is not None:
             values = {**_values_after(tx, row, outcome, terms), "holder_id": None, "updated": tx.now}
@@ -45,7 +35,7 @@ def settle_deliveries(tx: Transaction, holder_id: UUID, outcomes: Collection[Out
     return settled
 
 
-def _values_after(tx: Transaction, row: sa.Row[Any], outcome: Outcome, terms: Terms) -> dict[str, Any]:
+def _values_after(tx: Transaction, row: sa.Row[Any], outcome: DeliveryOutcome, terms: Terms) -> dict[str, Any]:
     if outcome.error is None:
         return {"status": DeliveryStatus.SENT, "due_at": None, "error": None}
     error = (clean(outcome.error) or "")[:LONGEST_ERROR]
@@ -65,10 +55,15 @@ def renew_deliveries(tx: Transaction, holder_id: UUID, delivery_ids: Collection[
     )
 
 
-def release_deliveries(tx: Transaction, holder_id: UUID, error: str) -> int:
-    """The notifier is gone: what it had is due again at once, if it was sent or not; returns how many that are."""
-    return tx.execute(
-        sa.update(delivery)
-        .where(_D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
-        .values(status=DeliveryStatus.WAITING, due_at=tx.now, holder_id=None, error=error, updated=tx.now)
-    ).rowcount
+def release_deliveries(tx: Transaction, holder_id: UUID, error: str, first_wait: float) -> int:
+    """The notifier is gone, and nobody knows whether it has sent what it had: that is tried again, soon. Returns how many.
+
+    `first_wait`: as in `Terms`; a message that ends every notifier shall not keep the server busy with starting them.
+    """
+    held = (_D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
+    rows = tx.execute(sa.select(delivery).where(*held).with_for_update()).all()
+    for row in rows:
+        due = tx.now + timedelta(seconds=wait_after(row.tries, first_wait, None, random()))
+        values = {"status": DeliveryStatus.WAITING, "due_at": due, "holder_id": None, "error": error, "updated": tx.now}
+        tx.execute(sa.update(delivery).where(_D.id == row.id).values(values))
+    return len(rows)

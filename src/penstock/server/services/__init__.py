@@ -12,6 +12,7 @@ def all_services(database: Database) -> list[Service]:
     from penstock.server.services.late_runs import LateRunsService
     from penstock.server.services.limits import LimitsService
     from penstock.server.services.lost_runs import LostRunsService
+    from penstock.server.services.notifications import NotificationsService
     from penstock.server.services.pause_expirations import PauseExpirationsService
     from penstock.server.services.scheduler import SchedulerService
 
@@ -26,4 +27,6 @@ def all_services(database: Database) -> list[Service]:
         services.append(SchedulerService(database))
     if settings.get("PENSTOCK_API_SERVICES_LATE_RUNS_ENABLED"):
         services.append(LateRunsService(database))
+    if settings.get("PENSTOCK_API_SERVICES_FLOW_RUN_NOTIFICATIONS_ENABLED"):
+        services.append(NotificationsService(database))
     return services
