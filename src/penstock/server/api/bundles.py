@@ -1,6 +1,7 @@
 """Bundles of flow code: offered, sent, fetched, listed, deleted."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from penstock import settings
+from penstock.errors import Invalid
 from penstock.model.base import new_id
+from penstock.model.bundle_archives import ArrivingArchive, NotThisArchive
 from penstock.model.bundles import (
     PART_SIZE,
     Bundle,
@@ -33,7 +36,6 @@ from penstock.server.operations.read_bundles import (
     read_bundles,
 )
 from penstock.server.operations.store_bundle import add_bundle_part, drop_upload, finish_bundle
-from penstock.server.rules.bundle_archives import ArchiveCheck
 
 router = APIRouter(prefix="/bundles", tags=["Bundles"])
 
@@ -72,21 +74,29 @@ async def send(request: Request, body: Annotated[BundleOffer, Query()], database
 async def _receive(request: Request, body: BundleOffer, database: Database) -> tuple[Bundle, bool]:
     """Write the archive down part by part, and make a bundle of it if it is what its digest says; else leave nothing."""
     upload_id, number, waiting = new_id(), 0, bytearray()
-    check = ArchiveCheck(body.digest, largest_archive(body.size, body.files))
+    archive = ArrivingArchive(body.digest, largest_archive(body.size, body.files))
     try:
         async for piece in request.stream():
             waiting += piece
             while len(waiting) >= PART_SIZE:
                 part = bytes(waiting[:PART_SIZE])
                 del waiting[:PART_SIZE]
-                await asyncio.to_thread(check.feed, part)
+                await asyncio.to_thread(deque, archive.feed(part), 0)
                 await database.write(add_bundle_part, upload_id, number, part)
                 number += 1
         if waiting:
-            await asyncio.to_thread(check.feed, bytes(waiting))
+            await asyncio.to_thread(deque, archive.feed(bytes(waiting)), 0)
             await database.write(add_bundle_part, upload_id, number, bytes(waiting))
-        check.finish()
-        return await database.write(finish_bundle, upload_id, body, check.fed)
+        archive.finish()
+        return await database.write(finish_bundle, upload_id, body, archive.fed)
+    except NotThisArchive as error:
+        await database.write(drop_upload, upload_id)
+        raise Invalid(
+            f"What was sent is not the bundle {body.digest}: {error}.",
+            code="bundle_too_large" if error.too_large else "bundle_digest_wrong",
+            hint="Send it again.",
+            status=413 if error.too_large else None,
+        ) from None
     except BaseException:
         # also where the sender hung up in the middle
         await asyncio.shield(database.write(drop_upload, upload_id))
