@@ -18,6 +18,7 @@ class Agent(Stored):
     capabilities: list[str] = Field(default_factory=list)
     reaches: list[str] = Field(default_factory=list)
     limit: int | None = None
+    ramp_up: int | None = None
     draining: bool = False
     last_polled: datetime | None = None
     online: bool = False

@@ -1,5 +1,6 @@
 """Which work queues an agent means when it gives the beginning of their names, or a pattern. Imports nothing heavy."""
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 
 #: What makes a text a pattern: any number of characters, any one character.
@@ -16,6 +17,15 @@ def literal_start(text: str) -> str:
         if sign in WILDCARDS:
             return text[:place]
     return text
+
+
+def serves(queue: tuple[str, str], pools: Collection[str], names: Collection[str], matching: Collection[str]) -> bool:
+    """Whether an agent that has named these takes runs from `queue`, its pool and name; one that names no queue takes
+    from all of its pools."""
+    pool, name = queue
+    if pool not in pools:
+        return False
+    return (not names and not matching) or name in names or any(matches(name, text) for text in matching)
 
 
 def matches(name: str, text: str) -> bool:

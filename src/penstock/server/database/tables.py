@@ -215,7 +215,17 @@ deployment_schedule = Table(
     Column("max_active_runs", Integer),
     Column("max_scheduled_runs", Integer),
     Column("catchup", Boolean, nullable=False),
+    Column("name", String),
+    #: laid over the deployment's
+    Column("parameters", Json, nullable=False, server_default="{}"),
+    Column("catchup_policy", String, nullable=False, server_default="all"),
+    #: every time up to this one has its run, or none is owed; null: planning begins whenever it is looked at
+    Column("planned_until", Timestamp),
+    #: when to look at it next; null: now
+    Column("plan_at", Timestamp),
     Index(None, "deployment_id"),
+    Index(None, "deployment_id", "name", unique=True),
+    Index(None, "plan_at"),
 )
 
 #: what deployment files and scripts said last, field by field: what was not said by them was changed by people
@@ -248,6 +258,8 @@ flow_run = Table(
     Column("infrastructure_document_id", Uuid()),
     Column("infrastructure_pid", Text),
     Column("auto_scheduled", Boolean, nullable=False),
+    #: which schedule of the deployment has made it; that may be gone
+    Column("schedule_id", Uuid()),
     Column("created_by", Json),
     #: the state now, copied from flow_run_state so that lists need one table
     Column("state_id", Uuid()),
@@ -282,6 +294,7 @@ flow_run = Table(
     Index(None, "state_type", "expected_start_time", "id"),
     Index(None, "flow_id", "expected_start_time", "id"),
     Index(None, "deployment_id", "expected_start_time", "id"),
+    Index(None, "schedule_id", "expected_start_time", **_open("schedule_id IS NOT NULL")),
     Index(None, "parent_task_run_id"),
     Index(None, "name", "id"),
 )
@@ -394,6 +407,7 @@ agent = Table(
     Column("capabilities", Json, nullable=False),
     Column("reaches", Json, nullable=False),
     Column("limit", Integer),
+    Column("ramp_up", Integer),
     Column("draining", Boolean, nullable=False),
     Column("last_polled", Timestamp, nullable=False),
     Column("lease_expires_at", Timestamp, nullable=False),

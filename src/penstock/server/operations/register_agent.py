@@ -23,6 +23,7 @@ def register_agent(tx: Transaction, poll: AgentPoll, lease_expires_at: datetime)
         "capabilities": poll.capabilities,
         "reaches": poll.reaches,
         "limit": poll.limit,
+        "ramp_up": poll.ramp_up,
         "draining": poll.draining,
         "last_polled": tx.now,
         "lease_expires_at": lease_expires_at,

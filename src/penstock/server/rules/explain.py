@@ -1,37 +1,16 @@
 """One sentence on why a run is where it is. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from penstock.model.attempts import Attempt, AttemptStatus
 from penstock.model.flow_runs import FlowRun
 from penstock.model.states import StateType
+from penstock.server.rules.spans import seconds
+from penstock.server.rules.waiting import Queue, why_waiting
 
-#: Seconds without a poll after which a queue counts as served by nobody.
-UNATTENDED_SECONDS = 60.0
-#: How many holders of slots are named.
+#: How many messages of task runs are quoted.
 NAMED = 3
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A concurrency limit that is used up, and the names of runs that hold its slots."""
-
-    of: str
-    limit: int
-    holders: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What the run's work queue and its pool say."""
-
-    name: str
-    paused: str | None = None
-    last_polled: datetime | None = None
-    limits: list[Limit] = field(default_factory=list)
-    ahead: int = 0
 
 
 def explain(
@@ -68,28 +47,7 @@ def _scheduled(run: FlowRun, attempt: Attempt | None, queue: Queue | None, now: 
         return f"{before}It is due at {due:%Y-%m-%d %H:%M:%S} UTC, in {seconds((due - now).total_seconds())}."
     if queue is None:
         return f"{before}It belongs to no work queue, so no agent will take it: give its deployment a work queue."
-    return before + _waiting_in(queue, now)
-
-
-def _waiting_in(queue: Queue, now: datetime) -> str:
-    if queue.paused is not None:
-        return f"{queue.paused} is paused: penstock work-queue resume '{queue.name}'."
-    if queue.last_polled is None:
-        return f"No agent has ever asked for work queue '{queue.name}': penstock agent start -q '{queue.name}'."
-    silent = (now - queue.last_polled).total_seconds()
-    if silent > UNATTENDED_SECONDS:
-        since = f"{queue.last_polled:%Y-%m-%d %H:%M:%S} UTC"
-        return (
-            f"No agent has asked for work queue '{queue.name}' since {since}: penstock agent start -q '{queue.name}'."
-        )
-    for limit in queue.limits:
-        held = ", ".join(limit.holders[:NAMED]) + (" …" if len(limit.holders) > NAMED else "")
-        taken = len(limit.holders)
-        return f"The concurrency limit of {limit.of} is used up ({taken}/{limit.limit})" + (
-            f" by {held}." if held else "."
-        )
-    ahead = f" {queue.ahead} runs of the queue are due before it." if queue.ahead else ""
-    return f"It is due and waits for a free agent of work queue '{queue.name}'.{ahead}"
+    return before + why_waiting(queue, now)
 
 
 def _pending(attempt: Attempt | None) -> str:
@@ -155,12 +113,3 @@ def _failed(run: FlowRun) -> str:
     why = f" ({details.reason}, in phase {details.phase})" if details.reason and details.phase else ""
     message = f": {state.message.rstrip('.')}." if state.message else "."
     return f"{name}{why}{message}" + (f" {details.hint}" if details.hint else "")
-
-
-def seconds(count: float) -> str:
-    """A span of time as people say it."""
-    if count < 120:
-        return f"{count:.0f} s"
-    if count < 7200:
-        return f"{count / 60:.0f} min"
-    return f"{count / 3600:.1f} h" if count < 172_800 else f"{count / 86_400:.0f} days"

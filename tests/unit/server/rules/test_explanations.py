@@ -10,7 +10,9 @@ from penstock.model.attempts import Attempt, AttemptStatus
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import State, StateDetails, StateType
-from penstock.server.rules.explain import Limit, Queue, explain, seconds
+from penstock.server.rules.explain import explain
+from penstock.server.rules.spans import seconds
+from penstock.server.rules.waiting import FullLimit, Holder, Queue, Server
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -30,20 +32,58 @@ def attempt(status: AttemptStatus, **values: Any) -> Attempt:
     return Attempt(id=uuid4(), flow_run_id=uuid4(), number=1, status=status, agent_name="bob", **values)
 
 
-SERVED = {"name": "q", "last_polled": NOW - timedelta(seconds=3)}
+BOB = Server("bob")
+ANNE = Holder("anne", "Running", NOW - timedelta(minutes=5))
+LOST = Holder("lost", "Running", NOW - timedelta(minutes=5), NOW - timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(
     ("queue", "words"),
     [
         (None, "no work queue"),
-        (Queue("q"), "No agent has ever asked for work queue 'q'"),
+        (Queue("q"), "No agent has ever asked for work queue 'q': penstock agent start -q q."),
+        (
+            Queue("q", pool="p"),
+            "No agent has ever asked for work queue 'q' of work pool 'p': penstock agent start -q q -p p.",
+        ),
         (Queue("q", last_polled=NOW - timedelta(hours=2)), "since 2026-01-01 10:00:00 UTC"),
-        (Queue(**SERVED, paused="Work pool 'p'"), "Work pool 'p' is paused"),
-        (Queue(**SERVED, limits=[Limit("work queue 'q'", 2, ["a", "b"])]), "used up (2/2) by a, b."),
-        (Queue(**SERVED, limits=[Limit("work pool 'p'", 0)]), "used up (0/0)."),
-        (Queue(**SERVED, ahead=7), "7 runs of the queue are due before it"),
-        (Queue(**SERVED), "waits for a free agent"),
+        (Queue("q", last_polled=NOW - timedelta(seconds=3)), "the next free agent of work queue 'q' takes it."),
+        (Queue("q", agents=[BOB], is_paused=True), "Work queue 'q' is paused: penstock work-queue resume q."),
+        (
+            Queue("q", "p", is_paused=True),
+            "Work queue 'q' of work pool 'p' is paused: penstock work-queue resume q -p p.",
+        ),
+        (Queue("q", "p", pool_is_paused=True), "Work pool 'p' is paused: penstock work-pool resume p."),
+        (
+            Queue("q", agents=[BOB], limits=[FullLimit("work queue 'q'", 2, 2, [ANNE, LOST], ahead=1)]),
+            "The concurrency limit of work queue 'q' is used up (2/2) by anne (Running, taken 5 min ago), "
+            "lost (Running, taken 5 min ago, its job unseen since 11:59:00 UTC). 1 run due before it waits for it too.",
+        ),
+        (
+            Queue("q", agents=[BOB], limits=[FullLimit("work pool 'p'", 0)]),
+            "of work pool 'p' is 0, so that nothing starts",
+        ),
+        (
+            Queue("q", agents=[Server("bob", types=["process"])], needs="ecs-task"),
+            "It needs ecs-task, which no agent of work queue 'q' can run: 'bob' can run process.",
+        ),
+        (
+            Queue("q", agents=[Server("bob", 2, 0, 2), Server("amy", 9, 3, None, 3)], earlier=7),
+            "It waits for an agent of work queue 'q' with room: 'bob' has 2 of at most 2 runs, 'amy' is starting 3 runs, "
+            "and at most 3 at once. Before it come 7 runs that have been due for longer.",
+        ),
+        (
+            Queue(
+                "q",
+                agents=[Server("bob", 2, 0, 2, types=["process"]), Server("amy", types=["ecs-task"])],
+                needs="process",
+            ),
+            "'bob' has 2 of at most 2 runs.",
+        ),
+        (
+            Queue("q", agents=[BOB], higher=1),
+            "the next free agent of work queue 'q' takes it. Before it comes 1 run in queues of higher priority.",
+        ),
     ],
 )
 def test_a_due_run_says_what_it_waits_for(queue: Queue | None, words: str) -> None:

@@ -22,6 +22,7 @@ _OPEN: dict[str, Any] = {"sqlite_where": sa.text("ended_at IS NULL"), "postgresq
 def upgrade() -> None:
     op.add_column("deployment", sa.Column("concurrency_limit", sa.Integer))
     op.add_column("agent", sa.Column("work_pools", Json, nullable=False, server_default="[]"))
+    op.add_column("agent", sa.Column("ramp_up", sa.Integer))
     op.create_table(
         "flow_run_tag_limit",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -43,5 +44,6 @@ def downgrade() -> None:
     op.create_index("ix_flow_run__due", "flow_run", ["work_queue_id", "next_scheduled_start_time", "id"], **_DUE)
     op.drop_index("ix_attempt__open_deployment", "attempt")
     op.drop_table("flow_run_tag_limit")
+    op.drop_column("agent", "ramp_up")
     op.drop_column("agent", "work_pools")
     op.drop_column("deployment", "concurrency_limit")
