@@ -6,7 +6,7 @@ from uuid import UUID
 
 from penstock.blocks import reading
 from penstock.blocks.base import Block
-from penstock.blocks.registration import blocks_in, register_blocks_in
+from penstock.blocks.registration import blocks_in
 from penstock.blocks.registry import find_block
 from penstock.blocks.typed import VERSION_KEY
 from penstock.blocks.versions import data_version
@@ -142,36 +142,6 @@ def as_claimed(block: Block) -> InfrastructureDocument:
     return InfrastructureDocument(
         slug=whole.get_block_type_slug(), data=whole.to_document_data(), version=whole.get_block_schema_version()
     )
-
-
-def document_id(client: Any, block: Block | None, existing: UUID | None) -> UUID | None:
-    """The id of the document that holds `block`: its own if it was saved, else an anonymous one.
-
-    `existing`, the document that the deployment has so far, is changed in place if it is anonymous and of that type, so
-    that applying a deployment again leaves nothing behind.
-    """
-    from penstock.client import block_documents
-    from penstock.model.block_documents import BlockDocumentCreate, BlockDocumentUpdate
-
-    if block is None:
-        return None
-    if block._block_document_id is not None:
-        return block._block_document_id
-    type_id, schema_id = block.register_type_and_schema()
-    register_blocks_in(client, block)
-    data = block.to_document_data()
-    if existing is not None:
-        try:
-            document = client.send(block_documents.read_block_document(existing, include_secrets=False))
-        except NotFound:
-            document = None
-        if document is not None and document.is_anonymous and document.block_type_id == type_id:
-            change = BlockDocumentUpdate(data=data, block_schema_id=schema_id, merge_existing_data=False)
-            client.send(block_documents.update_block_document(existing, change))
-            return existing
-    asked = BlockDocumentCreate(data=data, block_type_id=type_id, block_schema_id=schema_id, is_anonymous=True)
-    created: UUID = client.send(block_documents.create_block_document(asked)).id
-    return created
 
 
 def from_document(client: Any, document: UUID | None) -> Block | None:

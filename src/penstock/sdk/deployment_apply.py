@@ -1,19 +1,42 @@
-"""A deployment as it is written, told to the server."""
+"""A deployment as it is written, told to the server: what somebody said of it, and nothing that nobody said."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID
 
 from penstock.blocks.base import Block
+from penstock.blocks.registration import register_blocks_in
 from penstock.errors import ConfigurationError, NotFound
-from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.process.config import Process
-from penstock.model.deployments import Deployment as DeploymentRecord
-from penstock.model.deployments import DeploymentCreate
+from penstock.model.applying import DeploymentApplied, DeploymentApply
+from penstock.model.base import JSONObject
+from penstock.model.block_documents import BlockDocumentCreate
+from penstock.model.deployments import Deployment
 from penstock.model.work_queues import DEFAULT_QUEUE, WorkQueueCreate, WorkQueueUpdate
-from penstock.sdk import block_data
+from penstock.sdk import block_data, deployment_code
 
 if TYPE_CHECKING:
     from penstock.client.sync import SyncClient
+
+#: Fields that are sent as they are.
+_PLAIN = (
+    "description",
+    "version",
+    "tags",
+    "parameters",
+    "parameter_openapi_schema",
+    "enforce_parameter_schema",
+    "schedule",
+    "schedules",
+    "is_schedule_active",
+    "concurrency_limit",
+    "work_queue_name",
+    "work_pool_name",
+    "infra_overrides",
+    "path",
+    "entrypoint",
+    "manifest_path",
+)
+_BLOCKS = ("infrastructure", "storage")
 
 
 class Written(Protocol):
@@ -21,70 +44,65 @@ class Written(Protocol):
 
     name: Any
     flow_name: str | None
-    work_queue_name: str | None
-    work_pool_name: str | None
-    infrastructure: Infrastructure
     storage: Block | None
 
     def check(self) -> None: ...
 
+    def said(self) -> JSONObject:
+        """The fields that somebody said, by name; None clears one."""
+        ...
 
-def apply(deployment: Written, work_queue_concurrency: int | None = None) -> UUID:
-    """Create the deployment on the server, or change it to what this one says. Returns its id."""
-    from penstock.client import deployments, flows, get_sync_client
-    from penstock.model.flows import FlowCreate
+
+def apply(
+    deployment: Written,
+    *,
+    force: bool | Collection[str] = False,
+    dry_run: bool = False,
+    work_queue_concurrency: int | None = None,
+) -> DeploymentApplied:
+    """Create the deployment on the server, or change it to what this one says.
+
+    What people have changed elsewhere is kept unless this deployment says something else than the last time; `force`: all
+    that it says wins, or what it says of these fields. `dry_run`: everything is tried, and nothing changed.
+    Raises ConfigurationError, ParameterError, and what the server refuses.
+    """
+    from penstock.client import deployments, get_sync_client
 
     if not deployment.flow_name:
-        raise ConfigurationError(
-            f"The deployment {deployment.name!r} does not say which flow it runs: set flow_name.",
-        )
+        raise ConfigurationError(f"The deployment {deployment.name!r} does not say which flow it runs: set flow_name.")
     deployment.check()
     with get_sync_client() as client:
-        flow = client.send(flows.create_flow(FlowCreate(name=deployment.flow_name)))
-        record = _record(client, deployment)
-        infrastructure = _infrastructure_id(client, deployment, record)
-        storage = block_data.document_id(client, deployment.storage, record.storage_document_id if record else None)
-        created = client.send(deployments.create_deployment(_request(deployment, flow.id, infrastructure, storage)))
-        if work_queue_concurrency is not None:
-            _limit_queue(client, deployment, work_queue_concurrency)
-    return created.id
+        if not dry_run:
+            deployment_code.deliver(client, deployment.storage)
+        request = _request(client, deployment, force if isinstance(force, bool) else sorted(force), dry_run)
+        applied = client.send(deployments.apply_deployment(request))
+        if work_queue_concurrency is not None and not dry_run:
+            _limit_queue(client, applied.deployment, work_queue_concurrency)
+    return applied
 
 
-def _record(client: "SyncClient", deployment: Written) -> DeploymentRecord | None:
-    from penstock.client import deployments
-
-    try:
-        return client.send(deployments.read_deployment_by_name(f"{deployment.flow_name}/{deployment.name}"))
-    except NotFound:
-        return None
-
-
-def _infrastructure_id(client: "SyncClient", deployment: Written, record: DeploymentRecord | None) -> UUID | None:
-    if deployment.infrastructure == Process() and not block_data.is_saved(deployment.infrastructure):
-        return None  # a deployment without a document is a plain local process
-    existing = record.infrastructure_document_id if record else None
-    return block_data.document_id(client, deployment.infrastructure, existing)
+def _request(client: "SyncClient", deployment: Written, force: bool | list[str], dry_run: bool) -> DeploymentApply:
+    said = deployment.said()
+    values = {name: said[name] for name in _PLAIN if name in said}
+    for part in _BLOCKS:
+        if part in said:
+            values |= _block(client, part, said[part])
+    return DeploymentApply(name=deployment.name, flow_name=deployment.flow_name, force=force, dry_run=dry_run, **values)
 
 
-def _request(deployment: Written, flow_id: UUID, infrastructure: UUID | None, storage: UUID | None) -> DeploymentCreate:
-    values = {
-        field: getattr(deployment, field)
-        for field in (
-            "name", "description", "version", "tags", "schedule", "work_queue_name", "work_pool_name", "parameters",
-            "manifest_path", "infra_overrides", "path", "entrypoint", "parameter_openapi_schema",
-        )
-    }  # fmt: skip
-    for field in ("is_schedule_active", "enforce_parameter_schema", "schedules"):
-        if getattr(deployment, field) is not None:
-            values[field] = getattr(deployment, field)
-    if "schedules" in values:
-        del values["schedule"]
-    return DeploymentCreate(
-        flow_id=flow_id, infrastructure_document_id=infrastructure, storage_document_id=storage, **values
-    )
+def _block(client: "SyncClient", part: str, block: Block | None) -> JSONObject:
+    """The block of a deployment: a saved one by its id, another by its content; a plain local process by nothing."""
+    if block is None or (block == Process() and not block_data.is_saved(block)):
+        return {f"{part}_document_id": None}
+    if block._block_document_id is not None:
+        return {f"{part}_document_id": block._block_document_id}
+    type_id, schema_id = block.register_type_and_schema()
+    register_blocks_in(client, block)
+    data = block.to_document_data()
+    return {part: BlockDocumentCreate(data=data, block_type_id=type_id, block_schema_id=schema_id, is_anonymous=True)}
 
 
-def _limit_queue(client: "SyncClient", deployment: Written, limit: int) -> None:
+def _limit_queue(client: "SyncClient", deployment: Deployment, limit: int) -> None:
     from penstock.client import work_queues
 
     name = deployment.work_queue_name or DEFAULT_QUEUE

@@ -1,5 +1,6 @@
 """What a deployment consists of, and what makes it right: fields, checked one by one and against each other."""
 
+import copy
 from datetime import datetime
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from penstock.model.deployments import DeploymentScheduleCreate
 from penstock.model.schedules import Schedule
 from penstock.model.work_queues import DEFAULT_QUEUE
 from penstock.sdk import block_data, deployment_yaml
+from penstock.storage.bundle import Packed
 
 
 class DeploymentFields(BaseModel):
@@ -49,6 +51,12 @@ class DeploymentFields(BaseModel):
 
     #: What the flow itself said of `version` and `description` when the deployment was built; None if nobody knows.
     _built_from: JSONObject | None = PrivateAttr(default=None)
+    #: The bundle that was made when the deployment was built; None if its code lies elsewhere.
+    _packed: Packed | None = PrivateAttr(default=None)
+    #: What was taken from the server's deployment, which nobody has said here.
+    _from_server: JSONObject = PrivateAttr(default_factory=dict)
+    #: Collections for which a file says null: all of what they have is to go.
+    _cleared: frozenset[str] = PrivateAttr(default=frozenset())
 
     @field_validator("version", mode="before")
     @classmethod
@@ -101,6 +109,23 @@ class DeploymentFields(BaseModel):
             except ValidationError as error:
                 raise ConfigurationError(f"deployment {self.name!r}: {block_data.faults(error)}") from None
 
+    def take(self, values: JSONObject) -> None:
+        """Set these fields to what the server's deployment says: as `change`, but it is not said here."""
+        self.change(values)
+        self._from_server |= {name: copy.deepcopy(getattr(self, name)) for name in values}
+
+    def said(self) -> JSONObject:
+        """The fields that somebody has said here, by name: set ones, and defaults that were filled; None clears one."""
+        found: JSONObject = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name not in self.model_fields_set and value == field.get_default(call_default_factory=True):
+                continue
+            if name in self._from_server and _is_same(self._from_server[name], value):
+                continue
+            found[name] = None if name in self._cleared and not value else value
+        return found
+
     def to_file(self) -> JSONObject:
         """The fields as they stand in a deployment file: blocks as mappings, secrets masked."""
         values = self.model_dump(mode="json", exclude={"infrastructure", "storage"})
@@ -127,6 +152,12 @@ class DeploymentFields(BaseModel):
                     f"The flow {self.flow_name!r} has no parameter {name!r}.{did_you_mean(name, properties)}",
                     hint=f"Its parameters: {', '.join(properties) or 'none'}.",
                 )
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values of a field are equal; blocks with equal fields may still be saved in different places."""
+    places = [getattr(value, "_block_document_id", None) for value in (one, other)]
+    return bool(one == other) and places[0] == places[1]
 
 
 def _whole(item: Any) -> Any:

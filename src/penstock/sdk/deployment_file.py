@@ -96,7 +96,9 @@ def described(kind: type[Fields], lines: Lines) -> Fields:
     """The deployment that a file describes. Raises ConfigurationError with the line."""
     values = fields(lines)
     try:
-        return kind(**values)
+        found = kind(**values)
+        found._cleared = frozenset(name for name in _COLLECTIONS if lines.values.get(name, ...) is None)
+        return found
     except ValidationError as error:
         loc = error.errors(include_url=False, include_input=False)[0]["loc"]
         raise lines.error(block_data.faults(error), loc) from None

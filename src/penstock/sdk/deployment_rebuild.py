@@ -81,7 +81,7 @@ def take_from_server(deployment: DeploymentFields, keep: set[str]) -> bool:
         if "storage" not in keep:
             storage = block_data.from_document(client, record.storage_document_id)
             taken |= {"storage": storage, "path": record.path} if storage is not None else {"storage": None}
-    deployment.change(taken)
+    deployment.take(taken)
     return True
 
 

@@ -1,16 +1,23 @@
 """Deployment: a flow, where its code lies, the infrastructure that runs it, a schedule and parameters."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
 from penstock.engine.protocols import FlowLike
 from penstock.errors import ConfigurationError
-from penstock.infrastructure.block import Infrastructure
-from penstock.infrastructure.images import FLOWS_IN_IMAGE
-from penstock.sdk import block_data, deployment_file, deployment_flow, deployment_rebuild, deployment_yaml
+from penstock.model.applying import DeploymentChange
+from penstock.sdk import (
+    block_data,
+    deployment_code,
+    deployment_file,
+    deployment_flow,
+    deployment_rebuild,
+    deployment_upload,
+    deployment_yaml,
+)
 from penstock.sdk.deployment_fields import DeploymentFields
 from penstock.sdk.sync_compatible import sync_compatible
 
@@ -36,17 +43,29 @@ class Deployment(DeploymentFields):
         ignore_file: str | None = None,
         apply: bool = False,
         load_existing: bool = True,
+        code: str | None = None,
+        include_secret_files: bool = False,
         **fields: Any,
     ) -> Self:
         """A deployment of `flow`. `fields` are those of this class; unknown ones are refused with the nearest name.
 
         `output`: write the deployment file there; what somebody wrote into it before is kept, unless `fields` say it or
         `load_existing` is false. `apply`: tell the server at once. A storage that takes files gets the current folder,
-        without what `ignore_file` names (by default ``.penstockignore`` or ``.prefectignore``), unless `skip_upload`.
+        without what `ignore_file` names, unless `skip_upload`; by default ``.penstockignore`` or ``.prefectignore``, and
+        where there is neither, a ``.penstockignore`` is written.
+        `code`: where the code lies if no storage keeps it, "local", "bundle" or "image"; see `penstock.sdk.deployment_code`.
+        `include_secret_files`: a bundle may hold files that usually hold secrets.
         Raises ConfigurationError, CodeError when the flow's code is in no file, and ParameterError.
         """
         deployment = cls.planned(
-            flow, name, fields, file=output if load_existing else None, load_existing=load_existing
+            flow,
+            name,
+            fields,
+            file=output if load_existing else None,
+            load_existing=load_existing,
+            code=code,
+            ignore_file=ignore_file,
+            include_secret_files=include_secret_files,
         )
         if not skip_upload:
             deployment.upload_to_storage(ignore_file=ignore_file)
@@ -65,6 +84,9 @@ class Deployment(DeploymentFields):
         *,
         file: str | os.PathLike[str] | None = None,
         load_existing: bool = True,
+        code: str | None = None,
+        ignore_file: str | None = None,
+        include_secret_files: bool = False,
     ) -> Self:
         """As `build_from_flow`, but nothing is uploaded, written or applied. `file`: what it says is kept."""
         if not name:
@@ -80,8 +102,9 @@ class Deployment(DeploymentFields):
             keep = deployment_rebuild.take_from_file(deployment, lines, keep)
         if load_existing:
             deployment_rebuild.take_from_server(deployment, keep)
-        if "path" not in fields and deployment.storage is None:
-            deployment.path = _where_code_lies(deployment.infrastructure)
+        deployment._packed = deployment_code.place(
+            deployment, set(fields), code, ignore_file=ignore_file, include_secret_files=include_secret_files
+        )
         deployment.check()
         return deployment
 
@@ -107,7 +130,11 @@ class Deployment(DeploymentFields):
         """
         lines = deployment_rebuild.file_of(path, self)
         before = Path(path).read_text() if lines is not None else ""
-        Path(path).write_text(deployment_rebuild.text_of(self, lines, before))
+        text = deployment_rebuild.text_of(self, lines, before)
+        try:
+            Path(path).write_text(text)
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be written: {error.strerror}.", code="deployment_file") from None
 
     @sync_compatible
     def update(self, ignore_none: bool = False, **fields: Any) -> None:
@@ -130,15 +157,16 @@ class Deployment(DeploymentFields):
         """
         if storage_block is not None:
             self.storage, self.path = block_data.saved_storage(storage_block)
-        if self.storage is None or "put-directory" not in self.storage.get_block_capabilities():
-            return None
-        count: int = self.storage.put_directory(local_path=None, to_path=self.path, ignore_file=ignore_file)  # type: ignore[attr-defined]
-        return count
+        return deployment_upload.upload(self, ignore_file)
 
     @sync_compatible
-    def apply(self, upload: bool = False, work_queue_concurrency: int | None = None) -> UUID:
+    def apply(
+        self, upload: bool = False, work_queue_concurrency: int | None = None, force: bool | Collection[str] = False
+    ) -> UUID:
         """Tell the server: create the deployment, or change it to what this one says. Returns its id.
 
+        Fields that nobody has set here stay as they are. So do those that say the same as when they were last applied, even
+        if somebody has changed them elsewhere since; `force`: all that is said wins, or what is said of these fields.
         `upload`: copy the current folder into the storage first. `work_queue_concurrency`: limit of the work queue.
         """
         from penstock.sdk import deployment_apply
@@ -146,9 +174,12 @@ class Deployment(DeploymentFields):
         if upload:
             self.check()
             self.upload_to_storage()
-        return deployment_apply.apply(self, work_queue_concurrency=work_queue_concurrency)
+        applied = deployment_apply.apply(self, force=force, work_queue_concurrency=work_queue_concurrency)
+        return applied.deployment.id
 
+    @sync_compatible
+    def diff(self, force: bool | Collection[str] = False) -> list[DeploymentChange]:
+        """What `apply` would change, field by field; nothing if the server's deployment is as this one says."""
+        from penstock.sdk import deployment_apply
 
-def _where_code_lies(infrastructure: Infrastructure) -> str:
-    """The folder of the flow's code where no storage keeps it: that of the image, or this one."""
-    return FLOWS_IN_IMAGE if hasattr(infrastructure, "image") else str(Path.cwd())
+        return deployment_apply.apply(self, force=force, dry_run=True).changes

@@ -74,6 +74,9 @@ def test_what_is_not_said_again_is_kept(running: TestServer, hello: Any) -> None
     assert anew.tags == []
     anew.apply()
     identifier = Deployment.build_from_flow(hello, "kept").apply()
+    kept = _read(running, identifier)
+    assert (kept.tags, kept.schedule) == (["a"], CronSchedule(cron="0 9 * * *"))
+    Deployment.build_from_flow(hello, "kept", load_existing=False, schedule=None).apply()
     assert _read(running, identifier).schedule is None
 
 

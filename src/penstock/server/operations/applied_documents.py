@@ -18,7 +18,7 @@ from penstock.server.operations.create_block_document import create_block_docume
 from penstock.server.operations.nested_secret_fields import nested_secret_fields
 from penstock.server.operations.update_block_document import update_block_document
 from penstock.server.rules import block_secrets
-from penstock.server.rules.applying import ABSENT, change, differences, same
+from penstock.server.rules.applying import at, change, differences, equal
 
 
 @dataclass(frozen=True)
@@ -115,21 +115,8 @@ def block_changes(
         return [whole.model_copy(update={"before": live.told, "after": given.told})]
     found = []
     for path in differences(live.data, given.data):
-        before, after, last = (_at(shown, path) for shown in (live.shown, given.shown, last_shown or {}))
+        before, after, last = (at(shown, path) for shown in (live.shown, given.shown, last_shown or {}))
         told = change(".".join((part, *path)), before, after, last)
-        told.changed_elsewhere = whole.changed_elsewhere and not same_or_absent(last, before)
+        told.changed_elsewhere = whole.changed_elsewhere and not equal(last, before)
         found.append(told)
     return found
-
-
-def same_or_absent(one: Any, other: Any) -> bool:
-    """Whether two places hold the same, or nothing."""
-    return one is other if ABSENT in (one, other) else same(one, other)
-
-
-def _at(data: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        if not isinstance(data, dict) or key not in data:
-            return ABSENT
-        data = data[key]
-    return data

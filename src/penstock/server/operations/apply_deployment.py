@@ -27,7 +27,7 @@ from penstock.server.operations.create_flow import create_flow
 from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
 from penstock.server.operations.read_deployments import read_deployment
 from penstock.server.operations.write_deployment_schedules import insert_deployment_schedules, plan_anew
-from penstock.server.rules.applying import FIELDS, Merged, merge_fields, same
+from penstock.server.rules.applying import BLOCKS, FIELDS, Merged, merge_fields, same, without_secrets
 from penstock.server.rules.applying_schedules import MergedSchedules, merge_schedules
 from penstock.server.rules.parameters import refuse_unfit_parameters
 
@@ -45,7 +45,6 @@ _NULL_SAYS_NOTHING = frozenset({"is_schedule_active", "enforce_parameter_schema"
 _IN_PLANNED_RUNS = frozenset(
     {"version", "tags", "parameters", "work_queue_name", "work_pool_name", "infrastructure", "is_schedule_active"}
 )
-_BLOCKS = ("infrastructure", "storage")
 
 
 def apply_deployment(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
@@ -70,7 +69,7 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
     deployment = read_deployment(tx, deployment_id)
     last = _last_applied(tx, deployment_id)
     forced = _forced(asked)
-    live_blocks = {part: read_block(tx, getattr(deployment, f"{part}_document_id")) for part in _BLOCKS}
+    live_blocks = {part: read_block(tx, getattr(deployment, f"{part}_document_id")) for part in BLOCKS}
     given_blocks, contents = _given_blocks(tx, asked, live_blocks)
     given = _given_values(asked) | {part: block.value for part, block in given_blocks.items()}
     live = _live_values(deployment, live_blocks)
@@ -78,7 +77,7 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
     schedules = _merge_schedules(asked, last, deployment, "schedules" in forced, merged)
     _check_parameters({**live, **merged.values})
     columns = _columns(tx, {**live, **merged.values}, merged)
-    for part in _BLOCKS:
+    for part in BLOCKS:
         if part in merged.values:
             columns[f"{part}_document_id"] = _write_block(
                 tx, given_blocks[part], contents.get(part), live_blocks[part], deployment_id
@@ -96,8 +95,8 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
         deployment=read_deployment(tx, deployment_id),
         created=created,
         dry_run=asked.dry_run,
-        changes=merged.changes,
-        kept=merged.kept,
+        changes=[without_secrets(item) for item in merged.changes],
+        kept=[without_secrets(item) for item in merged.kept],
     )
 
 
@@ -155,7 +154,7 @@ def _given_blocks(
     """The blocks that are said, and the contents of those that are described."""
     found: dict[str, DeploymentBlock] = {}
     contents: dict[str, Any] = {}
-    for part in _BLOCKS:
+    for part in BLOCKS:
         name = f"{part}_document_id"
         if not {part, name} & asked.model_fields_set:
             continue
@@ -170,7 +169,7 @@ def _given_blocks(
 
 
 def _live_values(deployment: Deployment, blocks: dict[str, DeploymentBlock]) -> JSONObject:
-    values = {name: getattr(deployment, name) for name in FIELDS if name not in _BLOCKS}
+    values = {name: getattr(deployment, name) for name in FIELDS if name not in BLOCKS}
     values["is_schedule_active"] = deployment.is_schedule_active and not deployment.paused
     for name in ("work_pool_name", "work_queue_name"):
         values[name] = values[name] or FIELDS[name][1]

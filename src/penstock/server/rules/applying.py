@@ -4,15 +4,22 @@ A field that is not given stays. One that is given as it was last applied stays 
 it elsewhere. One that is given otherwise than last applied, or was never applied, wins. `docs/decisions/0017` says why.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.model.applying import ChangeKind, DeploymentChange, KeptValue
 from penstock.model.base import JSONObject
+from penstock.model.block_documents import MASK
+from penstock.model.secret_texts import is_secret, masked, names_a_secret
 from penstock.model.work_pools import DEFAULT_POOL
 from penstock.model.work_queues import DEFAULT_QUEUE
+
+Told = TypeVar("Told", DeploymentChange, KeptValue)
+#: Fields of what is told that hold values of the deployment.
+_VALUES = frozenset({"before", "after", "last_applied", "live", "given"})
 
 
 class Absent(Enum):
@@ -59,6 +66,9 @@ FIELDS: dict[str, tuple[Kind, Any]] = {
     "manifest_path": (Kind.CODE, None),
     "pull_steps": (Kind.CODE, None),
 }
+
+#: Fields that hold a block: told by whoever can read blocks.
+BLOCKS = ("infrastructure", "storage")
 
 
 @dataclass
@@ -111,7 +121,7 @@ def _merge_field(
     else:
         stays = kind is Kind.VALUE and not force and same(given, last)
         after = live if stays else given
-        _tell(merged, name, after, last, live)
+        _tell_whole(merged, name, after, last, live)
         if stays and not same(given, live):
             merged.kept.append(KeptValue(field=name, live=live, given=given))
     if not same(after, live):
@@ -167,11 +177,28 @@ class _Maps:
         return after
 
 
+def _tell_whole(merged: Merged, place: str, after: Any, last: Any, live: Any) -> None:
+    """Note the change of a value that is merged as a whole; of two objects, where they differ."""
+    if place in BLOCKS or not (isinstance(after, dict) and isinstance(live, dict)):
+        _tell(merged, place, after, last, live)
+        return
+    for path in differences(live, after):
+        _tell(merged, ".".join((place, *path)), at(after, path), at(last, path), at(live, path))
+
+
+def at(data: Any, path: Iterable[str]) -> Any:
+    """What lies at a path of keys; ABSENT if nothing does."""
+    for key in path:
+        if not isinstance(data, dict) or key not in data:
+            return ABSENT
+        data = data[key]
+    return data
+
+
 def _tell(merged: Merged, place: str, after: Any, last: Any, live: Any) -> None:
     """Note the change at `place`, if there is one."""
-    if _equal(after, live):
-        return
-    merged.changes.append(change(place, live, after, last))
+    if not equal(after, live):
+        merged.changes.append(change(place, live, after, last))
 
 
 def change(place: str, before: Any, after: Any, last: Any) -> DeploymentChange:
@@ -183,11 +210,12 @@ def change(place: str, before: Any, after: Any, last: Any) -> DeploymentChange:
         before=_shown(before),
         after=_shown(after),
         last_applied=_shown(last),
-        changed_elsewhere=last is not ABSENT and not _equal(last, before),
+        changed_elsewhere=last is not ABSENT and not equal(last, before),
     )
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal(one: Any, other: Any) -> bool:
+    """Whether two places hold the same, or both nothing."""
     return one is other if ABSENT in (one, other) else same(one, other)
 
 
@@ -201,5 +229,24 @@ def differences(before: JSONObject, after: JSONObject) -> Iterator[tuple[str, ..
         one, other = before.get(key, ABSENT), after.get(key, ABSENT)
         if isinstance(one, dict) and isinstance(other, dict):
             yield from ((key, *rest) for rest in differences(one, other))
-        elif not _equal(one, other):
+        elif not equal(one, other):
             yield (key,)
+
+
+def without_secrets(told: Told) -> Told:
+    """A change or a kept value as it may be shown."""
+    name = re.split(r"[.\]]", told.field)[-1]
+    values = {key: _masked(name, value) for key, value in told if key in _VALUES}
+    return told.model_copy(update=values)
+
+
+def _masked(name: str, value: Any) -> Any:
+    """`value`, which bears `name`, with masks in place of what is named like a secret and of passwords in URLs."""
+    if names_a_secret(name) and is_secret(value):
+        return MASK
+    value = masked(value)
+    if isinstance(value, dict):
+        return {key: _masked(str(key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked("", item) for item in value]
+    return value
