@@ -5,7 +5,7 @@ from pathlib import Path
 
 from penstock.errors import ConfigurationError
 from penstock.storage.folders import ignore_file_of
-from penstock.storage.ignore import ALWAYS_IGNORED, Ignore
+from penstock.storage.ignore import ALWAYS_IGNORED, IGNORE_FILES, Ignore
 
 #: Where neither ignore file lies in the folder: what tools leave behind, and what is known to hold secrets.
 DEFAULT_IGNORED = (
@@ -17,6 +17,8 @@ DEFAULT_IGNORED = (
 #: A file of this name in a folder makes it a virtual environment, whatever it is called.
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 _GIT = ".gitignore"
+#: Left behind whatever the ignore files say.
+_ALWAYS = (*ALWAYS_IGNORED, *IGNORE_FILES)
 
 
 class Rules:
@@ -42,9 +44,9 @@ def rules_of(folder: Path, ignore_file: Path | None = None) -> Rules:
     behind and every ``.gitignore`` names. Raises ConfigurationError if the file cannot be read."""
     found = ignore_file or ignore_file_of(folder)
     if found is not None:
-        return Rules((*_read(found), *ALWAYS_IGNORED), follow_git=False)
+        return Rules((*_read(found), *_ALWAYS), follow_git=False)
     own = _read(folder / _GIT) if (folder / _GIT).is_file() else []
-    return Rules((*DEFAULT_IGNORED, *own, *ALWAYS_IGNORED), follow_git=True)
+    return Rules((*DEFAULT_IGNORED, *own, *_ALWAYS), follow_git=True)
 
 
 def is_environment(names: set[str]) -> bool:
