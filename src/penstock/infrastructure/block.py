@@ -91,9 +91,13 @@ class Infrastructure(Block):
     def preview(self) -> str:
         """What would be sent to the platform, as text, before anything of a run is known.
 
-        Raises Unsupported where this version does not know it yet: it comes with the platform's driver.
+        Raises Unsupported for types that do not have it; `penstock infrastructure render` shows the request of all.
         """
-        raise Unsupported(f"There is no preview of {self.get_block_type_slug()} in this version of Penstock.")
+        slug = self.get_block_type_slug()
+        raise Unsupported(
+            f"A block of type {slug} has no preview of its own.",
+            hint=f"Save it, and see the whole request: penstock infrastructure render {slug}/NAME",
+        )
 
 
 def mask_if_secret(name: str, value: str | None) -> str | None:

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from penstock.errors import did_you_mean
+from penstock.errors import Unsupported, did_you_mean
 from penstock.model.base import JSONObject
+from penstock.model.reasons import Reason
 
 #: operation -> members that it needs besides `op` and `path`
 _OPERATIONS: dict[str, tuple[str, ...]] = {
@@ -57,6 +58,22 @@ def check_patch(patch: list[JSONObject], document: JSONObject, field: str) -> No
             continue
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
             raise ValueError(f"{field}[{index}]: {_why(current, operation) or error}") from None
+
+
+def apply_patch(patch: list[JSONObject], document: JSONObject, field: str) -> JSONObject:
+    """`document` with `patch` applied. Raises `Unsupported` that names the operation that does not fit."""
+    if not patch:
+        return document
+    import jsonpatch
+
+    for index, operation in enumerate(patch):
+        try:
+            document = jsonpatch.apply_patch(document, [operation])
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            raise Unsupported(
+                f"{field}[{index}]: {_why(document, operation) or error}", reason=Reason.CONFIGURATION_INVALID
+            ) from None
+    return document
 
 
 def _parse(text: str) -> Any:

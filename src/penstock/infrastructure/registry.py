@@ -20,7 +20,7 @@ from penstock.infrastructure.effective import Layer, effective, layers_of
 from penstock.model.attempts import Claim, InfrastructureDocument
 from penstock.version import __version__
 
-#: slug -> package that holds `config`, and `render` and `driver` where this version has them
+#: slug -> package that holds `config` and `render`, and `driver` where this version has it
 _PACKAGES = {
     "azure-container-instance-job": "penstock.infrastructure.aci",
     "cloud-run-job": "penstock.infrastructure.cloud_run",
@@ -85,12 +85,30 @@ def why_not_run(slug: str) -> str | None:
 
 def driver_for(type_slug: str) -> Driver:
     """A new driver for jobs of that type. Raises ConfigurationError with the nearest slug if there is none."""
-    return _platform(type_slug).create_driver()
+    found = _registered.get(type_slug)
+    if found is not None:
+        return found.create_driver()
+    package = _PACKAGES[slug_of(type_slug)]
+    obstacle = why_not_run(type_slug)
+    if obstacle is not None:
+        able = [known for known in known_types() if why_not_run(known) is None]
+        raise ConfigurationError(
+            obstacle, code="no_driver", hint=f"Use other infrastructure; this version runs {', '.join(able)}."
+        )
+    created: Driver = importlib.import_module(f"{package}.driver").create()
+    return created
 
 
 def render(infrastructure: Infrastructure, job: Job) -> Any:
-    """The exact request that `Driver.start` will send. Raises `Unsupported` if the platform cannot do what is asked."""
-    return _platform(infrastructure.get_block_type_slug()).render(infrastructure, job)
+    """The exact request that `Driver.start` will send. Raises `Unsupported` if the platform cannot do what is asked.
+
+    What can be rendered is not always what this version can run: see `why_not_run`.
+    """
+    slug = infrastructure.get_block_type_slug()
+    found = _registered.get(slug)
+    if found is not None:
+        return found.render(infrastructure, job)
+    return importlib.import_module(f"{_PACKAGES[slug_of(slug)]}.render").render(infrastructure, job)
 
 
 def infrastructure_from(
@@ -109,20 +127,3 @@ def resolve(claim: Claim) -> Infrastructure:
     """The infrastructure of a claimed run: its document, changed by its deployment, changed by the run itself."""
     document = claim.infrastructure
     return effective(document.slug if document else DEFAULT, document, layers_of(claim)).infrastructure
-
-
-def _platform(slug: str) -> Platform:
-    found = _registered.get(slug)
-    if found is not None:
-        return found
-    package = _PACKAGES[slug_of(slug)]
-    obstacle = why_not_run(slug)
-    if obstacle is not None:
-        able = [known for known in known_types() if why_not_run(known) is None]
-        raise ConfigurationError(
-            obstacle, code="no_driver", hint=f"Use other infrastructure; this version runs {', '.join(able)}."
-        )
-    return Platform(
-        render=importlib.import_module(f"{package}.render").render,
-        create_driver=importlib.import_module(f"{package}.driver").create,
-    )

@@ -104,6 +104,6 @@ def test_the_registrys_password_is_not_shown():
     assert "hunter2" in str(block.to_document_data())
 
 
-def test_there_is_no_preview_before_there_is_a_driver():
-    with pytest.raises(Unsupported, match="no preview of docker-container"):
+def test_a_block_without_a_preview_says_how_to_see_the_whole_request():
+    with pytest.raises(Unsupported, match="docker-container has no preview"):
         DockerContainer().preview()
