@@ -10,7 +10,8 @@ TYPES = ("SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING", "CANCELLED",
 #: Names that refine a type, and the types' own names; `penstock.model.transitions.NAMES` has them all, a test compares.
 NAMES = (
     "Scheduled", "Late", "AwaitingRetry", "Resuming", "AwaitingConcurrencySlot", "Pending", "Launching", "Running",
-    "Retrying", "Paused", "Suspended", "Cancelling", "Cancelled", "Completed", "Cached", "Failed", "TimedOut", "Crashed",
+    "Retrying", "Paused", "Suspended", "Cancelling", "Cancelled", "Skipped", "Completed", "Cached",
+    "Failed", "TimedOut", "Crashed",
 )  # fmt: skip
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 

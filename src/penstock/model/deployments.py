@@ -8,15 +8,24 @@ from pydantic import Field
 
 from penstock.model.base import JSONObject, Name, Request, Stored
 from penstock.model.flow_runs import CreatedBy
-from penstock.model.schedules import Schedule
+from penstock.model.schedules import CatchupPolicy, CheckedSchedule, Schedule
 
 
 class DeploymentScheduleCreate(Request):
-    schedule: Schedule
+    """One of a deployment's schedules.
+
+    `parameters` go over the deployment's own. While `max_active_runs` of its runs are live, a due one waits.
+    `max_scheduled_runs`: how many are planned ahead at most. `catchup` is kept and says nothing: `catchup_policy` does.
+    """
+
+    schedule: CheckedSchedule
     active: bool = True
-    max_active_runs: int | None = None
-    max_scheduled_runs: int | None = None
+    max_active_runs: int | None = Field(default=None, ge=1)
+    max_scheduled_runs: int | None = Field(default=None, ge=1)
     catchup: bool = False
+    name: Name | None = None
+    parameters: JSONObject = Field(default_factory=dict)
+    catchup_policy: CatchupPolicy = CatchupPolicy.ALL
 
 
 class DeploymentSchedule(Stored):
@@ -26,16 +35,22 @@ class DeploymentSchedule(Stored):
     max_active_runs: int | None = None
     max_scheduled_runs: int | None = None
     catchup: bool = False
+    name: str | None = None
+    parameters: JSONObject = Field(default_factory=dict)
+    catchup_policy: CatchupPolicy = CatchupPolicy.ALL
 
 
 class DeploymentScheduleUpdate(Request):
     """Only fields that are given are changed."""
 
-    schedule: Schedule | None = None
+    schedule: CheckedSchedule | None = None
     active: bool | None = None
-    max_active_runs: int | None = None
-    max_scheduled_runs: int | None = None
+    max_active_runs: int | None = Field(default=None, ge=1)
+    max_scheduled_runs: int | None = Field(default=None, ge=1)
     catchup: bool | None = None
+    name: Name | None = None
+    parameters: JSONObject | None = None
+    catchup_policy: CatchupPolicy | None = None
 
 
 class DeploymentStatus(StrEnum):
@@ -84,7 +99,7 @@ class DeploymentCreate(Request):
     job_variables: JSONObject | None = None
     is_schedule_active: bool | None = True
     paused: bool = False
-    schedule: Schedule | None = None
+    schedule: CheckedSchedule | None = None
     schedules: list[DeploymentScheduleCreate] | None = None
     enforce_parameter_schema: bool | None = False
     parameter_openapi_schema: JSONObject | None = None
@@ -107,7 +122,7 @@ class DeploymentUpdate(Request):
     """Only fields that are given are changed."""
 
     version: str | None = None
-    schedule: Schedule | None = None
+    schedule: CheckedSchedule | None = None
     schedules: list[DeploymentScheduleCreate] | None = None
     description: str | None = None
     is_schedule_active: bool = True

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     CANCELLED = "Cancelled"
     CANCEL_FORCED = "CancelForced"
     SUPERSEDED = "Superseded"
+    SKIPPED = "Skipped"
     UNKNOWN = "Unknown"
 
 

@@ -32,6 +32,8 @@ RERUN_NAME = "AwaitingRetry"
 SUSPENDED = "Suspended"
 #: The name under which a suspended run is scheduled when it is resumed.
 RESUMING = "Resuming"
+#: A planned run that was missed, and that its schedule does not make up for; the server gives it.
+SKIPPED = "Skipped"
 
 #: A task run that waits for a slot of a tag's limit.
 AWAITING_SLOT = "AwaitingConcurrencySlot"
@@ -43,7 +45,7 @@ NAMES: dict[StateType, tuple[str, ...]] = {
     R: ("Running", "Retrying"),
     W: ("Paused", SUSPENDED),
     X: ("Cancelling",),
-    StateType.CANCELLED: ("Cancelled",),
+    StateType.CANCELLED: ("Cancelled", SKIPPED),
     StateType.COMPLETED: ("Completed", "Cached"),
     StateType.FAILED: ("Failed", "TimedOut"),
     StateType.CRASHED: ("Crashed",),

@@ -7,7 +7,4 @@ from penstock.server.operations.read_deployments import read_deployment
 
 def plan_deployment(tx: Transaction, deployment_id: UUID) -> None:
     """Plan the next runs of a deployment's active schedules, without waiting for the scheduler. Raises NotFound."""
-    deployment = read_deployment(tx, deployment_id)
-    active = [schedule.id for schedule in deployment.schedules if schedule.active]
-    if active and not deployment.paused:
-        plan_runs(tx, active)
+    plan_runs(tx, [schedule.id for schedule in read_deployment(tx, deployment_id).schedules])

@@ -150,6 +150,10 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "The attempt lingered on after its run was over, or was replaced.",
         "Nothing; its token was revoked and the job stopped.",
     ),
+    Reason.SKIPPED: (
+        "The time of its schedule was missed, and the schedule's catch-up policy is not to make up for it.",
+        "Nothing; let the schedule have the policy `all` if every time has to run.",
+    ),
     Reason.UNKNOWN: (
         "The platform did not say why.",
         "Read the platform's message and the last output of the attempt.",
