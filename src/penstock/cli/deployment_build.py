@@ -1,26 +1,27 @@
 """`penstock deployment build`: from a flow in a file to a deployment file."""
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from penstock.cli import assignments
+from penstock.cli import assignments, entrypoints
 from penstock.cli.connection import connect
 from penstock.cli.deployment_apply import send, warn_if_not_run
-from penstock.cli.errors import UsageProblem
+from penstock.cli.errors import CheckFailed, UsageProblem
 from penstock.cli.grammar import command
+from penstock.cli.infrastructure_options import new_infrastructure
 from penstock.cli.schedules import schedule_of
 from penstock.cli.session import Session, current
-from penstock.errors import ConfigurationError, Unreachable
+from penstock.errors import Unreachable
 
-_DEFAULT_IGNORED = (
-    "__pycache__/", "*.py[cod]", "*.egg-info/", ".git/", ".hg/", ".venv", "venv/", "env/", ".env", ".python-version",
-    ".mypy_cache/", ".ruff_cache/", ".pytest_cache/", ".idea/", ".vscode/", ".ipynb_checkpoints/", ".DS_Store",
-)  # fmt: skip
-IGNORE_FILE = ".penstockignore"
+_EXCLUSIVE = (
+    ("infra", "infra_block"),
+    ("param", "params"),
+    ("no_schedule", "cron"),
+    ("no_schedule", "interval"),
+    ("no_schedule", "rrule"),
+)
 
 
 @command("build")
@@ -32,6 +33,7 @@ IGNORE_FILE = ".penstockignore"
 @click.option("-q", "--work-queue", "queue", metavar="QUEUE", help="Work queue of its runs.  [default: default]")
 @click.option("-p", "--pool", metavar="POOL", help="Work pool of the queue.")
 @click.option("-l", "--limit", type=click.IntRange(min=0), help="Concurrency limit of the work queue.")
+@click.option("--concurrency-limit", type=click.IntRange(min=0), help="Most runs of the deployment at once.")
 @click.option("-i", "--infra", metavar="TYPE", help="Type of infrastructure, e.g. process.  [default: process]")
 @click.option("-ib", "--infra-block", metavar="TYPE/NAME", help="Saved infrastructure block, instead of -i.")
 @click.option(
@@ -50,42 +52,41 @@ IGNORE_FILE = ".penstockignore"
 @click.option("--anchor-date", metavar="TIME", help="From when --interval counts.")
 @click.option("--rrule", metavar="RULE", help="Run by this recurrence rule (RFC 5545).")
 @click.option("--timezone", metavar="ZONE", help="Time zone of the schedule, e.g. Europe/Berlin.")
-@click.option("--no-schedule", is_flag=True, help="Remove the schedule that the deployment has on the server.")
+@click.option("--no-schedule", is_flag=True, help="Remove the schedule that the deployment has.")
 @click.option("--path", metavar="PATH", help="Folder in the storage, or on the machine where the code lies.")
 @click.option(
-    "--param",
-    "params_",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Default of one parameter; the value is JSON or text.",
+    "--param", multiple=True, metavar="KEY=VALUE", help="Default of one parameter; the value is JSON or text."
 )
 @click.option("--params", metavar="JSON", help="Defaults of parameters as a JSON object; - reads it from stdin.")
+@click.option(
+    "--enforce-parameter-schema/--no-enforce-parameter-schema",
+    "enforce",
+    default=None,
+    help="Whether runs whose parameters do not fit the flow's are refused.",
+)
 @click.option("-o", "--output", "output_file", metavar="FILE", help="File to write.  [default: FLOW-deployment.yaml]")
+@click.option("--no-check", is_flag=True, help="Do not try whether the code can be loaded as runs will load it.")
 @click.option("-a", "--apply", "apply_now", is_flag=True, help="Tell the server at once.")
 def build(entrypoint: str, **options: Any) -> None:
     """Write the deployment file of a flow, and apply it with -a.
 
-    What is not said is taken from the server's deployment of the same name, if there is one.
+    What is not said is taken from the file, if it is that deployment's, else from the server's deployment of the same
+    name. Comments and changes of yours in the upper part of the file stay.
     """
     session = current()
     _check_options(options)
+    entrypoint = entrypoints.portable(entrypoint)
     target = _target(entrypoint, options["output_file"])
-    schedule = schedule_of(**{key: options[key] for key in ("cron", "interval", "rrule", "anchor_date", "timezone")})
     fields = _given_fields(options)
-    if schedule is not None or options["no_schedule"]:
-        fields["schedule"] = schedule
-    if options["params_"] or options["params"]:
-        fields["parameters"] = {
-            **assignments.json_object(options["params"], "--params"),
-            **assignments.values(options["params_"], "--param"),
-        }
-    flow = load_flow(entrypoint)
+    flow = entrypoints.load_flow(entrypoint)
     session.say(f"Found the flow {flow.name!r}.")
     _add_blocks(fields, options)
-    deployment = _built(session, flow, {**fields, "entrypoint": _portable(entrypoint)}, options["name"])
-    _upload(session, deployment, options["skip_upload"])
-    deployment.to_yaml(target)
-    session.say(f"Wrote {target}.")
+    deployment = _planned(session, flow, {**fields, "entrypoint": entrypoint}, options["name"], target)
+    if not options["skip_upload"]:
+        _upload(session, deployment)
+    if not options["no_check"]:
+        _check_code(session, deployment)
+    _write(session, deployment, target)
     if options["apply_now"]:
         with connect() as connection:
             send(connection, deployment, limit=options["limit"])
@@ -96,25 +97,12 @@ def build(entrypoint: str, **options: Any) -> None:
             session.warn("--limit changes the work queue when the deployment is applied: add -a, or give it to apply.")
 
 
-def load_flow(entrypoint: str) -> Any:
-    """The flow at ``file.py:name``. What its module prints goes to stderr, being no data of ours. Raises CodeError."""
-    from penstock.engine.code import load_flow_from_entrypoint
-
-    sys.path.insert(0, str(Path.cwd()))
-    with contextlib.redirect_stdout(sys.stderr):
-        return load_flow_from_entrypoint(entrypoint)
-
-
 def _check_options(options: dict[str, Any]) -> None:
     if not options["name"]:
         raise UsageProblem("The deployment needs a name.", hint="Give it one with -n NAME.")
-    for one, other in (("infra", "infra_block"),):
+    for one, other in _EXCLUSIVE:
         if options[one] and options[other]:
             raise UsageProblem(f"--{one.replace('_', '-')} and --{other.replace('_', '-')} exclude each other.")
-    if options["params_"] and options["params"]:
-        raise UsageProblem("--param and --params exclude each other.")
-    if options["no_schedule"] and any(options[key] for key in ("cron", "interval", "rrule")):
-        raise UsageProblem("--no-schedule excludes --cron, --interval and --rrule.")
 
 
 def _target(entrypoint: str, output_file: str | None) -> Path:
@@ -127,88 +115,47 @@ def _target(entrypoint: str, output_file: str | None) -> Path:
 
 
 def _given_fields(options: dict[str, Any]) -> dict[str, Any]:
-    """Those fields of the deployment that were said on the command line."""
+    """Those fields of the deployment that were said on the command line, but for blocks."""
+    parameters = None
+    if options["param"] or options["params"]:
+        parameters = assignments.json_object(options["params"], "--params")
+        parameters |= assignments.values(options["param"], "--param")
     given = {
         "description": options["description"],
         "version": options["version"],
         "work_queue_name": options["queue"],
         "work_pool_name": options["pool"],
+        "concurrency_limit": options["concurrency_limit"],
         "path": options["path"],
         "tags": list(options["tags"]) or None,
+        "parameters": parameters,
+        "enforce_parameter_schema": options["enforce"],
         "infra_overrides": assignments.texts(options["overrides"], "--override") or None,
     }
-    return {key: value for key, value in given.items() if value is not None}
+    found = {key: value for key, value in given.items() if value is not None}
+    schedule = schedule_of(**{key: options[key] for key in ("cron", "interval", "rrule", "anchor_date", "timezone")})
+    if schedule is not None or options["no_schedule"]:
+        found |= {"schedule": schedule, "schedules": None}
+    return found
 
 
 def _add_blocks(fields: dict[str, Any], options: dict[str, Any]) -> None:
-    from penstock.blocks.base import Block
+    from penstock.sdk import block_data
 
     if options["infra"]:
         fields["infrastructure"], rest = new_infrastructure(options["infra"], fields.pop("infra_overrides", {}))
         if rest:
             fields["infra_overrides"] = rest
     if options["infra_block"]:
-        fields["infrastructure"] = _saved(options["infra_block"], "-ib")
+        fields["infrastructure"] = block_data.saved(options["infra_block"], "-ib")
     if options["storage_block"]:
-        slug, _, rest = options["storage_block"].partition("/")
-        name, _, below = rest.partition("/")
-        fields["storage"] = _saved(f"{slug}/{name}", "-sb")
-        assert isinstance(fields["storage"], Block)
+        fields["storage"], below = block_data.saved_storage(options["storage_block"], "-sb")
         if below and "path" in fields:
             raise UsageProblem("The path of -sb TYPE/NAME/PATH and --path exclude each other.")
-        fields.setdefault("path", below or None)
+        fields.setdefault("path", below)
 
 
-def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[str, str]]:
-    """A new infrastructure block of the type that `word` means, and the overrides that are left.
-
-    Fields that such a block cannot be without are taken out of the overrides. Raises UsageProblem with the nearest type,
-    or that says which field is missing; ConfigurationError about a value.
-    """
-    from penstock.infrastructure.registry import slug_of
-    from penstock.sdk import block_data
-
-    try:
-        slug = slug_of(word)
-    except ConfigurationError as error:
-        raise UsageProblem(error.message, hint=error.hint) from None
-    needed, secret = required_fields(slug)
-    missing = [name for name in needed if name not in overrides]
-    if secret:
-        raise UsageProblem(
-            f"{slug} needs {' and '.join(sorted({*missing, *secret}))}, and what is secret belongs into a block.",
-            hint=f"Save one (penstock block create {slug}), then build with -ib {slug}/NAME.",
-        )
-    if missing:
-        given = " ".join(f"--override {name}=…" for name in missing)
-        raise UsageProblem(
-            f"{slug} needs {' and '.join(missing)}.", hint=f"Add {given}, or use a saved block with -ib."
-        )
-    values = {name: overrides[name] for name in needed}
-    rest = {name: value for name, value in overrides.items() if name not in values}
-    return block_data.read(slug, values, "--override"), rest
-
-
-def required_fields(slug: str) -> tuple[list[str], list[str]]:
-    """The fields that a block of that type cannot be without, and those of them that are secret."""
-    from penstock.blocks.registry import find_block
-    from penstock.blocks.schema import block_schema
-
-    fields = block_schema(find_block(slug))
-    needed = list(fields.get("required", []))
-    return needed, [name for name in needed if name in fields["secret_fields"]]
-
-
-def _saved(reference: str, flag: str) -> Any:
-    from penstock.blocks.base import Block
-
-    slug, slash, name = reference.partition("/")
-    if not (slug and slash and name):
-        raise UsageProblem(f"{flag} {reference!r} does not name a block.", hint=f"Write {flag} TYPE/NAME.")
-    return Block.load(reference)
-
-
-def _built(session: Session, flow: Any, fields: dict[str, Any], name: str) -> Any:
+def _planned(session: Session, flow: Any, fields: dict[str, Any], name: str, target: Path) -> Any:
     from penstock.client.admin import read_health
     from penstock.sdk.deployments import Deployment
 
@@ -219,29 +166,47 @@ def _built(session: Session, flow: Any, fields: dict[str, Any], name: str) -> An
     except Unreachable as error:
         session.warn(f"{error.message}. The deployment is built without what the server may know of it.")
         known = False
-    return Deployment.build_from_flow(flow, name, skip_upload=True, load_existing=known, **fields)
+    return Deployment.planned(flow, name, fields, file=target, load_existing=known)
 
 
-def _portable(entrypoint: str) -> str:
-    """The entrypoint as it is kept: relative to the current folder where the file lies below it."""
-    path, _, name = entrypoint.rpartition(":")
-    if not (path.endswith(".py") or "/" in path):
-        return entrypoint
-    file = Path(path).expanduser().resolve()
-    if file.is_relative_to(Path.cwd()):
-        file = file.relative_to(Path.cwd())
-    return f"{file.as_posix()}:{name}"
+def _upload(session: Session, deployment: Any) -> None:
+    from penstock.sdk import deployment_upload
 
-
-def _upload(session: Session, deployment: Any, skip: bool) -> None:
-    if skip or deployment.storage is None:
+    if deployment.storage is None:
         return
-    ignore = Path(IGNORE_FILE)
-    if not ignore.exists():
-        ignore.write_text("".join(f"{pattern}\n" for pattern in _DEFAULT_IGNORED))
-        session.say(f"Wrote {IGNORE_FILE}, which says what is not uploaded.")
-    count = deployment.upload_to_storage(ignore_file=str(ignore))
-    if count is None:
+    if not deployment_upload.takes_uploads(deployment):
         session.say("The storage takes no uploads; the code has to be there already.")
-    else:
-        session.say(f"Uploaded {count} files to {deployment.location}.")
+        return
+    deployment_upload.refuse_code_elsewhere(deployment)
+    ignore = deployment_upload.write_ignore_file()
+    if ignore is not None:
+        session.say(f"Wrote {ignore}, which says what is not uploaded.")
+    count = deployment_upload.upload(deployment)
+    session.say(f"Uploaded {count} files to {deployment.location}.")
+
+
+def _check_code(session: Session, deployment: Any) -> None:
+    """Raise CheckFailed if a run would not find its code."""
+    from penstock.sdk.deployment_check import check_code
+
+    for finding in check_code(deployment):
+        if not finding.ok:
+            skip = "--no-check builds it all the same."
+            raise CheckFailed(
+                f"Runs would not find their code. Tried: {finding.tried}. It said: {finding.said}",
+                hint=f"{finding.fix} {skip}" if finding.fix else skip,
+            )
+        session.say(f"Checked {finding.tried}: {finding.said}.")
+
+
+def _write(session: Session, deployment: Any, target: Path) -> None:
+    from penstock.sdk import deployment_rebuild
+
+    there = target.exists() and target.stat().st_size > 0
+    other = there and deployment_rebuild.file_of(target, deployment) is None
+    deployment.to_yaml(target)
+    session.say(f"Wrote {target}.")
+    if other:
+        session.warn(
+            f"{target} was the file of another deployment, which is not in it any more. -o names another file."
+        )

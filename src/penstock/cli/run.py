@@ -12,13 +12,13 @@ from uuid import uuid4
 
 import click
 
-from penstock.cli import assignments, exit_codes, output, serving
+from penstock.cli import assignments, entrypoints, exit_codes, output, serving
 from penstock.cli.children import Child
 from penstock.cli.connection import Connection, connect
-from penstock.cli.deployment_build import load_flow, new_infrastructure
 from penstock.cli.deployment_run import COLUMNS, create_run
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command as verb
+from penstock.cli.infrastructure_options import new_infrastructure
 from penstock.cli.session import Session, current
 from penstock.cli.watch import watch_run
 from penstock.errors import NotFound, PenstockError
@@ -77,13 +77,12 @@ def _deployment(entrypoint: str, infra: str, overrides: dict[str, str], queue: s
     from penstock.infrastructure.registry import why_not_run
     from penstock.sdk.deployments import Deployment
 
-    if ":" not in entrypoint:
-        raise UsageProblem(f"{entrypoint!r} does not say which flow.", hint=f"Write {entrypoint}:FLOW.")
+    entrypoint = entrypoints.portable(entrypoint)
     infrastructure, overrides = new_infrastructure(infra, overrides)
     obstacle = why_not_run(infrastructure.get_block_type_slug())
     if obstacle is not None:
         raise UsageProblem(obstacle, hint="Run it on other infrastructure, e.g. --on process.")
-    flow = load_flow(entrypoint)
+    flow = entrypoints.load_flow(entrypoint)
     built = Deployment.build_from_flow(
         flow,
         generated_name(entrypoint),

@@ -214,7 +214,9 @@ def test_code_is_uploaded_to_storage_without_what_is_ignored(tmp_path: Path, mon
     (source / "drop.log").write_text("x\n")
     (source / ".penstockignore").write_text("*.log\n")
     monkeypatch.chdir(source)
-    built = _build(storage=LocalFileSystem(basepath=str(target)), ignore_file=".penstockignore")
+    built = _build(
+        storage=LocalFileSystem(basepath=str(target)), ignore_file=".penstockignore", entrypoint="keep.py:greet"
+    )
     assert (target / "keep.py").exists()
     assert not (target / "drop.log").exists()
     assert built.location == str(target)

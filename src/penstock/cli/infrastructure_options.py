@@ -1,0 +1,46 @@
+"""Infrastructure as it is asked for on the command line: a type, and what its block cannot be without."""
+
+from typing import Any
+
+from penstock.cli.errors import UsageProblem
+from penstock.errors import ConfigurationError
+
+
+def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[str, str]]:
+    """A new infrastructure block of the type that `word` means, and the overrides that are left.
+
+    Fields that such a block cannot be without are taken out of the overrides. Raises UsageProblem with the nearest type,
+    or that says which field is missing; ConfigurationError about a value.
+    """
+    from penstock.infrastructure.registry import slug_of
+    from penstock.sdk import block_data
+
+    try:
+        slug = slug_of(word)
+    except ConfigurationError as error:
+        raise UsageProblem(error.message, hint=error.hint) from None
+    needed, secret = required_fields(slug)
+    missing = [name for name in needed if name not in overrides]
+    if secret:
+        raise UsageProblem(
+            f"{slug} needs {' and '.join(sorted({*missing, *secret}))}, and what is secret belongs into a block.",
+            hint=f"Save one (penstock block create {slug}), then build with -ib {slug}/NAME.",
+        )
+    if missing:
+        given = " ".join(f"--override {name}=…" for name in missing)
+        raise UsageProblem(
+            f"{slug} needs {' and '.join(missing)}.", hint=f"Add {given}, or use a saved block with -ib."
+        )
+    values = {name: overrides[name] for name in needed}
+    rest = {name: value for name, value in overrides.items() if name not in values}
+    return block_data.read(slug, values, "--override"), rest
+
+
+def required_fields(slug: str) -> tuple[list[str], list[str]]:
+    """The fields that a block of that type cannot be without, and those of them that are secret."""
+    from penstock.blocks.registry import find_block
+    from penstock.blocks.schema import block_schema
+
+    fields = block_schema(find_block(slug))
+    needed = list(fields.get("required", []))
+    return needed, [name for name in needed if name in fields["secret_fields"]]
