@@ -1,17 +1,12 @@
 """Notifiers and webhooks against real HTTP and SMTP servers: what arrives, what is tried again, what errors tell."""
 
 import base64
-import json
-import socketserver
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pydantic
 import pytest
+from message_services import MailServer, Service, http_service, mail_service
 
 from penstock.blocks.notifications import (
     CustomWebhookNotificationBlock,
@@ -31,67 +26,10 @@ from penstock.errors import ConfigurationError, DeliveryError
 SECRET = "T0P/s3cr3t-of-the-hook"
 
 
-@dataclass
-class Arrived:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def form(self) -> dict[str, list[str]]:
-        return parse_qs(self.body.decode())
-
-
-@dataclass
-class Service:
-    """What a service is asked, and what it answers: the next of `answers`, then 200 for ever."""
-
-    url: str = ""
-    arrived: list[Arrived] = field(default_factory=list)
-    answers: list[tuple[int, str]] = field(default_factory=list)
-
-    @property
-    def port(self) -> int:
-        return urlsplit(self.url).port or 0
-
-
 @pytest.fixture
 def service() -> Iterator[Service]:
-    told = Service()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            told.arrived.append(Arrived(self.command, self.path, dict(self.headers), body))
-            status, text = told.answers.pop(0) if told.answers else (200, "ok")
-            if not status:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            self.send_header("Retry-After", "0")
-            self.send_header("Content-Length", str(len(text.encode())))
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with http_service() as told:
         yield told
-        server.shutdown()
-        thread.join()
 
 
 def test_slack_gets_the_text_with_the_subject_in_bold(service: Service) -> None:
@@ -342,57 +280,10 @@ def test_references_are_resolved_when_a_message_is_sent(service: Service, monkey
     assert block.url.get_secret_value() == "${env:HOOK_URL}/x"
 
 
-class MailServer(socketserver.ThreadingTCPServer):
-    """Enough of SMTP for one client after another; `replies` stands in for what it would say to a command."""
-
-    allow_reuse_address = daemon_threads = True
-
-    def __init__(self) -> None:
-        self.mails: list[str] = []
-        self.commands: list[str] = []
-        self.replies: dict[str, list[str]] = {}
-        super().__init__(("127.0.0.1", 0), MailHandler)
-
-
-class MailHandler(socketserver.StreamRequestHandler):
-    server: MailServer
-
-    def say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-    def handle(self) -> None:
-        self.say("220 here")
-        while line := self.rfile.readline().decode().rstrip("\r\n"):
-            verb = line.split()[0].upper()
-            self.server.commands.append(line)
-            if self.server.replies.get(verb):
-                self.say(self.server.replies[verb].pop(0))
-            elif verb == "EHLO":
-                self.say("250-here\r\n250 AUTH PLAIN")
-            elif verb == "AUTH":
-                self.say("235 welcome")
-            elif verb == "DATA":
-                self.say("354 go on")
-                lines = []
-                while (text := self.rfile.readline().decode()) != ".\r\n":
-                    lines.append(text)
-                self.server.mails.append("".join(lines))
-                self.say("250 taken")
-            elif verb == "QUIT":
-                self.say("221 bye")
-                return
-            else:
-                self.say("250 ok")
-
-
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with mail_service() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def mailer(server: MailServer, **fields: Any) -> SmtpEmail:
