@@ -270,6 +270,13 @@ _TABLE = [
         0.0,
         "How long an agent that was asked to stop waits for its running attempts. They run on without it.",
     ),
+    Setting(
+        "PENSTOCK_AGENT_RAMP_UP",
+        _at_least_one,
+        None,
+        "Most runs of an agent that may be on their way from its claim to user code at once. Unset: 32 may be launched at "
+        "once, however many load their code.",
+    ),
     Setting("PENSTOCK_AGENT_PREFETCH_SECONDS", float, 0.0, "How long before its time an agent may take a run."),
     Setting(
         "PENSTOCK_AGENT_WATCHDOG_SECONDS",

@@ -1,7 +1,7 @@
 """``python -m penstock.agent``: see `penstock.agent.options` for its arguments.
 
 Exit status: 0 when it was told to leave (or, with --run-once, is done) · 2 the command line · 70 its loop was stuck ·
-78 no server is named, or it refuses the key · 130 told to leave twice.
+78 no server is named, it refuses the key, or has no such pool · 130 told to leave twice.
 """
 
 import asyncio

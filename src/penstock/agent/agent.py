@@ -16,17 +16,18 @@ from penstock.agent.ledger import Ledger, Stage
 from penstock.agent.options import Options
 from penstock.agent.output import Console
 from penstock.agent.platforms import Platforms
+from penstock.agent.preflight import preflight
 from penstock.agent.reconcile import Reconciler
 from penstock.agent.supervision import Supervisor, Watchdog
 from penstock.agent.sweep import Sweep
-from penstock.client import admin
 from penstock.client.asynchronous import get_client
-from penstock.errors import APIError, NotAuthorized
 
 _log = logging.getLogger("penstock.agent")
 
 #: Exit status when nothing would get better by trying again: no server is named, or it refuses the key (EX_CONFIG).
 EXIT_CONFIGURATION = 78
+#: Seconds between two looks at what keeps an agent from beginning that was asked to wait.
+LOOK_AGAIN_SECONDS = 2.0
 #: Exit status of an agent that was told to stop twice.
 EXIT_AT_ONCE = 130
 #: Seconds that the server may take to answer one request. What was not answered is asked again by whoever needs it.
@@ -70,7 +71,7 @@ class Agent:
     async def run(self) -> int:
         """Work until told to stop; the exit status."""
         self._obey_signals()
-        if not await self._is_allowed():
+        if not await self._may_begin():
             return EXIT_CONFIGURATION
         self.watchdog.start()
         keep = self.supervisor.keep
@@ -83,6 +84,7 @@ class Agent:
         if self.options.health_port is not None:
             server = await health.serve(self.options.health_port, self._live, self._ready, self.metrics)
         _log.info("%s takes runs from %s at %s", self.options.name, self.options.sources(), self._api_url)
+        _log.info("It can run %s", ", ".join(self.platforms.capabilities()))
         polling = keep("claims", self.claims.run)
         self.supervisor.spawn("ready", self._say_ready())
         if self.options.run_once:
@@ -93,18 +95,27 @@ class Agent:
             server.close()
         return 0
 
-    async def _is_allowed(self) -> bool:
-        """Whether it makes sense to begin. A server that does not answer yet is no reason against it."""
-        try:
-            async with asyncio.timeout(10):
-                await self.client.send(admin.read_version())
-        except NotAuthorized as error:
-            hint = f" {error.hint}" if error.hint else ""
-            _log.error("The server at %s refuses this agent: %s%s", self._api_url, error, hint)
-            return False
-        except (APIError, TimeoutError):
-            pass  # the polls will tell, and go on asking
-        return True
+    async def _may_begin(self) -> bool:
+        """Whether it makes sense to begin; what is in the way is told, and waited for if so asked."""
+        told: list[str] = []
+        while True:
+            found = await preflight(self.client, self._api_url, self.options)
+            if not found.obstacles or not self.options.wait:
+                break
+            if found.obstacles != told:
+                told = found.obstacles
+                _log.warning("Waiting, because: %s", "; ".join(told))
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await self._leave.wait()
+                return False
+            except TimeoutError:
+                pass
+        for obstacle in found.obstacles:
+            _log.error("%s", obstacle)
+        for remark in found.remarks:
+            _log.warning("%s", remark)
+        return not found.obstacles
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()

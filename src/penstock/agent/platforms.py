@@ -39,6 +39,7 @@ class Platforms:
         self._api_url = api_url
         self.owner = owner_of(api_url)
         self._drivers: dict[str, Driver] = {}
+        self._types = [slug for slug in registry.known_types() if registry.why_not_run(slug) is None]
 
     def driver(self, slug: str) -> Driver:
         """The driver of an infrastructure type. Raises ConfigurationError if there is none, or its SDK is missing."""
@@ -54,7 +55,8 @@ class Platforms:
         return self._identity.reaches
 
     def capabilities(self) -> list[str]:
-        return sorted(self._drivers)
+        """The infrastructure types whose runs this agent can take."""
+        return self._types
 
     async def meet_local_processes(self) -> None:
         """Get ready for local processes, and learn which place they are: another agent's can then be taken over."""

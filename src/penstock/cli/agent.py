@@ -14,7 +14,7 @@ from penstock.cli.session import current
 _COLUMNS = [
     Column("NAME", "name"),
     Column("ONLINE", "online"),
-    Column("POOL", "work_pool"),
+    Column("POOLS", "work_pools"),
     Column("QUEUES", "work_queues"),
     Column("PREFIXES", "work_queue_prefixes", wide=True),
     Column("RUNS", "open_attempts"),
@@ -42,12 +42,24 @@ def command() -> None:
     help="Take runs from this queue; repeat it for more.",
 )
 @click.option(
-    "-m", "--match", "prefixes", multiple=True, metavar="PREFIX", help="Take runs from all queues whose names begin so."
+    "-m",
+    "--match",
+    "prefixes",
+    multiple=True,
+    metavar="PREFIX",
+    help="Take runs from all queues whose names begin so, or fit a pattern with * or ?.",
 )
 @click.option(
-    "-p", "--pool", metavar="POOL", help="Work pool that the queues belong to; without -q and -m all its queues."
+    "-p",
+    "--pool",
+    "pools",
+    multiple=True,
+    metavar="POOL",
+    help="Work pool that the queues belong to; without -q and -m all its queues; repeat it for more.",
 )
 @click.option("-l", "--limit", type=click.IntRange(min=1), help="Most runs that may be live at once.")
+@click.option("--ramp-up", type=click.IntRange(min=1), help="Most runs that may be on their way to user code at once.")
+@click.option("--wait", is_flag=True, help="Wait for a pool that does not exist yet, instead of leaving.")
 @click.option("--run-once/--no-run-once", default=False, help="Take what is due now, wait for its end, leave.")
 @click.option("--prefetch-seconds", type=click.FloatRange(min=0), help="How long before its time a run may be taken.")
 @click.option("--api", "api_url", metavar="URL", help="The server's API, instead of PENSTOCK_API_URL.")
@@ -63,8 +75,10 @@ def start(
     work_queue: str | None,
     queues: tuple[str, ...],
     prefixes: tuple[str, ...],
-    pool: str | None,
+    pools: tuple[str, ...],
     limit: int | None,
+    ramp_up: int | None,
+    wait: bool,
     run_once: bool,
     prefetch_seconds: float | None,
     api_url: str | None,
@@ -82,23 +96,23 @@ def start(
         queues = (*queues, work_queue)
     if tags:
         raise UsageProblem("Agents do not choose runs by tags.", hint="Give the runs a queue, and the agent -q QUEUE.")
-    if not queues and not prefixes and not pool:
+    if not queues and not prefixes and not pools:
         raise UsageProblem(
             "An agent needs to know where to take runs from.",
             hint="-q QUEUE, -m PREFIX or -p POOL; `penstock agent start -q default` is a good start.",
         )
     arguments = [word for queue in queues for word in ("-q", queue)]
     arguments += [word for prefix in prefixes for word in ("-m", prefix)]
+    arguments += [word for pool in pools for word in ("-p", pool)]
     options = {
-        "-p": pool,
         "-l": limit,
+        "--ramp-up": ramp_up,
         "--prefetch-seconds": prefetch_seconds,
         "--name": name,
         "--health-port": health_port,
     }
     arguments += [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
-    if run_once:
-        arguments.append("--run-once")
+    arguments += ["--run-once"] * run_once + ["--wait"] * wait
     environ = dict(os.environ)
     if api_url:
         environ["PENSTOCK_API_URL"] = api_url

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from penstock.cli.connection import Connection
+from penstock.model import queue_names
 
 #: As in `penstock.model.work_pools`, whose import would cost more than all else in a listing; a test compares.
 DEFAULT_POOL = "default-agent-pool"
@@ -14,12 +15,9 @@ def serves(agent: Mapping[str, Any], pool: str | None, queue: str) -> bool:
     """Whether `agent` is there and takes runs from `queue` of `pool` (None: the pool of agents)."""
     if not agent.get("online") or agent.get("draining"):
         return False
-    if (agent.get("work_pool") or DEFAULT_POOL) != (pool or DEFAULT_POOL):
-        return False
-    queues, prefixes = agent.get("work_queues") or [], agent.get("work_queue_prefixes") or []
-    if not queues and not prefixes:
-        return True
-    return queue in queues or any(queue.startswith(prefix) for prefix in prefixes)
+    pools = agent.get("work_pools") or [agent.get("work_pool") or DEFAULT_POOL]
+    names, matching = agent.get("work_queues") or [], agent.get("work_queue_prefixes") or []
+    return queue_names.serves((pool or DEFAULT_POOL, queue), pools, names, matching)
 
 
 def agents_of(connection: Connection, pool: str | None, queue: str) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
@@ -12,6 +12,7 @@ from cli_process import FLOWS, SameProcess, Terminal
 
 from penstock.blocks.credentials import AwsCredentials
 from penstock.client import deployments, flow_runs
+from penstock.client.sync import SyncClient
 from penstock.deployments import Deployment, run_deployment
 from penstock.engine.code import load_flow_from_entrypoint
 from penstock.errors import ConfigurationError
@@ -24,7 +25,7 @@ from penstock.infrastructure import (
 )
 from penstock.infrastructure.registry import known_types, why_not_run
 from penstock.model.states import StateType
-from penstock.testing import TestServer, agent
+from penstock.testing import TestServer, agent, wait_until
 
 WITHOUT_DRIVER = [slug for slug in known_types() if slug != "process" and why_not_run(slug) is not None]
 #: What has to be said of a type besides its name.
@@ -141,7 +142,9 @@ def test_overrides_of_the_command_line_reach_into_blocks_and_manifests(here: Ter
 
 
 @pytest.mark.parametrize("slug", WITHOUT_DRIVER)
-def test_it_is_told_at_once_that_runs_will_fail_for_want_of_a_driver(here: Terminal, slug: str, name: str) -> None:
+def test_it_is_told_at_once_that_nobody_will_take_the_runs_for_want_of_a_driver(
+    here: Terminal, slug: str, name: str
+) -> None:
     if slug == "azure-container-instance-job":
         AzureContainerInstanceJob(resource_group_name="g", subscription_id=GUID).save(name)  # type: ignore[arg-type]
         options = ["-ib", f"{slug}/{name}"]
@@ -155,11 +158,13 @@ def test_it_is_told_at_once_that_runs_will_fail_for_want_of_a_driver(here: Termi
         here.ok("deployment", "apply", "hello-deployment.yaml"),
     ):
         assert f"has no driver for {slug} yet" in built.err
-        assert "Runs of this deployment will fail." in built.err
+        assert "No agent of this version takes its runs." in built.err
 
 
 @pytest.mark.skipif(not WITHOUT_DRIVER, reason="every type has a driver")
-def test_a_run_without_a_driver_crashes_soon_and_says_why(here: Terminal, running: TestServer, name: str) -> None:
+def test_a_run_without_a_driver_is_taken_by_nobody_and_its_explanation_says_why(
+    here: Terminal, running: TestServer, name: str
+) -> None:
     flow = load_flow_from_entrypoint("flows.py:hello")
     AwsCredentials(region_name="eu-central-1").save(name)
     blocks = {
@@ -173,12 +178,15 @@ def test_a_run_without_a_driver_crashes_soon_and_says_why(here: Terminal, runnin
             Deployment.build_from_flow(
                 flow, f"{name}-{slug}", infrastructure=blocks[slug], work_queue_name=name, apply=True
             )
-            run = run_deployment(f"hello/{name}-{slug}", timeout=30, as_subflow=False)
+            run = run_deployment(f"hello/{name}-{slug}", timeout=0, as_subflow=False)
             with running.client() as client:
-                state = client.send(flow_runs.read_flow_run(run.id)).state
-            assert state is not None
-            assert state.type in {StateType.CRASHED, StateType.FAILED}
-            assert f"has no driver for {slug} yet" in str(state.message)
+                _wait_until_explained(client, run.id, f"It needs {slug}, which no agent of work queue '{name}' can run")
+                assert client.send(flow_runs.read_flow_run(run.id)).state_type is StateType.SCHEDULED
+
+
+def _wait_until_explained(client: SyncClient, run_id: UUID, words: str) -> None:
+    explain = flow_runs.explain_flow_run(run_id)
+    wait_until(lambda: words in client.send(explain)["explanation"], 30, f"its explanation says {words!r}")
 
 
 #: Deployment files as Prefect 2.8 writes them, cut to what is about infrastructure.

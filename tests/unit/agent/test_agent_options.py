@@ -25,6 +25,7 @@ def test_the_prefetch_time_is_the_setting_where_no_other_is_given(monkeypatch: p
         [],
         ["-q", "a", "-l", "0"],
         ["-q", "a", "-l", "x"],
+        ["-q", "a", "--ramp-up", "0"],
         ["-q", "a", "--prefetch-seconds", "-1"],
         ["-q", "a", "--nmae"],
     ],
@@ -42,9 +43,18 @@ def test_what_makes_no_sense_is_refused_with_status_2(arguments: list[str], caps
         (["-q", "a"], "queue a"),
         (["-q", "a", "-q", "b"], "queues a, b"),
         (["-m", "x-"], "queues that begin with x-"),
+        (["-m", "x-", "-m", "*-y"], "queues that begin with x- and queues that fit *-y"),
         (["-p", "pool"], "all queues of pool pool"),
+        (["-p", "a", "-p", "b", "-p", "a"], "all queues of pools a, b"),
         (["-q", "a", "-p", "pool"], "queue a of pool pool"),
     ],
 )
 def test_what_an_agent_serves_is_said_in_words(arguments: list[str], words: str) -> None:
     assert parse(arguments).sources() == words
+
+
+def test_the_ramp_up_is_the_setting_where_no_other_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse(["-q", "a"]).ramp_up is None
+    monkeypatch.setenv("PENSTOCK_AGENT_RAMP_UP", "3")
+    assert parse(["-q", "a"]).ramp_up == 3
+    assert parse(["-q", "a", "--ramp-up", "5"]).ramp_up == 5

@@ -136,6 +136,10 @@ def test_who_serves_a_queue() -> None:
     assert not serving.serves({**online, "online": False}, None, "q")
     assert not serving.serves({**online, "draining": True}, None, "q")
     assert serving.serves({"online": True, "work_pool": "pool"}, "pool", "anything")
+    several = {"online": True, "work_pool": "a", "work_pools": ["a", "b"], "work_queue_prefixes": ["*-night"]}
+    assert serving.serves(several, "b", "etl-night")
+    assert not serving.serves(several, "b", "etl-night-2")
+    assert not serving.serves(several, "c", "etl-night")
     assert serving.DEFAULT_POOL == DEFAULT_POOL
 
 

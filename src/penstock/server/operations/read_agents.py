@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from penstock.model.agents import Agent
+from penstock.model.work_pools import DEFAULT_POOL
 from penstock.server.database.attempts import OPEN
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import agent, attempt
@@ -17,4 +18,7 @@ def read_agents(tx: Transaction, limit: int, offset: int) -> list[Agent]:
         .limit(limit)
         .offset(offset)
     )
-    return [Agent.model_validate(row._mapping) for row in tx.execute(query)]
+    return [
+        Agent.model_validate({**row._mapping, "work_pools": row.work_pools or [row.work_pool or DEFAULT_POOL]})
+        for row in tx.execute(query)
+    ]
