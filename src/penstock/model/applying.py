@@ -94,7 +94,7 @@ class DeploymentApplied(Data):
     """What applying did, or would do."""
 
     deployment: Deployment
-    created: bool = False
+    is_new: bool = False
     dry_run: bool = False
     changes: list[DeploymentChange] = Field(default_factory=list)
     kept: list[KeptValue] = Field(default_factory=list)

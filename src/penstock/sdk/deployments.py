@@ -20,6 +20,7 @@ from penstock.sdk import (
 )
 from penstock.sdk.deployment_fields import DeploymentFields
 from penstock.sdk.sync_compatible import sync_compatible
+from penstock.sdk.yaml_lines import Lines
 
 
 class Deployment(DeploymentFields):
@@ -115,7 +116,16 @@ class Deployment(DeploymentFields):
 
         Raises ConfigurationError that names the file, the line and the field, ParameterError about a parameter.
         """
-        lines = deployment_file.read(path)
+        return cls._of(deployment_file.read(path))
+
+    @classmethod
+    @sync_compatible
+    def load_from_text(cls, text: str, source: str) -> Self:
+        """As `load_from_yaml`, of a file's text; `source` names it in errors."""
+        return cls._of(deployment_file.parse(text, source))
+
+    @classmethod
+    def _of(cls, lines: Lines) -> Self:
         deployment = deployment_file.described(cls, lines)
         deployment._built_from = lines.values.get(deployment_yaml.BUILT_FROM)
         deployment_file.check(lines, deployment)

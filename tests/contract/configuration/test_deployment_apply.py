@@ -51,9 +51,9 @@ def changed(applied: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 
 def test_smoke(deployed: Deployed):
     first = deployed.apply(description="one", tags=["a"], parameters={"x": 1}, schedule=NINE)
-    assert first["created"]
+    assert first["is_new"]
     assert changed(first)["description"] == (None, "one")
     again = deployed.apply(description="one", tags=["a"], parameters={"x": 1}, schedule=NINE)
-    assert not again["created"]
+    assert not again["is_new"]
     assert again["changes"] == again["kept"] == []
     assert again["deployment"] == first["deployment"]

@@ -45,7 +45,7 @@ async def create(asked: DeploymentCreate, database: TheDatabase) -> Response:
 async def apply(asked: DeploymentApply, database: TheDatabase) -> Response:
     """201 if it is new; 200 if it was changed, stayed as it is, or `dry_run` was asked."""
     applied = await database.write(apply_deployment, asked)
-    return answer(applied, 201 if applied.created and not asked.dry_run else 200)
+    return answer(applied, 201 if applied.is_new and not asked.dry_run else 200)
 
 
 @router.post("/filter", response_model=list[Deployment])

@@ -93,7 +93,7 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
         _remember(tx, deployment_id, remembered)
     return DeploymentApplied(
         deployment=read_deployment(tx, deployment_id),
-        created=created,
+        is_new=created,
         dry_run=asked.dry_run,
         changes=[without_secrets(item) for item in merged.changes],
         kept=[without_secrets(item) for item in merged.kept],
