@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from penstock.model.states import StateType
 from penstock.server.database.attempts import has_open_attempt
 from penstock.server.database.connection import Transaction
-from penstock.server.database.tables import block_document, block_type, deployment, flow_run
+from penstock.server.database.tables import block_document, block_type, deployment, deployment_schedule, flow_run
 
 #: The infrastructure of a run whose deployment names no block.
 DEFAULT_TYPE = "process"
@@ -20,11 +20,12 @@ DEFAULT_TYPE = "process"
 
 @dataclass(frozen=True)
 class Passed:
-    """What is passed over: runs by id, runs of deployments, runs with a tag; and, unless `types` is empty, runs that
+    """What is passed over: runs by id, runs of deployments or schedules, runs with a tag; and, unless `types` is empty, runs that
     need infrastructure of any other type."""
 
     runs: Collection[UUID] = ()
     deployments: Collection[UUID] = ()
+    schedules: Collection[UUID] = ()
     tags: Collection[str] = ()
     types: Collection[str] = ()
 
@@ -34,10 +35,11 @@ def due_runs(
 ) -> Sequence[sa.Row[Any]]:
     """The first `limit` runs of a queue that are due and not somebody's already, those due first.
 
-    Rows: id, next_scheduled_start_time, work_queue_id, deployment_id, tags, deployment_limit.
+    Rows: id, next_scheduled_start_time, work_queue_id, deployment_id, tags, deployment_limit, schedule_id, schedule_limit.
     """
     parameters: dict[str, Any] = {"queue_id": queue_id, "until": until, "limit": limit}
     named = {"runs": passed.runs, "deployments": passed.deployments, "tags": passed.tags, "types": passed.types}
+    named["schedules"] = passed.schedules
     given = {name: list(values) for name, values in named.items() if values}
     default_fits = not passed.types or DEFAULT_TYPE in passed.types
     statement = _due(tx.dialect, frozenset(given), default_fits)
@@ -70,13 +72,21 @@ def _due(dialect: str, given: frozenset[str], default_fits: bool) -> sa.Select[A
             due.deployment_id,
             due.tags,
             deployment.c.concurrency_limit.label("deployment_limit"),
+            due.schedule_id,
+            deployment_schedule.c.max_active_runs.label("schedule_limit"),
         )
-        .select_from(flow_run.outerjoin(deployment, deployment.c.id == due.deployment_id))
+        .select_from(
+            flow_run.outerjoin(deployment, deployment.c.id == due.deployment_id).outerjoin(
+                deployment_schedule, deployment_schedule.c.id == due.schedule_id
+            )
+        )
         .where(due.work_queue_id == sa.bindparam("queue_id"), due.state_type == StateType.SCHEDULED.value)
         .where(due.next_scheduled_start_time <= sa.bindparam("until"))
     )
     if "deployments" in given:
         query = query.where(sa.or_(due.deployment_id.is_(None), due.deployment_id.not_in(_many("deployments"))))
+    if "schedules" in given:
+        query = query.where(sa.or_(due.schedule_id.is_(None), due.schedule_id.not_in(_many("schedules"))))
     if "runs" in given:
         query = query.where(due.id.not_in(_many("runs")))
     if "tags" in given:

@@ -14,7 +14,15 @@ from penstock.server.database.attempts import OPEN
 from penstock.server.database.connection import Transaction
 from penstock.server.database.due_runs import each_tag
 from penstock.server.database.rows import TERMINAL_TYPES
-from penstock.server.database.tables import attempt, deployment, flow_run, flow_run_tag_limit, work_pool, work_queue
+from penstock.server.database.tables import (
+    attempt,
+    deployment,
+    deployment_schedule,
+    flow_run,
+    flow_run_tag_limit,
+    work_pool,
+    work_queue,
+)
 from penstock.server.database.turns import wait_for_turn
 
 #: For queries on `attempt` with its `flow_run`.
@@ -27,6 +35,14 @@ _LIMITED_DEPLOYMENTS = (
     .select_from(ATTEMPTS.join(deployment, deployment.c.id == attempt.c.deployment_id))
     .where(LIVE, deployment.c.concurrency_limit.is_not(None))
     .group_by(deployment.c.id, deployment.c.concurrency_limit)
+)
+_LIMITED_SCHEDULES = (
+    sa.select(
+        deployment_schedule.c.id, deployment_schedule.c.max_active_runs, sa.func.count(attempt.c.id).label("taken")
+    )
+    .select_from(ATTEMPTS.join(deployment_schedule, deployment_schedule.c.id == flow_run.c.schedule_id))
+    .where(LIVE, deployment_schedule.c.max_active_runs.is_not(None))
+    .group_by(deployment_schedule.c.id, deployment_schedule.c.max_active_runs)
 )
 
 
@@ -45,6 +61,11 @@ def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID])
 def live_limited_deployments(tx: Transaction) -> Sequence[sa.Row[Any]]:
     """Every limited deployment that has live runs: id, concurrency_limit, taken."""
     return tx.execute(_LIMITED_DEPLOYMENTS).all()
+
+
+def live_limited_schedules(tx: Transaction) -> Sequence[sa.Row[Any]]:
+    """Every limited schedule that has live runs: id, max_active_runs, taken."""
+    return tx.execute(_LIMITED_SCHEDULES).all()
 
 
 def tag_limits(tx: Transaction) -> dict[str, int]:

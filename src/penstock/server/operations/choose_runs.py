@@ -13,6 +13,7 @@ from penstock.server.database.attempts import next_due
 from penstock.server.database.connection import Transaction
 from penstock.server.database.due_runs import Passed, due_runs, lock_due_runs
 from penstock.server.operations.free_slots import FreeSlots
+from penstock.server.operations.skip_missed_runs import skip_missed
 from penstock.server.rules.choosing import Due, Key, choose
 
 #: How many due runs are looked at together once limits hold some of them back.
@@ -97,6 +98,7 @@ class _Chooser:
         passed = Passed(
             runs=self._met,
             deployments=self._free.full_ones("deployment"),
+            schedules=self._free.full_ones("schedule"),
             tags=self._free.full_ones("tag"),
             types=self._wish.types,
         )
@@ -118,6 +120,10 @@ class _Chooser:
         return found, more
 
     def _kept(self, rows: Iterable[sa.Row[Any]], wanted: Sequence[UUID]) -> list[sa.Row[Any]]:
-        """The rows of these runs, in that order; with locks, of those of them that are nobody else's by now."""
+        """The rows of these runs, in that order; with locks, of those of them that are nobody else's by now, and whose
+        schedules still want them."""
         found = {row.id: row for row in (lock_due_runs(self._tx, wanted) if self._lock else rows)}
+        if self._lock:
+            for skipped in skip_missed(self._tx, found.values()):
+                del found[skipped]
         return [found[run_id] for run_id in wanted if run_id in found]

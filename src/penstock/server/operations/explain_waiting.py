@@ -132,6 +132,10 @@ def _full_limits(tx: Transaction, run: FlowRun, queue: sa.Row[Any]) -> list[Full
         name, limit = _deployment(tx, run.deployment_id)
         mine: list[sa.ColumnElement[bool]] = [_RUN.deployment_id == run.deployment_id]
         limits.append((("deployment", run.deployment_id), f"deployment '{name}'", limit, mine))
+    schedule = _schedule(tx, run)
+    if schedule is not None:
+        planned: list[sa.ColumnElement[bool]] = [_RUN.schedule_id == schedule.id]
+        limits.append((("schedule", schedule.id), "its schedule", schedule.max_active_runs, planned))
     for tag, limit in tag_limits(tx).items():
         if tag in run.tags:
             same = [has_tag_of(tx.dialect, sa.bindparam("limited", [tag], expanding=True))]
@@ -159,6 +163,14 @@ def _deployment(tx: Transaction, deployment_id: UUID) -> tuple[str, int | None]:
     )
     row = tx.execute(query).one_or_none()
     return (f"{row.flow_name}/{row.name}", row.concurrency_limit) if row is not None else ("", None)
+
+
+def _schedule(tx: Transaction, run: FlowRun) -> sa.Row[Any] | None:
+    """The limited schedule that has made the run."""
+    c = t.deployment_schedule.c
+    mine = sa.select(_RUN.schedule_id).where(_RUN.id == run.id).scalar_subquery()
+    query = sa.select(c.id, c.max_active_runs).where(c.id == mine, c.max_active_runs.is_not(None))
+    return tx.execute(query).one_or_none()
 
 
 def _holders(use: SlotUse) -> list[Holder]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from penstock.server.database.connection import Transaction
 from penstock.server.database.live_runs import (
     live_limited_deployments,
+    live_limited_schedules,
     lock_limited,
     lock_limits_across_queues,
     slots_taken,
@@ -27,7 +28,7 @@ class FreeSlots:
 
     def __init__(self, tx: Transaction, queues: Sequence[sa.Row[Any]], *, lock: bool) -> None:
         self._tx, self._lock = tx, lock
-        self._deployments_known = self._locked_across = False
+        self._deployments_known = self._schedules_known = self._locked_across = False
         self._pools = {queue.id: queue.work_pool_id for queue in queues}
         self.slots: dict[Key, int] = {}
         limits = {queue.id: queue.concurrency_limit for queue in queues if queue.concurrency_limit is not None}
@@ -53,7 +54,7 @@ class FreeSlots:
             self._locked_across = True
 
     def learn(self, rows: Sequence[sa.Row[Any]]) -> None:
-        """Know the limits of the deployments of these due runs: of all that have live runs, once one is limited."""
+        """Know the limits of the deployments and schedules of these due runs: of all that have live runs, once one is limited."""
         limited = {row.deployment_id: row.deployment_limit for row in rows if row.deployment_limit is not None}
         if limited and not self._deployments_known:
             self._lock_across()
@@ -62,12 +63,25 @@ class FreeSlots:
             self._deployments_known = True
         for deployment_id, limit in limited.items():
             self.slots.setdefault(("deployment", deployment_id), limit)
+        self._learn_schedules(rows)
+
+    def _learn_schedules(self, rows: Sequence[sa.Row[Any]]) -> None:
+        limited = {row.schedule_id: row.schedule_limit for row in rows if row.schedule_limit is not None}
+        if limited and not self._schedules_known:
+            self._lock_across()
+            live = live_limited_schedules(self._tx)
+            self.slots |= {("schedule", row.id): row.max_active_runs - row.taken for row in live}
+            self._schedules_known = True
+        for schedule_id, limit in limited.items():
+            self.slots.setdefault(("schedule", schedule_id), limit)
 
     def limits_of(self, row: sa.Row[Any]) -> tuple[Key, ...]:
         """The limits that a due run counts against."""
         keys: list[Key] = [("queue", row.work_queue_id), ("pool", self._pools[row.work_queue_id])]
         if row.deployment_limit is not None:
             keys.append(("deployment", row.deployment_id))
+        if row.schedule_limit is not None:
+            keys.append(("schedule", row.schedule_id))
         keys += [("tag", tag) for tag in dict.fromkeys(row.tags) if tag in self._tags]
         return tuple(key for key in keys if key in self.slots)
 

@@ -33,7 +33,12 @@ _COLUMNS = (
     attempt.c.claimed_at.label("since"),
     attempt.c.unobserved_since,
 )
-_OF = {"queue": attempt.c.work_queue_id, "pool": attempt.c.work_pool_id, "deployment": attempt.c.deployment_id}
+_OF = {
+    "queue": attempt.c.work_queue_id,
+    "pool": attempt.c.work_pool_id,
+    "deployment": attempt.c.deployment_id,
+    "schedule": flow_run.c.schedule_id,
+}
 
 
 def read_slots_of_queue(tx: Transaction, queue_id: UUID) -> SlotUse:

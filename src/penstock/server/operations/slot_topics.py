@@ -15,10 +15,16 @@ def topic_of(limit: Key) -> str:
 
 
 def tell_slot_free(
-    tx: Transaction, queue_id: UUID | None, pool_id: UUID | None, deployment_id: UUID | None, tags: Iterable[str]
+    tx: Transaction,
+    queue_id: UUID | None,
+    pool_id: UUID | None,
+    deployment_id: UUID | None,
+    schedule_id: UUID | None,
+    tags: Iterable[str],
 ) -> None:
     """Wake who waits for a slot of what a run counted against that is not live any more."""
     limits: list[tuple[str, Any]] = [("queue", queue_id), ("pool", pool_id), ("deployment", deployment_id)]
+    limits.append(("schedule", schedule_id))
     limits += [("tag", tag) for tag in tags]
     for limit in limits:
         if limit[1] is not None:
