@@ -46,6 +46,13 @@ _EXCLUSIVE = (
 @click.option(
     "-sb", "--storage-block", metavar="TYPE/NAME[/PATH]", help="Saved storage block that the code is uploaded to."
 )
+@click.option(
+    "--code",
+    type=click.Choice(["local", "bundle", "image"]),
+    help="Where the code lies without a storage block: where it is now, in a bundle that travels by itself, or in the "
+    "image.  [default: bundle for infrastructure with an image, else local]",
+)
+@click.option("--include-secret-files", is_flag=True, help="Bundle files, too, that usually hold secrets.")
 @click.option("--skip-upload", is_flag=True, help="Do not upload the code.")
 @click.option("--cron", metavar="EXPRESSION", help="Run by this cron expression.")
 @click.option("--interval", type=click.FloatRange(min=0, min_open=True), help="Run every so many seconds.")
@@ -81,7 +88,8 @@ def build(entrypoint: str, **options: Any) -> None:
     flow = entrypoints.load_flow(entrypoint)
     session.say(f"Found the flow {flow.name!r}.")
     _add_blocks(fields, options)
-    deployment = _planned(session, flow, {**fields, "entrypoint": entrypoint}, options["name"], target)
+    deployment = _planned(session, flow, {**fields, "entrypoint": entrypoint}, options, target)
+    _tell_bundle(session, deployment)
     if not options["skip_upload"]:
         _upload(session, deployment)
     if not options["no_check"]:
@@ -155,7 +163,7 @@ def _add_blocks(fields: dict[str, Any], options: dict[str, Any]) -> None:
         fields.setdefault("path", below)
 
 
-def _planned(session: Session, flow: Any, fields: dict[str, Any], name: str, target: Path) -> Any:
+def _planned(session: Session, flow: Any, fields: dict[str, Any], options: dict[str, Any], target: Path) -> Any:
     from penstock.client.admin import read_health
     from penstock.sdk.deployments import Deployment
 
@@ -166,7 +174,25 @@ def _planned(session: Session, flow: Any, fields: dict[str, Any], name: str, tar
     except Unreachable as error:
         session.warn(f"{error.message}. The deployment is built without what the server may know of it.")
         known = False
-    return Deployment.planned(flow, name, fields, file=target, load_existing=known)
+    return Deployment.planned(
+        flow,
+        options["name"],
+        fields,
+        file=target,
+        load_existing=known,
+        code=options["code"],
+        include_secret_files=options["include_secret_files"],
+    )
+
+
+def _tell_bundle(session: Session, deployment: Any) -> None:
+    packed = deployment.packed
+    if packed is None:
+        return
+    session.say(packed.manifest())
+    warning = packed.warning()
+    if warning is not None:
+        session.warn(warning)
 
 
 def _upload(session: Session, deployment: Any) -> None:

@@ -53,6 +53,8 @@ class DeploymentFields(BaseModel):
     _built_from: JSONObject | None = PrivateAttr(default=None)
     #: The bundle that was made when the deployment was built; None if its code lies elsewhere.
     _packed: Packed | None = PrivateAttr(default=None)
+    #: Whether the deployment of before has its code in the image of its infrastructure, at `path`.
+    _in_image: bool = PrivateAttr(default=False)
     #: What was taken from the server's deployment, which nobody has said here.
     _from_server: JSONObject = PrivateAttr(default_factory=dict)
     #: Collections for which a file says null: all of what they have is to go.
@@ -77,6 +79,11 @@ class DeploymentFields(BaseModel):
         if value is not None and "get-directory" not in value.get_block_capabilities():
             raise ValueError(f"a {value.get_block_type_name()} block keeps no files and cannot be the storage")
         return value
+
+    @property
+    def packed(self) -> Packed | None:
+        """The bundle that was made when the deployment was built, None if its code lies elsewhere."""
+        return self._packed
 
     @property
     def location(self) -> str:

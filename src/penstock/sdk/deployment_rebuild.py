@@ -58,8 +58,10 @@ def take_from_file(deployment: DeploymentFields, lines: Lines, keep: set[str]) -
         if name in ("version", "description") and not deployment_yaml.edited(name, lines.values):
             continue
         taken[name] = getattr(written, name)
-    if not keep & {"storage", "path"} and block_data.is_saved(written.storage):
-        taken.update(storage=written.storage, path=written.path)
+    if "storage" not in keep and block_data.is_saved(written.storage):
+        taken |= {"storage": written.storage, "path": written.path}
+    elif not keep & {"storage", "infrastructure"} and _in_image(written, written.path):
+        taken["path"], deployment._in_image = written.path, True
     deployment.change(taken)
     return settled(keep | set(taken))
 
@@ -82,7 +84,15 @@ def take_from_server(deployment: DeploymentFields, keep: set[str]) -> bool:
             storage = block_data.from_document(client, record.storage_document_id)
             taken |= {"storage": storage, "path": record.path} if storage is not None else {"storage": None}
     deployment.take(taken)
+    if not keep & {"storage", "infrastructure"} and _in_image(deployment, record.path):
+        deployment.take({"path": record.path})
+        deployment._in_image = True
     return True
+
+
+def _in_image(deployment: DeploymentFields, path: str | None) -> bool:
+    """Whether the code is in the image of the infrastructure, at `path`: no storage keeps it."""
+    return deployment.storage is None and bool(path) and hasattr(deployment.infrastructure, "image")
 
 
 def _record(client: Any, deployment: DeploymentFields) -> DeploymentRecord | None:

@@ -103,8 +103,11 @@ class Deployment(DeploymentFields):
             keep = deployment_rebuild.take_from_file(deployment, lines, keep)
         if load_existing:
             deployment_rebuild.take_from_server(deployment, keep)
+        said = set(fields)
+        if deployment._in_image and code is None and not {"storage", "path"} & said:
+            code, said = "image", {*said, "path"}
         deployment._packed = deployment_code.place(
-            deployment, set(fields), code, ignore_file=ignore_file, include_secret_files=include_secret_files
+            deployment, said, code, ignore_file=ignore_file, include_secret_files=include_secret_files
         )
         deployment.check()
         return deployment

@@ -61,7 +61,7 @@ def test_build_writes_every_field_and_apply_reads_them(
 ) -> None:
     here.ok(
         "deployment", "build", "flows.py:hello", "-n", name, "-i", slug, *NEEDED.get(slug, []),
-        "--override", "env.EXTRA_PIP_PACKAGES=s3fs",
+        "--override", "env.EXTRA_PIP_PACKAGES=s3fs", "--code", "image",
     )  # fmt: skip
     written = _file(here)
     block = written["infrastructure"]
@@ -263,7 +263,7 @@ def test_files_of_prefect_2_are_applied_as_they_are(here: Terminal, text: str, n
 def test_built_again_without_saying_it_a_deployment_keeps_its_infrastructure_and_where_its_code_lies(
     here: Terminal, name: str
 ) -> None:
-    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-i", "docker-container", "-a")
+    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-i", "docker-container", "--code", "image", "-a")
     here.ok("deployment", "build", "flows.py:hello", "-n", name, "-t", "again")
     written = _file(here)
     assert (written["infrastructure"]["type"], written["path"]) == ("docker-container", "/opt/penstock/flows")
