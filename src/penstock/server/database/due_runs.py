@@ -20,14 +20,14 @@ DEFAULT_TYPE = "process"
 
 @dataclass(frozen=True)
 class Passed:
-    """What is passed over: runs by id, runs of deployments or schedules, runs with a tag; and, unless `types` is empty, runs that
+    """What is passed over: runs by id, runs of deployments, with a tag, of schedules; and, unless `types` is empty, runs that
     need infrastructure of any other type."""
 
     runs: Collection[UUID] = ()
     deployments: Collection[UUID] = ()
-    schedules: Collection[UUID] = ()
     tags: Collection[str] = ()
     types: Collection[str] = ()
+    schedules: Collection[UUID] = ()
 
 
 def due_runs(

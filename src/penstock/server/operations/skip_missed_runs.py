@@ -32,10 +32,10 @@ def find_missed_runs(tx: Transaction, schedule_ids: Collection[UUID] | None = No
         .where(deployment_schedule.c.catchup_policy != CatchupPolicy.ALL.value)
         # only scheduled runs have such a time; a condition on the type would lead past the index that holds it
         .where(run.next_scheduled_start_time <= tx.now, run.state_name.in_(_NAMES), ~has_open_attempt())
-        .order_by(run.next_scheduled_start_time)
-        .limit(BATCH)
     )
-    if schedule_ids is not None:
+    if schedule_ids is None:
+        query = query.order_by(run.next_scheduled_start_time).limit(BATCH)
+    else:
         query = query.where(run.schedule_id.in_(list(schedule_ids)))
     return list(_missed(tx, tx.execute(query).all()))
 

@@ -11,6 +11,8 @@ from penstock.server.database.attempts import next_due, next_due_after, open_att
 from penstock.server.database.due_runs import Passed, due_runs, lock_due_runs
 from penstock.server.database.live_runs import slots_taken
 from penstock.server.operations.mark_late_runs import has_late_runs
+from penstock.server.operations.plan_runs import find_due_schedules
+from penstock.server.operations.skip_missed_runs import find_missed_runs
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -25,6 +27,9 @@ QUESTIONS = {
     "slots of deployments": lambda tx: slots_taken(tx, t.attempt.c.deployment_id, [uuid4()]),
     "attempts of an agent": lambda tx: open_attempts_of(tx, uuid4()),
     "late runs": lambda tx: has_late_runs(tx, 15),
+    "missed runs": lambda tx: find_missed_runs(tx),
+    "missed runs of schedules": lambda tx: find_missed_runs(tx, [uuid4()]),
+    "schedules to plan": lambda tx: find_due_schedules(tx, 5),
 }
 
 
