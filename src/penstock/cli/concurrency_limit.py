@@ -1,10 +1,10 @@
-"""`penstock concurrency-limit`: how many task runs with a tag may run at once."""
+"""`penstock concurrency-limit`: how many task runs with a tag may run at once; or, with --flow-runs, flow runs."""
 
 from typing import Any
 
 import click
 
-from penstock.cli import output, references, times
+from penstock.cli import flow_run_tag_limits, output, references, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
@@ -23,6 +23,11 @@ _ALL = [
     *(Column(column.title, column.field, show=column.show) for column in _COLUMNS),
     Column("TASK RUNS", "active_slots"),
 ]
+
+
+_FLOW_RUNS = click.option(
+    "--flow-runs", is_flag=True, help="The limit on flow runs with the tag that are live, not on task runs."
+)
 
 
 def _tag(row: output.Row) -> str:
@@ -48,10 +53,14 @@ def command() -> None:
 @command.command("create")
 @click.argument("tag")
 @click.argument("concurrency_limit", type=click.IntRange(min=0))
-def create(tag: str, concurrency_limit: int) -> None:
+@_FLOW_RUNS
+def create(tag: str, concurrency_limit: int, flow_runs: bool) -> None:
     """Limit a tag, or change its limit. With a limit of 0 no task run with the tag starts."""
     from penstock.client import concurrency_limits
 
+    if flow_runs:
+        flow_run_tag_limits.create(tag, concurrency_limit)
+        return
     with connect() as connection:
         row = connection.row(concurrency_limits.create_concurrency_limit(tag, concurrency_limit))
     message = f"At most {concurrency_limit} task runs with the tag {tag!r} run at once."
@@ -61,10 +70,14 @@ def create(tag: str, concurrency_limit: int) -> None:
 @command.command("ls")
 @click.option("--limit", type=click.IntRange(1, 200), default=15, show_default=True, help="Most limits to show.")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="How many of the newest to leave out.")
-def ls(limit: int, offset: int) -> None:
+@_FLOW_RUNS
+def ls(limit: int, offset: int, flow_runs: bool) -> None:
     """List the limits of tags, the newest first."""
     from penstock.client import concurrency_limits
 
+    if flow_runs:
+        flow_run_tag_limits.ls(limit, offset)
+        return
     with connect() as connection:
         rows = connection.rows(concurrency_limits.read_concurrency_limits(limit, offset))
     output.emit(current(), rows, _COLUMNS, _tag)
@@ -72,8 +85,12 @@ def ls(limit: int, offset: int) -> None:
 
 @command.command("inspect")
 @click.argument("tag")
-def inspect(tag: str) -> None:
+@_FLOW_RUNS
+def inspect(tag: str, flow_runs: bool) -> None:
     """Show a tag's limit and the task runs that hold its slots; also called `read`."""
+    if flow_runs:
+        flow_run_tag_limits.inspect(tag)
+        return
     with connect() as connection:
         row = _find(connection, tag)
     output.emit_one(current(), row, _ALL, _tag)
@@ -93,10 +110,14 @@ def reset(tag: str) -> None:
 
 @command.command("delete")
 @click.argument("tag")
-def delete(tag: str) -> None:
+@_FLOW_RUNS
+def delete(tag: str, flow_runs: bool) -> None:
     """Remove a tag's limit. Task runs that wait for a slot start."""
     from penstock.client import concurrency_limits
 
+    if flow_runs:
+        flow_run_tag_limits.delete(tag)
+        return
     with connect() as connection:
         row = _find(connection, tag)
         connection.send(concurrency_limits.delete_concurrency_limit_by_tag(tag))

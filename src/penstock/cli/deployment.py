@@ -8,9 +8,13 @@ from penstock.cli import output, references, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_apply import apply
 from penstock.cli.deployment_build import build
+from penstock.cli.deployment_check import check
+from penstock.cli.deployment_limit import clear_concurrency_limit, set_concurrency_limit
+from penstock.cli.deployment_render import render
 from penstock.cli.deployment_run import run
 from penstock.cli.deployment_schedule import pause_schedule, resume_schedule, set_schedule
 from penstock.cli.grammar import group
+from penstock.cli.live_runs import LIVE_RUNS, add_live_runs
 from penstock.cli.output import Column
 from penstock.cli.schedules import schedule_text
 from penstock.cli.session import current
@@ -43,8 +47,10 @@ def command() -> None:
     """Build, apply, run and manage deployments."""
 
 
-for _verb in (build, apply, run, set_schedule, pause_schedule, resume_schedule):
+for _verb in (build, apply, run, render, check, set_schedule, pause_schedule, resume_schedule):
     command.add_command(_verb)
+command.add_command(set_concurrency_limit)
+command.add_command(clear_concurrency_limit)
 
 _ID = click.option("--id", "id_", metavar="UUID", help="Id of the deployment, instead of NAME.")
 
@@ -92,6 +98,8 @@ _INSPECT = [
     Column("entrypoint", "entrypoint"),
     Column("infrastructure", "infrastructure.type"),
     Column("overrides", "infra_overrides"),
+    Column("limit", "concurrency_limit"),
+    *LIVE_RUNS,
     Column("updated", "updated"),
 ]
 
@@ -100,10 +108,11 @@ _INSPECT = [
 @click.argument("name")
 def inspect(name: str) -> None:
     """Show a deployment with its infrastructure; secrets are masked."""
-    from penstock.client import block_documents
+    from penstock.client import block_documents, flow_run_limits
 
     with connect() as connection:
         row = _find(connection, name)
+        add_live_runs(connection, row, flow_run_limits.read_slots_of_deployment(row["id"]))
         document = row.get("infrastructure_document_id")
         row["infrastructure"] = {"type": "process"}
         if document:

@@ -27,12 +27,12 @@ def agents_of(connection: Connection, pool: str | None, queue: str) -> list[dict
     return [agent for agent in connection.rows(agents.read_agents(limit=200)) if serves(agent, pool, queue)]
 
 
-def start_command(pool: str | None, queue: str) -> str:
-    """The command that starts an agent for the queue."""
+def start_command(pool: str | None, queue: str | None = None) -> str:
+    """The command that starts an agent for the queue, or for all queues of the pool."""
     words = ["penstock", "agent", "start"]
     if pool and pool != DEFAULT_POOL:
         words += ["-p", pool]
-    return shlex.join([*words, "-q", queue])
+    return shlex.join([*words, "-q", queue] if queue is not None else words)
 
 
 def names(agents: Iterable[Mapping[str, Any]]) -> str:

@@ -8,6 +8,7 @@ from penstock.cli import output, references, serving, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
+from penstock.cli.live_runs import LIVE_RUNS, add_live_runs
 from penstock.cli.output import Column
 from penstock.cli.session import current
 from penstock.cli.switches import add_switches
@@ -79,7 +80,7 @@ def command() -> None:
     "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Refused: queues are chosen by deployments, not by tags."
 )
 @_POOL
-@click.option("--priority", type=click.IntRange(min=1), help="Queues with a lower number are served first.")
+@click.option("-q", "--priority", type=click.IntRange(min=1), help="Queues with a lower number are served first.")
 def create(name: str, limit: int | None, tags: tuple[str, ...], pool: str | None, priority: int | None) -> None:
     """Create a work queue."""
     from penstock.client import work_queues
@@ -120,20 +121,32 @@ def ls(wide: bool, match: str | None, pool: str | None) -> None:
 @click.argument("name")
 @_POOL
 def inspect(name: str, pool: str | None) -> None:
-    """Show a work queue and whether it is healthy."""
-    from penstock.client import work_queues
+    """Show a work queue, whether it is healthy, and the runs that take its slots."""
+    from penstock.client import flow_run_limits, work_queues
 
     with connect() as connection:
         row = find(connection, name, pool)
         status = connection.row(work_queues.read_work_queue_status(row["id"]))
+        add_live_runs(connection, row, flow_run_limits.read_slots_of_work_queue(row["id"]))
     row["healthy"] = status.get("healthy")
     row["late_runs_count"] = status.get("late_runs_count")
-    columns = [*_COLUMNS, Column("HEALTHY", "healthy"), Column("LATE RUNS", "late_runs_count")]
+    columns = [*_COLUMNS, Column("HEALTHY", "healthy"), Column("LATE RUNS", "late_runs_count"), *LIVE_RUNS]
     columns = [Column(column.title, column.field, show=column.show) for column in columns]
     output.emit_one(current(), row, columns, _name)
 
 
 add_switches(command, "queue", _change, _COLUMNS, options=[_POOL])
+
+
+@command.command("set-priority")
+@click.argument("name")
+@click.argument("priority", type=click.IntRange(min=1))
+@_POOL
+def set_priority(name: str, priority: int, pool: str | None) -> None:
+    """Say which queues of a pool come first: 1 before 2. Queues with the same number are served alike."""
+    with connect() as connection:
+        row = _change(connection, name, {"priority": priority}, pool)
+    output.done(current(), f"{row['name']!r} has the priority {priority}.", row, _COLUMNS, _name)
 
 
 def upcoming(connection: Connection, hours: float | None, **filters: Any) -> list[dict[str, Any]]:

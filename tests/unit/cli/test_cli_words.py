@@ -146,6 +146,7 @@ def test_who_serves_a_queue() -> None:
 def test_the_command_that_starts_an_agent_can_be_pasted() -> None:
     assert serving.start_command(None, "my queue") == "penstock agent start -q 'my queue'"
     assert serving.start_command("pool", "q") == "penstock agent start -p pool -q q"
+    assert serving.start_command("my pool") == "penstock agent start -p 'my pool'"
 
 
 def test_the_deployment_file_is_yaml() -> None:
