@@ -7,7 +7,7 @@ import click
 from penstock.cli import output
 from penstock.cli.block_answers import document_of
 from penstock.cli.connection import Connection, connect
-from penstock.cli.errors import CheckFailed
+from penstock.cli.findings import COLUMNS, refuse
 from penstock.cli.grammar import command
 from penstock.cli.output import Column
 from penstock.cli.session import current
@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     from penstock.blocks.documents import DocumentFinding
     from penstock.model.findings import Finding
 
-_COLUMNS = [
-    Column("REFERENCE", "reference"),
-    Column("CHECK", "tried"),
-    Column("OK", "ok"),
-    Column("SAID", "said"),
-    Column("WHAT TO DO", "fix"),
-]
-
-#: So many of the findings are told once more below the table.
-TOLD = 10
+_COLUMNS = [Column("REFERENCE", "reference"), *COLUMNS]
 
 
 @command("check")
@@ -44,13 +35,7 @@ def check(references: tuple[str, ...], fix: bool) -> None:
             document_of(connection, reference)
         found = [row for one in check_all(connection.client, references) for row in _rows(connection, one, fix)]
     output.emit(current(), found, _COLUMNS, lambda row: str(row["reference"]))
-    wrong = [row for row in found if not row["ok"]]
-    if wrong:
-        # in full: a terminal may have cut what was said
-        told = [f"  {row['reference']}: {row['tried']}: {row['said']}" for row in wrong[:TOLD]]
-        told += [f"  and {len(wrong) - TOLD} more"] if len(wrong) > TOLD else []
-        message = "\n".join([f"{len(wrong)} of {len(found)} checks found something wrong.", *told])
-        raise CheckFailed(message, hint=wrong[0]["fix"] or None)
+    refuse(found, lambda row: f"{row['reference']}: {row['tried']}")
 
 
 def _rows(connection: Connection, one: "DocumentFinding", fix: bool) -> list[dict[str, Any]]:

@@ -36,6 +36,10 @@ class Effective:
     infrastructure: Infrastructure
     sources: Sources
 
+    def sources_of(self, path: Path) -> str | None:
+        """The places of the layers that have set what lies at `path`, or a part of it; None if none has."""
+        return _source(path, self.sources)
+
 
 def effective(slug: str, document: InfrastructureDocument | None, layers: Sequence[Layer]) -> Effective:
     """The infrastructure of type `slug` that `document` describes, or its defaults, with `layers` over it in their order.
@@ -147,9 +151,6 @@ def _words(block: type[Infrastructure], path: Path) -> str | None:
 
 
 def _source(path: Path, sources: Sources) -> str | None:
-    """The place that has set what lies at `path`, or a part of it."""
-    for known, place in sources.items():
-        shorter = min(len(known), len(path))
-        if known[:shorter] == path[:shorter]:
-            return place
-    return None
+    """The place that has set what lies at `path`, or parts of it."""
+    found = [place for known, place in sources.items() if known[: len(path)] == path[: len(known)]]
+    return ", ".join(dict.fromkeys(found)) or None

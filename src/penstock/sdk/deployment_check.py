@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,7 +50,9 @@ class _Place:
     words: str
 
 
-def check_code(deployment: WithCode, patience: float = PATIENCE) -> list[Finding]:
+def check_code(
+    deployment: WithCode, patience: float = PATIENCE, parameters: Mapping[str, Any] | None = None
+) -> list[Finding]:
     """Fetch and import the deployment's code in a fresh interpreter and an empty folder, as its jobs will.
 
     A local process is tried with its own command and environment; for other infrastructure this interpreter stands in
@@ -68,7 +71,7 @@ def check_code(deployment: WithCode, patience: float = PATIENCE) -> list[Finding
         place = _place_of(infrastructure, deployment)
     except PenstockError as error:
         return [Finding(_tried(deployment), False, error.message, error.hint or "")]
-    return [_try(deployment, place, patience)]
+    return _try(deployment, place, patience, dict(parameters or {}))
 
 
 def _tried(deployment: WithCode, words: str = "a fresh interpreter") -> str:
@@ -106,14 +109,14 @@ def _place_of(infrastructure: Infrastructure, deployment: WithCode) -> _Place:
     return _Place(command, env, folder, "a fresh interpreter" if command == own else " ".join(request.argv))
 
 
-def _try(deployment: WithCode, place: _Place, patience: float) -> Finding:
+def _try(deployment: WithCode, place: _Place, patience: float, parameters: JSONObject) -> list[Finding]:
     tried = _tried(deployment, place.words)
     began = clock.monotonic()
     with tempfile.TemporaryDirectory(prefix="penstock-check-", ignore_cleanup_errors=True) as fresh:
         try:
             ended = subprocess.run(
                 place.command,
-                input=_order(deployment),
+                input=_order(deployment, parameters),
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -124,32 +127,39 @@ def _try(deployment: WithCode, place: _Place, patience: float) -> Finding:
             )
         except subprocess.TimeoutExpired:
             fix = "What takes so long while the module is imported? Move it into the flow."
-            return Finding(tried, False, f"not loaded after {patience:g} seconds", fix)
+            return [Finding(tried, False, f"not loaded after {patience:g} seconds", fix)]
         except (OSError, ConfigurationError) as error:
-            return Finding(tried, False, str(error), "Correct command or working_dir of the infrastructure.")
+            return [Finding(tried, False, str(error), "Correct command or working_dir of the infrastructure.")]
     return _judged(tried, deployment, ended, clock.monotonic() - began)
 
 
-def _order(deployment: WithCode) -> str:
+def _order(deployment: WithCode, parameters: JSONObject) -> str:
     storage = deployment.storage
     document = None
     if storage is not None:
         document = block_data.as_claimed(storage).model_dump(mode="json")
         document["name"] = storage._block_document_name if block_data.is_saved(storage) else None
-    return json.dumps({"entrypoint": deployment.entrypoint, "path": deployment.path, "storage": document})
+    order = {"entrypoint": deployment.entrypoint, "path": deployment.path, "storage": document}
+    return json.dumps({**order, "parameters": parameters}, default=str)
 
 
-def _judged(tried: str, deployment: WithCode, ended: "subprocess.CompletedProcess[str]", seconds: float) -> Finding:
+def _judged(
+    tried: str, deployment: WithCode, ended: "subprocess.CompletedProcess[str]", seconds: float
+) -> list[Finding]:
     try:
         answer: JSONObject = json.loads(ended.stdout)
     except ValueError:
         lines = [line for line in ended.stderr.splitlines() if line.strip()][-_LAST_LINES:]
         said = f"the interpreter ended with exit code {ended.returncode} before the code was loaded"
-        return Finding(tried, False, f"{said}: {' / '.join(lines)}" if lines else said, "Run it by hand to see why.")
+        said = f"{said}: {' / '.join(lines)}" if lines else said
+        return [Finding(tried, False, said, "Import the file by hand to see why.")]
     if "error" in answer:
-        return Finding(tried, False, str(answer["error"]), answer.get("hint") or "")
-    flow = str(answer["flow"])
+        return [Finding(tried, False, str(answer["error"]), answer.get("hint") or "")]
+    flow, fault = str(answer["flow"]), answer["parameters"]
     if deployment.flow_name and flow != deployment.flow_name:
         said = f"the flow there is called {flow!r}, and the deployment runs {deployment.flow_name!r}"
-        return Finding(tried, False, said, "Build the deployment anew.")
-    return Finding(tried, True, f"the flow {flow!r} loaded within {seconds:.1f} s")
+        return [Finding(tried, False, said, "Build the deployment anew.")]
+    found = [Finding(tried, True, f"the flow {flow!r} loaded within {seconds:.1f} s")]
+    if fault is not None:
+        found.append(Finding("the parameters, held against the flow", False, str(fault), "Correct the parameter."))
+    return found
