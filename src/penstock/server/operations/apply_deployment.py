@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from penstock.errors import Invalid, NotFound, did_you_mean
 from penstock.model.applying import DeploymentApplied, DeploymentApply
 from penstock.model.base import JSONObject, new_id
-from penstock.model.deployments import Deployment, DeploymentScheduleCreate, DeploymentScheduleUpdate
+from penstock.model.deployments import Deployment, DeploymentScheduleCreate
 from penstock.model.flows import FlowCreate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction, to_json
@@ -19,14 +19,18 @@ from penstock.server.operations.applied_documents import (
     read_content,
     write_content,
 )
-from penstock.server.operations.change_deployment_schedules import (
-    delete_deployment_schedule,
-    update_deployment_schedule,
-)
 from penstock.server.operations.create_flow import create_flow
 from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
 from penstock.server.operations.read_deployments import read_deployment
-from penstock.server.operations.write_deployment_schedules import insert_deployment_schedules, plan_anew
+from penstock.server.operations.slot_topics import topic_of
+from penstock.server.operations.write_deployment_schedules import (
+    delete_schedule,
+    insert_deployment_schedules,
+    plan_anew,
+    read_schedule_rows,
+    refuse_unfit_schedules,
+    write_schedule,
+)
 from penstock.server.rules.applying import BLOCKS, FIELDS, Merged, merge_fields, same, without_secrets
 from penstock.server.rules.applying_schedules import MergedSchedules, merge_schedules
 from penstock.server.rules.parameters import refuse_unfit_parameters
@@ -112,7 +116,7 @@ def _flow_id(tx: Transaction, asked: DeploymentApply) -> UUID:
 def _ensure_deployment(tx: Transaction, flow_id: UUID, name: str) -> tuple[UUID, bool]:
     """The id of the deployment, which nobody else changes until the end of the transaction, and whether it is new."""
     c = t.deployment.c
-    mine = sa.select(c.id).where(c.flow_id == flow_id, c.name == name).with_for_update()
+    mine = sa.select(c.id).where(c.flow_id == flow_id, c.name == name).with_for_update(key_share=True)
     found: UUID | None = tx.execute(mine).scalar_one_or_none()
     if found is not None:
         return found, False
@@ -246,20 +250,24 @@ def _write(
         tx.execute(t.deployment.update().where(mine).values(**columns, updated=tx.now))
     if schedules is not None and schedules.changes_anything:
         _write_schedules(tx, deployment.id, schedules)
+        plan_anew(tx, deployment.id)
     elif merged.values.keys() & _IN_PLANNED_RUNS and not created:
         plan_anew(tx, deployment.id)
+    if merged.values:
+        tx.notify(topic_of(("deployment", deployment.id)))
 
 
 def _write_schedules(tx: Transaction, deployment_id: UUID, schedules: MergedSchedules) -> None:
-    for schedule_id in schedules.removed:
-        delete_deployment_schedule(tx, deployment_id, UUID(schedule_id))
-    for schedule_id, values in schedules.updated.items():
-        update_deployment_schedule(tx, deployment_id, UUID(schedule_id), DeploymentScheduleUpdate(**values))
+    for row in read_schedule_rows(tx, deployment_id):
+        if str(row.id) in schedules.removed:
+            delete_schedule(tx, row.id)
+        elif str(row.id) in schedules.updated:
+            write_schedule(tx, row, schedules.updated[str(row.id)])
     new = [{name: value for name, value in item.items() if name != "id"} for item in schedules.inserted]
     rows = insert_deployment_schedules(tx, deployment_id, [DeploymentScheduleCreate(**item) for item in new])
+    refuse_unfit_schedules(tx, deployment_id)
     ids = {item["id"]: str(row.id) for item, row in zip(schedules.inserted, rows, strict=True)}
     schedules.applied = [{**item, "id": ids.get(item["id"], item["id"])} for item in schedules.applied]
-    plan_anew(tx, deployment_id)
 
 
 def _last_applied(tx: Transaction, deployment_id: UUID) -> JSONObject:

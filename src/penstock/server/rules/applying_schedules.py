@@ -2,8 +2,8 @@
 
 What the file said last knows the live schedule that it stood for by its id; if that is gone, the next one that nothing
 else stands for takes its place, because some clients replace a schedule instead of changing it. A schedule of the file is
-told again, among the live ones, by its times; one that is not live goes on from what the file said last: from the same, or,
-being an edit, from the next that is left.
+told again, among the live ones, by its name and its times; one that is not live goes on from what the file said last: from
+the same, or, being an edit, from the next that is left.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -74,10 +74,13 @@ def _trios(given: Sequence[JSONObject], last: Sequence[JSONObject], live: Sequen
     trios = [_Trio(None, last[stood_for[n]] if n in stood_for else None, item) for n, item in enumerate(live)]
     trios += [_Trio(None, item, None) for o, item in enumerate(last) if o not in stood_for.values()]
     matches: list[Callable[[JSONObject, _Trio], bool]] = [
+        lambda now, trio: _says_nothing_new(now, trio) and _was_said(now, trio),
+        _says_nothing_new,
         lambda now, trio: _is_live(now, trio) and _was_said(now, trio),
-        lambda now, trio: _is_live(now, trio) and _says_nothing_new(now, trio),
+        lambda now, trio: _has_same_name(now, trio.live),
         _is_live,
         _was_said,
+        lambda now, trio: _has_same_name(now, trio.last),
         lambda _now, trio: trio.last is not None,
     ]
     found = _pairs(given, trios, matches)
@@ -109,6 +112,10 @@ def _has_same_id(one: JSONObject, other: JSONObject) -> bool:
 
 def _has_same_times(one: JSONObject, other: JSONObject) -> bool:
     return same(one[TIMES], other[TIMES])
+
+
+def _has_same_name(one: JSONObject, other: JSONObject | None) -> bool:
+    return other is not None and one.get("name") is not None and bool(one["name"] == other.get("name"))
 
 
 def _is_left(_one: JSONObject, _other: JSONObject) -> bool:
@@ -185,5 +192,10 @@ def _differs(said: Iterable[tuple[str, object]], live: JSONObject) -> bool:
 def name_of(schedule: JSONObject) -> str:
     """A schedule as a field: ``schedules[0 9 * * *]``."""
     times: JSONObject = schedule[TIMES]
-    text = times.get("cron") or times.get("rrule") or f"every {float(times.get('interval') or 0):g} s"
+    text = (
+        schedule.get("name")
+        or times.get("cron")
+        or times.get("rrule")
+        or f"every {float(times.get('interval') or 0):g} s"
+    )
     return f"schedules[{text}]"
