@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from penstock.storage.remote import FsspecStorage, check_no_scheme
+from penstock.storage.fsspec_storage import FsspecStorage, check_no_scheme
 
 #: Field -> argument of adlfs.
 _ARGUMENTS = {

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from penstock.blocks.credentials.gcp import GcpCredentials
 from penstock.blocks.extras import holds_reference
-from penstock.storage.remote import FsspecStorage, check_no_scheme
+from penstock.storage.fsspec_storage import FsspecStorage, check_no_scheme
 
 
 class GCS(FsspecStorage):

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from penstock.blocks.credentials.aws import AwsCredentials, MinIOCredentials
 from penstock.blocks.extras import holds_reference
-from penstock.storage.remote import FsspecStorage, check_no_scheme
+from penstock.storage.fsspec_storage import FsspecStorage, check_no_scheme
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ACCESS_POINT = re.compile(r"arn:[\w:/-]+")

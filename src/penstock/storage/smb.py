@@ -6,7 +6,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from penstock.blocks.extras import holds_reference
 from penstock.blocks.http import hide
-from penstock.storage.remote import FsspecStorage, check_no_scheme
+from penstock.storage.fsspec_storage import FsspecStorage, check_no_scheme
+from penstock.storage.store_errors import words_of
 
 #: Seconds that opening a connection may take.
 _CONNECT_TIMEOUT = 20
@@ -90,4 +91,4 @@ class SMB(FsspecStorage):
 
     def _without_secrets(self, error: Exception) -> str:
         secrets = (self.smb_username, self.smb_password)
-        return hide(str(error), [secret.get_secret_value() for secret in secrets if secret is not None])
+        return hide(words_of(error), [secret.get_secret_value() for secret in secrets if secret is not None])

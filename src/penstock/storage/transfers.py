@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from penstock.client.retries import wait_before
 from penstock.clock import monotonic
+from penstock.storage.store_errors import is_networks_fault
 
 T = TypeVar("T")
 
@@ -21,31 +22,6 @@ MAX_TRIES = 4
 LONGEST_WAIT = 5.0
 #: Seconds between two lines of the log while files travel.
 TELL_SECONDS = 5.0
-
-#: Classes of the libraries below that say the network was at fault. They have no base in common but Exception.
-_NETWORK = frozenset(
-    {
-        # aiohttp (gcsfs, adlfs, s3fs)
-        "ClientConnectionError",
-        "ClientPayloadError",
-        # botocore
-        "ConnectionClosedError",
-        "EndpointConnectionError",
-        "IncompleteReadError",
-        "ReadTimeoutError",
-        "ConnectTimeoutError",
-        "ResponseStreamingError",
-        # azure-core
-        "ServiceRequestError",
-        "ServiceResponseError",
-        # paramiko
-        "SSHException",
-        # smbprotocol
-        "SMBConnectionClosed",
-    }
-)
-#: And those, of the same families, that say otherwise: asking again would only lock a user out.
-_FINAL = frozenset({"AuthenticationException", "BadHostKeyException", "ClientConnectorCertificateError"})
 
 logger = logging.getLogger(__name__)
 
@@ -171,21 +147,6 @@ def patiently(action: Callable[[], T], tries: int = MAX_TRIES) -> T:
             logger.debug("Try %d of %d failed: %s: %s", number, tries, type(error).__name__, error)
         time.sleep(wait_before(number, None, LONGEST_WAIT, random.random()))
     raise AssertionError("there is at least one try")
-
-
-def is_networks_fault(error: BaseException) -> bool:
-    """Whether the same may succeed if it is tried again: a connection was lost, or none came about. Causes are looked at too."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if seen is None:
-            break
-        names = {kind.__name__ for kind in type(seen).__mro__}
-        if names & _FINAL or isinstance(seen, FileNotFoundError | PermissionError):
-            return False
-        if names & _NETWORK or isinstance(seen, ConnectionError | TimeoutError | EOFError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def size_text(count: int) -> str:

@@ -1,13 +1,10 @@
 """GCS blocks against a small store that speaks Google's JSON API; Azure blocks against Azurite where it is installed."""
 
-import asyncio
 import email
 import email.policy
 import importlib.util
 import json
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,14 +13,13 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
+import azurite
 import pydantic
 import pytest
+from google_storage import Emulator, emulator, service_account
 
 from penstock.blocks.credentials import GcpCredentials
 from penstock.filesystems import GCS, Azure, GcsBucket
-from penstock.testing import wait_until
-
-AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
 def need(package: str) -> None:
@@ -114,53 +110,28 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def account(store: Store) -> dict[str, str]:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return {
-        "type": "service_account",
-        "project_id": "p-1",
-        "private_key": key.decode(),
-        "client_email": "a@example.com",
-        "token_uri": f"{store.url}/token",
-    }
+    return service_account(f"{store.url}/token")
 
 
 @pytest.fixture(scope="module")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def emulated() -> Iterator[Emulator]:
+    need("gcsfs")
+    need("gcp_storage_emulator")
+    with emulator() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.env.items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def azurite_connection() -> Iterator[str]:
     need("adlfs")
-    own = Path(__file__).parents[3] / ".venv-azurite" / "node_modules" / ".bin"
-    program = shutil.which("azurite-blob", path=f"{own}{os.pathsep}{os.environ.get('PATH', '')}")
-    if program is None:
+    if azurite.find_azurite() is None:
         if os.environ.get("CI"):
             pytest.fail("azurite-blob is not installed")
         pytest.skip("azurite-blob is not installed: tests/services/install")
-    folder = tmp_path_factory.mktemp("azurite")
-    output = folder / "output"
-    command = [program, "--blobPort", "0", "--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
-    with output.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as process:
-        try:
-            wait_until(lambda: "listens on http://" in output.read_text(), timeout=60, message="azurite did not start")
-            port = output.read_text().split("listens on http://127.0.0.1:")[1].split()[0]
-            yield (
-                f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={AZURITE_KEY};"
-                f"BlobEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
-            )
-        finally:
-            process.terminate()
-
-
-def make_container(connection_string: str, name: str) -> None:
-    from azure.storage.blob.aio import BlobServiceClient
-
-    async def make() -> None:
-        async with BlobServiceClient.from_connection_string(connection_string) as client:
-            await client.create_container(name)
-
-    asyncio.run(make())
+    with azurite.azurite() as connection:
+        yield connection
 
 
 @pytest.fixture(params=["gcs", "gcs-bucket", "azure", "azure-container"])
@@ -171,8 +142,8 @@ def storage(request: pytest.FixtureRequest) -> Any:
         if request.param == "gcs":
             return GCS(bucket_path=f"{name}/base", service_account_info=json.dumps(info))
         return GcsBucket(bucket=name, gcp_credentials=GcpCredentials(service_account_info=info), bucket_folder="base")
-    connection = request.getfixturevalue("azurite")
-    make_container(connection, name)
+    connection = request.getfixturevalue("azurite_connection")
+    azurite.make_container(connection, name)
     if request.param == "azure":
         return Azure(bucket_path=f"{name}/base", azure_storage_connection_string=connection)
     return Azure(bucket_path="base", azure_storage_container=name, azure_storage_connection_string=connection)
