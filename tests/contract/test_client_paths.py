@@ -27,10 +27,11 @@ from penstock.model.concurrency_limits import (
     SlotRequest,
     SlotWish,
 )
-from penstock.model.deployments import DeploymentCreate, DeploymentUpdate
+from penstock.model.deployments import DeploymentCreate, DeploymentScheduleUpdate, DeploymentUpdate
 from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRunCreate, FlowRunUpdate
 from penstock.model.flows import FlowCreate, FlowUpdate
 from penstock.model.reports import ReportBatch
+from penstock.model.schedules import CronSchedule
 from penstock.model.states import StateCreate, StateType
 from penstock.model.task_runs import TaskRunCreate, TaskRunUpdate
 from penstock.model.variables import VariableCreate, VariableUpdate
@@ -78,6 +79,8 @@ VALUES: dict[str, Any] = {
     "update_work_queue": WorkQueueUpdate(),
     "cache_key": "k",
     "schedules": [],
+    "schedule": CronSchedule(cron="@daily"),
+    "update_deployment_schedule": DeploymentScheduleUpdate(),
     "logs": [],
     "request": AgentPoll(agent_id=ID, request_id=ID, name="a", wait_seconds=0),
     "intent": Intent(agent_id=ID, job_name="j", reach="r", infrastructure_type="process"),

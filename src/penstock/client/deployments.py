@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         DeploymentCreate,
         DeploymentSchedule,
         DeploymentScheduleCreate,
+        DeploymentScheduleUpdate,
         DeploymentUpdate,
     )
 
@@ -110,9 +111,17 @@ def read_deployment_schedules(deployment_id: UUID) -> "Call[list[DeploymentSched
 def create_deployment_schedules(
     deployment_id: UUID, schedules: "list[DeploymentScheduleCreate]"
 ) -> "Call[list[DeploymentSchedule]]":
-    """Add schedules. Not repeatable: asked twice, they are there twice."""
+    """Add schedules. Not repeatable: what is there already is refused."""
     path = f"/deployments/{segment(deployment_id)}/schedules"
     return Call("POST", path, _schedules, body=schedules, repeatable=False)
+
+
+def update_deployment_schedule(
+    deployment_id: UUID, schedule_id: UUID, change: "DeploymentScheduleUpdate"
+) -> Call[None]:
+    """Change the fields that `change` sets."""
+    path = f"/deployments/{segment(deployment_id)}/schedules/{segment(schedule_id)}"
+    return Call("PATCH", path, nothing, body=change, partial=True)
 
 
 def delete_deployment_schedule(deployment_id: UUID, schedule_id: UUID) -> Call[None]:

@@ -14,6 +14,7 @@ NOUNS = (
     "task_runs",
     "flows",
     "deployments",
+    "schedules",
     "work_queues",
     "work_pools",
     "artifacts",

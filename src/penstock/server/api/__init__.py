@@ -26,6 +26,7 @@ ROUTERS = (
     "penstock.server.api.variables",
     "penstock.server.api.artifacts",
     "penstock.server.api.saved_searches",
+    "penstock.server.api.schedules",
     "penstock.server.api.work_queues",
     "penstock.server.api.work_pools",
     "penstock.server.api.block_types",
