@@ -137,7 +137,8 @@ class TypedBlock(BaseModel):
         known = set(cls.model_fields) | {field.alias for field in cls.model_fields.values() if field.alias}
         for name in value:
             if name not in known:
-                raise ValueError(f"{cls.get_block_type_name()} has no field {name!r}.{did_you_mean(str(name), known)}")
+                near = did_you_mean(str(name), known.union(_SAID))
+                raise ValueError(f"{cls.get_block_type_name()} has no field {name!r}.{near}")
 
     @classmethod
     def get_block_type_name(cls) -> str:

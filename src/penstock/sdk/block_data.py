@@ -1,6 +1,5 @@
 """Blocks as they stand in a deployment file, and as documents on the server."""
 
-from collections.abc import Iterable
 from typing import Any, cast
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from penstock.blocks import reading
 from penstock.blocks.base import Block
 from penstock.blocks.registration import blocks_in
 from penstock.blocks.registry import find_block
-from penstock.blocks.typed import VERSION_KEY
+from penstock.blocks.typed import VERSION_KEY, TypedBlock
 from penstock.blocks.versions import data_version
 from penstock.errors import ConfigurationError, NotFound, did_you_mean
 from penstock.infrastructure.registry import slug_meant
@@ -52,7 +51,7 @@ def from_file(value: Any, field: str) -> Block | None:
         raise ConfigurationError(f"{field}: expected a block, got {value!r}.")
     slug = next((value[key] for key in _SLUG_KEYS if value.get(key)), slug_meant(str(value.get("type") or "")))
     if not slug:
-        _refuse_unknown(value, ("type", *_SLUG_KEYS), field)
+        _refuse_unknown(None, value, field)
         raise ConfigurationError(f"{field}: the type of the block is missing.", hint="Add `type: process`.")
     name = value.get("_block_document_name")
     data = {key: item for key, item in value.items() if key not in (*_SLUG_KEYS, *_ORIGIN_KEYS)}
@@ -68,21 +67,28 @@ def from_file(value: Any, field: str) -> Block | None:
         except NotFound:
             pass
         raise
+    _refuse_unknown(find_block(str(slug)), data, field)
     return read(str(slug), data, field)
 
 
 def _load(slug: str, name: str, data: JSONObject, field: str) -> Block:
     """The saved block of that name; `data`, its fields as they were when the file was written, has to name such fields."""
-    block = find_block(slug)
-    if data_version(data.get(VERSION_KEY)) == data_version(block._block_schema_version):
-        _refuse_unknown(data, (*block.model_fields, VERSION_KEY, *_SLUG_KEYS, *_ORIGIN_KEYS), field)
+    _refuse_unknown(find_block(slug), data, field)
     return Block.load(f"{slug}/{name}")
 
 
-def _refuse_unknown(data: JSONObject, known: Iterable[str], field: str) -> None:
+def _refuse_unknown(block: type[TypedBlock] | None, data: JSONObject, field: str) -> None:
+    """Raise ConfigurationError about a key that the class has not. Data of another version of it is read by its own rules."""
+    known = {"type"}
+    if block is not None:
+        if data_version(data.get(VERSION_KEY)) != data_version(block._block_schema_version):
+            return
+        known = {name for key, info in block.model_fields.items() for name in (key, info.alias) if name}
+    known |= {VERSION_KEY, *_SLUG_KEYS, *_ORIGIN_KEYS}
     for key in data:
         if key not in known:
-            raise ConfigurationError(f"{field}: a block has no field {key!r}.{did_you_mean(str(key), known)}")
+            what = "A block" if block is None else block.get_block_type_name()
+            raise ConfigurationError(f"{field}: {what} has no field {key!r}.{did_you_mean(str(key), known)}")
 
 
 def saved(reference: str, what: str) -> Block:

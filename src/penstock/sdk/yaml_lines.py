@@ -36,7 +36,8 @@ class Lines:
         best = self._known(path)
         for place in self._below(path):
             names = {str(place[-1]), str(self.at(place))}
-            quoted = any(repr(name) in told for name in names) or f"{place[-1]}: " in told
+            quoted = any(repr(name) in told for name in names)
+            quoted = quoted or f"{place[-1]}: " in told or f"{'.'.join(map(str, place))} " in told
             if quoted and len(place) > len(best):
                 best = place
         return self.places.get(best, 1)
