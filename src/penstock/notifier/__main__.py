@@ -1,11 +1,12 @@
 """``python -m penstock.notifier``: sends the messages that stand on stdin, one `DeliveryOrder` a line.
 
 Each is answered on stdout by a line, a `DeliveryOutcome`, in the order in which they end. When stdin ends, because the server
-is stopping or gone, what is under way has a few seconds left. Nothing listens here, and nothing is asked of the server: who
-started this process has the only end of its pipes.
+is stopping, what is under way has a few seconds left; none when the server is gone, because the next one tries again. Nothing
+listens here, and nothing is asked of the server: who started this process has the only ends of its pipes.
 """
 
 import os
+import select
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,8 +19,10 @@ from penstock.notifier.deliver import deliver
 
 #: Messages that are sent at once.
 THREADS = 8
-#: Seconds that are left to messages under way when the server is gone.
+#: Seconds that are left to messages under way when the server stops.
 GRACE = 3.0
+#: Milliseconds within which the kernel has closed both pipes of a server that was killed.
+_CLOSING = 50
 
 
 def main() -> None:
@@ -39,8 +42,16 @@ def main() -> None:
     for line in sys.stdin.buffer:
         under_way = {future for future in under_way if not future.done()}
         under_way.add(pool.submit(work, line))
-    wait(under_way, timeout=GRACE)
+    if not _is_closed(answers):
+        wait(under_way, timeout=GRACE)
     os._exit(0)
+
+
+def _is_closed(answers: BinaryIO) -> bool:
+    """Whether nobody reads the answers any more."""
+    poll = select.poll()
+    poll.register(answers, 0)  # that the other end is closed is told in any case
+    return bool(poll.poll(_CLOSING))
 
 
 def _answers() -> BinaryIO:
