@@ -9,10 +9,12 @@ from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_apply import apply
 from penstock.cli.deployment_build import build
 from penstock.cli.deployment_check import check
+from penstock.cli.deployment_details import COLUMNS as DETAILS
+from penstock.cli.deployment_details import add_details
 from penstock.cli.deployment_limit import clear_concurrency_limit, set_concurrency_limit
 from penstock.cli.deployment_render import render
 from penstock.cli.deployment_run import run
-from penstock.cli.deployment_schedule import pause_schedule, resume_schedule, set_schedule
+from penstock.cli.deployment_schedule import pause_schedule, resume_schedule, schedule, set_schedule
 from penstock.cli.grammar import group
 from penstock.cli.live_runs import LIVE_RUNS, add_live_runs
 from penstock.cli.output import Column
@@ -47,7 +49,7 @@ def command() -> None:
     """Build, apply, run and manage deployments."""
 
 
-for _verb in (build, apply, run, render, check, set_schedule, pause_schedule, resume_schedule):
+for _verb in (build, apply, run, render, check, schedule, set_schedule, pause_schedule, resume_schedule):
     command.add_command(_verb)
 command.add_command(set_concurrency_limit)
 command.add_command(clear_concurrency_limit)
@@ -82,44 +84,18 @@ def _find(connection: Connection, name: str | None, id_: str | None = None) -> d
     return _full(references.one_deployment(connection, name, id_))
 
 
-_INSPECT = [
-    Column("name", "full_name"),
-    Column("id", "id"),
-    Column("description", "description"),
-    Column("version", "version"),
-    Column("status", "status"),
-    Column("queue", "work_queue_name"),
-    Column("pool", "work_pool_name"),
-    Column("schedule", "schedule", show=schedule_text),
-    Column("schedule active", "is_schedule_active"),
-    Column("parameters", "parameters"),
-    Column("tags", "tags"),
-    Column("path", "path"),
-    Column("entrypoint", "entrypoint"),
-    Column("infrastructure", "infrastructure.type"),
-    Column("overrides", "infra_overrides"),
-    Column("limit", "concurrency_limit"),
-    *LIVE_RUNS,
-    Column("updated", "updated"),
-]
-
-
 @command.command("inspect")
 @click.argument("name")
 def inspect(name: str) -> None:
-    """Show a deployment with its infrastructure; secrets are masked."""
-    from penstock.client import block_documents, flow_run_limits
+    """Show a deployment: where its code lies, on what it runs, and when; secrets are masked."""
+    from penstock.client import flow_run_limits
 
     with connect() as connection:
         row = _find(connection, name)
         add_live_runs(connection, row, flow_run_limits.read_slots_of_deployment(row["id"]))
-        document = row.get("infrastructure_document_id")
-        row["infrastructure"] = {"type": "process"}
-        if document:
-            found = connection.row(block_documents.read_block_document(document, include_secrets=False))
-            slug = (found.get("block_type") or {}).get("slug")
-            row["infrastructure"] = {"type": slug, **(found.get("data") or {})}
-    columns = [column for column in _INSPECT if output.field(row, column.field) not in (None, [], {})]
+        add_details(connection, row)
+    shown = [*DETAILS[:-1], *LIVE_RUNS, DETAILS[-1]]
+    columns = [column for column in shown if output.field(row, column.field) not in (None, [], {})]
     output.emit_one(current(), row, columns, name_of)
 
 

@@ -1,16 +1,47 @@
 """Schedules on the command line: cron, interval, rrule, each checked before anything is sent."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, available_timezones
 
-from penstock import clock
+import click
+
 from penstock.cli import times
 from penstock.cli.errors import UsageProblem
-from penstock.errors import did_you_mean
 
 if TYPE_CHECKING:
     from penstock.model.schedules import Schedule
+
+_HINTS = {
+    "CronSchedule": "Five fields: minute hour day month weekday, e.g. '0 9 * * 1-5', and a zone like Europe/Berlin.",
+    "RRuleSchedule": "E.g. 'FREQ=WEEKLY;BYDAY=MO,WE'.",
+    "IntervalSchedule": "The interval is in seconds; a zone is named like Europe/Berlin.",
+}
+
+_OPTIONS = (
+    click.option("--interval", type=click.FloatRange(min=0, min_open=True), help="Run every so many seconds."),
+    click.option("--anchor-date", metavar="TIME", help="From when --interval counts."),
+    click.option("--rrule", metavar="RULE", help="Run by this recurrence rule (RFC 5545)."),
+    click.option("--cron", metavar="EXPRESSION", help="Run by this cron expression."),
+    click.option(
+        "--day_or", "day_or", metavar="BOOL", type=bool, help="Whether day of month and weekday are joined by or."
+    ),
+    click.option("--timezone", metavar="ZONE", help="Time zone of the schedule, e.g. Europe/Berlin."),
+)
+#: What the parameters are called that `schedule_options` gives to a command.
+NAMES = ("interval", "anchor_date", "rrule", "cron", "day_or", "timezone")
+CATCHUP = click.option(
+    "--catchup",
+    type=click.Choice(["all", "latest", "skip"]),
+    help="What becomes of missed times: all run, the latest runs, or none.  [default: all]",
+)
+
+
+def schedule_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the options that say when a schedule is due."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 def schedule_of(
@@ -32,15 +63,16 @@ def schedule_of(
         if timezone is not None:
             raise UsageProblem("--timezone belongs to a schedule, and there is none.", hint="Add --cron or --rrule.")
         return None
-    check_timezone(timezone)
     if cron is not None:
-        return _cron(cron, timezone, day_or)
+        from penstock.model.schedules import CronSchedule
+
+        return _checked(CronSchedule(cron=cron, timezone=timezone, day_or=True if day_or is None else day_or))
     if rrule is not None:
-        return _rrule(rrule, timezone)
+        return _checked(_rrule(rrule, timezone))
     from penstock.model.schedules import IntervalSchedule
 
     anchor = times.parse_moment(anchor_date) if anchor_date else None
-    return IntervalSchedule(interval=float(interval or 0), anchor_date=anchor, timezone=timezone)
+    return _checked(IntervalSchedule(interval=float(interval or 0), anchor_date=anchor, timezone=timezone))
 
 
 def schedule_text(schedule: Any) -> str:
@@ -55,52 +87,27 @@ def schedule_text(schedule: Any) -> str:
     return f"rrule {schedule.get('rrule')}{zone}"
 
 
-def check_timezone(name: str | None) -> None:
-    """Raise UsageProblem with the nearest name if there is no such time zone."""
-    if name is None:
-        return
-    try:
-        ZoneInfo(name)
-    except (ValueError, KeyError, OSError):
-        raise UsageProblem(f"There is no time zone {name!r}.{did_you_mean(name, available_timezones())}") from None
-
-
-def _cron(text: str, timezone: str | None, day_or: bool | None) -> "Schedule":
-    from cronsim import CronSim, CronSimError
-
-    from penstock.model.schedules import CronSchedule
+def _checked(schedule: "Schedule") -> "Schedule":
+    from penstock.model.schedule_checks import check_schedule
 
     try:
-        if not text.startswith("@"):
-            CronSim(text, clock.now())
-        schedule = CronSchedule(cron=text, timezone=timezone, day_or=True if day_or is None else day_or)
-    except (CronSimError, ValueError) as error:
-        reason = error if isinstance(error, CronSimError) else "it needs five fields"
-        raise UsageProblem(
-            f"{text!r} is no cron expression: {reason}.",
-            hint="Five fields: minute hour day month weekday, e.g. '0 9 * * 1-5'.",
-        ) from None
+        check_schedule(schedule)
+    except ValueError as error:
+        text = str(error)
+        end = "" if text.endswith("?") else "."
+        raise UsageProblem(f"{text[:1].upper()}{text[1:]}{end}", hint=_HINTS[type(schedule).__name__]) from None
     return schedule
 
 
 def _rrule(text: str, timezone: str | None) -> "Schedule":
     """An RFC 5545 rule, or a JSON object with `rrule` and `timezone`."""
-    from dateutil.rrule import rrulestr
-
     from penstock.model.schedules import RRuleSchedule
 
     values: dict[str, Any] = {"rrule": text}
     if text.lstrip().startswith("{"):
         try:
             values = dict(json.loads(text))
+            return RRuleSchedule(**{"timezone": timezone, **values})
         except ValueError as error:
-            raise UsageProblem(f"--rrule is not valid JSON: {error}") from None
-    values.setdefault("timezone", timezone)
-    check_timezone(values["timezone"])
-    try:
-        rrulestr(str(values.get("rrule")))
-        return RRuleSchedule(**values)
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageProblem(
-            f"{values.get('rrule')!r} is no recurrence rule: {error}.", hint="E.g. 'FREQ=WEEKLY;BYDAY=MO,WE'."
-        ) from None
+            raise UsageProblem(f"--rrule is not valid JSON of a rule: {error}") from None
+    return RRuleSchedule(rrule=text.replace("\\n", "\n"), timezone=timezone)

@@ -21,7 +21,7 @@ ALIASES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_FIELDS = "minute hour day-of-month month day-of-week"
+_FIVE = "five fields are needed, minute hour day-of-month month day-of-week"
 
 
 def check_schedule(schedule: IntervalSchedule | CronSchedule | RRuleSchedule) -> None:
@@ -67,9 +67,9 @@ def cron_times(text: str, day_or: bool, after: datetime) -> "CronSim":
     if expression.startswith("@"):
         raise ValueError(f"{text!r} is no cron expression.{did_you_mean(text, ALIASES)}".rstrip("."))
     if len(fields) == 6:
-        raise ValueError(f"{text!r} has six fields: there are no seconds in cron. Five fields: {_FIELDS}")
+        raise ValueError(f"{text!r} is no cron expression: it has six fields and there are no seconds; {_FIVE}")
     if len(fields) != 5:
-        raise ValueError(f"{text!r} does not have five fields: {_FIELDS}")
+        raise ValueError(f"{text!r} is no cron expression: {_FIVE}")
     # a week that is counted to its end on Sunday: FRI-SUN
     fields[4] = fields[4].upper().replace("-SUN", "-7")
     try:

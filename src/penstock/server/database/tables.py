@@ -224,7 +224,6 @@ deployment_schedule = Table(
     #: when to look at it next; null: now
     Column("plan_at", Timestamp),
     Index(None, "deployment_id"),
-    Index(None, "deployment_id", "name", unique=True),
     Index(None, "plan_at"),
 )
 

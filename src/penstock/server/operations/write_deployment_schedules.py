@@ -34,25 +34,32 @@ def insert_deployment_schedules(
 def replace_deployment_schedules(
     tx: Transaction, deployment_id: UUID, schedules: Sequence[DeploymentScheduleCreate]
 ) -> None:
-    """Make `schedules` the deployment's schedules. Those that are there already keep their ids and what they owe."""
+    """Make `schedules` the deployment's schedules. Those that are there already keep their ids, what they owe, and what
+    is not said of them."""
     live = read_schedule_rows(tx, deployment_id)
     left = {row.id: row for row in live}
     new: list[DeploymentScheduleCreate] = []
     for asked in schedules:
-        values = asked.model_dump(mode="json")
-        twin = next((row for row in left.values() if _identity(row._mapping) == _identity(values)), None)
+        whole = asked.model_dump(mode="json")
+        twin = next((row for row in left.values() if _identity(row._mapping) == _identity(whole)), None)
         if twin is None:
             new.append(asked)
         else:
-            write_schedule(tx, left.pop(twin.id), values)
+            write_schedule(tx, left.pop(twin.id), _said(asked))
     # an edited schedule goes on as itself, so that a run which has been taken already is not planned once more
     for row, asked in zip(list(left.values()), list(new), strict=False):
-        write_schedule(tx, left.pop(row.id), asked.model_dump(mode="json"))
+        write_schedule(tx, left.pop(row.id), _said(asked))
         new.remove(asked)
     for row in left.values():
         delete_schedule(tx, row.id)
     insert_deployment_schedules(tx, deployment_id, new)
     refuse_unfit_schedules(tx, deployment_id)
+
+
+def _said(asked: DeploymentScheduleCreate) -> JSONObject:
+    """The columns of what was said of a schedule; of its times nothing is left unsaid."""
+    said = asked.model_dump(mode="json", exclude_unset=True)
+    return {**said, "schedule": asked.schedule.model_dump(mode="json")}
 
 
 def read_schedule_rows(tx: Transaction, deployment_id: UUID) -> Sequence[sa.Row[Any]]:

@@ -24,7 +24,6 @@ _COLUMNS: tuple[tuple[str, Any, dict[str, Any]], ...] = (
     ("plan_at", Timestamp(), {}),
 )
 _INDEXES: tuple[tuple[str, str, list[str], dict[str, Any]], ...] = (
-    ("ix_deployment_schedule__deployment_id_name", "deployment_schedule", ["deployment_id", "name"], {"unique": True}),
     ("ix_deployment_schedule__plan_at", "deployment_schedule", ["plan_at"], {}),
     (
         "ix_flow_run__schedule_id_expected_start_time",
