@@ -10,10 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from penstock.model.deployments import DeploymentCreate
+from penstock.model.flow_run_limits import FlowRunTagLimitCreate
 from penstock.model.reasons import Reason
 from penstock.model.work_pools import WorkPoolCreate
 from penstock.server.database import tables as t
+from penstock.server.operations.create_deployment import create_deployment
 from penstock.server.operations.create_work_pool import create_work_pool
+from penstock.server.operations.flow_run_tag_limits import create_flow_run_tag_limit
 
 AGENTS, RUNS = 8, 200
 
@@ -54,15 +58,22 @@ def test_each_of_many_runs_goes_to_exactly_one_of_many_agents(world: Any) -> Non
     assert attempts == RUNS
 
 
-@pytest.mark.parametrize("limit_of", ["queue", "pool"])
+@pytest.mark.parametrize("limit_of", ["queue", "pool", "deployment", "tag"])
 def test_a_limit_holds_however_many_ask_at_once(world: Any, limit_of: str) -> None:
+    of_run: dict[str, Any] = {}
     if limit_of == "queue":
         pool, queues = None, [world.queue("limited", concurrency_limit=3)]
     else:
-        world.write(create_work_pool, WorkPoolCreate(name="pool", concurrency_limit=3))
+        world.write(create_work_pool, WorkPoolCreate(name="pool", concurrency_limit=3 if limit_of == "pool" else None))
         pool, queues = "pool", [world.queue("limited", "pool"), world.queue("limited too", "pool")]
+    if limit_of == "deployment":
+        asked = DeploymentCreate(name="d", flow_id=world.flow_id, concurrency_limit=3, work_pool_name="pool")
+        of_run["deployment_id"] = world.write(create_deployment, asked)[0].id
+    if limit_of == "tag":
+        world.write(create_flow_run_tag_limit, FlowRunTagLimitCreate(tag="night", concurrency_limit=3))
+        of_run["tags"] = ["night"]
     for number in range(40):
-        world.run(queues[number % len(queues)])
+        world.run(queues[number % len(queues)], **of_run)
     highest: list[int] = []
 
     def agent(number: int) -> int:
