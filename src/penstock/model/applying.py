@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from penstock.model.base import Data, JSONObject, Name, Request
 from penstock.model.block_documents import BlockDocumentCreate
 from penstock.model.deployments import Deployment, DeploymentScheduleCreate
-from penstock.model.schedules import Schedule
+from penstock.model.schedules import CheckedSchedule
 
 
 class DeploymentApply(Request):
@@ -33,7 +33,7 @@ class DeploymentApply(Request):
     parameters: JSONObject | None = None
     parameter_openapi_schema: JSONObject | None = None
     enforce_parameter_schema: bool | None = None
-    schedule: Schedule | None = None
+    schedule: CheckedSchedule | None = None
     schedules: list[DeploymentScheduleCreate] | None = None
     is_schedule_active: bool | None = None
     paused: bool | None = None

@@ -99,6 +99,8 @@ def merge_fields(
     merged = Merged()
     for name, (kind, default) in FIELDS.items():
         if name in given:
+            if name == "path" and any(kept.field == "storage" for kept in merged.kept):
+                kind = Kind.VALUE  # it leads into the storage that somebody has put there
             _merge_field(merged, name, kind, default, given[name], last.get(name, ABSENT), live[name], name in forced)
     return merged
 
