@@ -17,8 +17,13 @@ def split(text: str, flag: str) -> tuple[str, str]:
 
 
 def texts(assignments: Iterable[str], flag: str) -> dict[str, str]:
-    """KEY=VALUE options, values as they were typed."""
-    return dict(split(text, flag) for text in assignments)
+    """KEY=VALUE options, values as they were typed. Raises UsageProblem if one key has two values."""
+    found: dict[str, str] = {}
+    for text in assignments:
+        key, value = split(text, flag)
+        if found.setdefault(key, value) != value:
+            raise UsageProblem(f"{flag} says {key!r} twice: {found[key]!r} and {value!r}.", hint="Say it once.")
+    return found
 
 
 def values(assignments: Iterable[str], flag: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from penstock.cli.connection import connect
 from penstock.cli.deployment_apply import send, warn_if_not_run
 from penstock.cli.errors import CheckFailed, UsageProblem
 from penstock.cli.grammar import command
-from penstock.cli.infrastructure_options import new_infrastructure
+from penstock.cli.infrastructure_options import new_infrastructure, read_overrides
 from penstock.cli.schedules import schedule_of
 from penstock.cli.session import Session, current
 from penstock.errors import Unreachable
@@ -89,6 +89,9 @@ def build(entrypoint: str, **options: Any) -> None:
     session.say(f"Found the flow {flow.name!r}.")
     _add_blocks(fields, options)
     deployment = _planned(session, flow, {**fields, "entrypoint": entrypoint}, options, target)
+    given = assignments.texts(options["overrides"], "--override")
+    if given := {key: text for key, text in given.items() if deployment.infra_overrides.get(key) == text}:
+        deployment.infra_overrides |= read_overrides(deployment.infrastructure, given)
     _tell_bundle(session, deployment)
     if not options["skip_upload"]:
         _upload(session, deployment)
@@ -97,7 +100,8 @@ def build(entrypoint: str, **options: Any) -> None:
     _write(session, deployment, target)
     if options["apply_now"]:
         with connect() as connection:
-            send(connection, deployment, limit=options["limit"])
+            # what is said here is meant now, whatever somebody has changed elsewhere
+            send(connection, deployment, limit=options["limit"], force=fields)
     else:
         warn_if_not_run(deployment)
         session.say(f"  apply it: penstock deployment apply {target}")

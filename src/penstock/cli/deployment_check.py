@@ -89,7 +89,8 @@ def _queue(connection: Connection, deployment: Any) -> Iterator["Finding"]:
     from penstock.model.work_queues import DEFAULT_QUEUE
 
     name, pool = deployment.work_queue_name or DEFAULT_QUEUE, deployment.work_pool_name
-    where = f"the work queue {name!r}" + (f" of the pool {pool!r}" if pool else "")
+    of_pool = f" of the pool {pool!r}" if pool and pool != serving.DEFAULT_POOL else ""
+    where = f"the work queue {name!r}{of_pool}"
     try:
         queue = connection.row(work_queues.read_work_queue_by_name(name, pool))
         paused = bool(queue.get("is_paused"))

@@ -66,6 +66,7 @@ def run(
     session = current()
     with connect() as connection:
         deployment = references.one_deployment(connection, name, id_)
+        job_variables = _job_variables(connection, deployment, variables)
         created = create_run(
             connection,
             deployment["id"],
@@ -73,7 +74,7 @@ def run(
             due=due,
             tags=list(tags),
             name=run_name,
-            job_variables=assignments.values(variables, "--job-variable") or None,
+            job_variables=job_variables,
         )
         when = f", due {times.ago(created['expected_start_time'])}" if due else ""
         message = f"Created the run {created['name']!r} of {deployment['flow_name']}/{deployment['name']}{when}.\n"
@@ -83,6 +84,22 @@ def run(
             return watch_run(connection, session, created, timeout=watch_timeout, interval=watch_interval)
         session.say(f"  watch it: penstock flow-run watch {created['id']}")
     return None
+
+
+def _job_variables(connection: Connection, deployment: dict[str, Any], texts: tuple[str, ...]) -> dict[str, Any] | None:
+    """The overrides of this run alone. Raises ConfigurationError if its infrastructure would not take one."""
+    if not texts:
+        return None
+    from penstock.cli.rendering import of_deployment
+    from penstock.infrastructure.effective import infrastructure_class, overridable
+    from penstock.infrastructure.overrides import refuse_secrets
+
+    subject = of_deployment(connection, deployment).with_texts(texts, "--job-variable")
+    subject.effective()
+    found = subject.layers[-1].overrides
+    assert isinstance(found, dict)
+    refuse_secrets(found, overridable(infrastructure_class(subject.slug))["secret_fields"], "--job-variable")
+    return found
 
 
 def due_time(start_in: str | None, start_at: str | None) -> datetime | None:

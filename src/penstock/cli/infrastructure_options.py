@@ -36,6 +36,14 @@ def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[
     return block_data.read(slug, values, "--override"), rest
 
 
+def read_overrides(infrastructure: Any, texts: dict[str, str]) -> dict[str, Any]:
+    """KEY=VALUE options as overrides of that block: in a manifest, where no schema says what belongs, JSON is meant."""
+    from penstock.infrastructure.effective import infrastructure_class, overridable
+    from penstock.infrastructure.overrides import read_texts
+
+    return read_texts(texts, overridable(infrastructure_class(infrastructure.get_block_type_slug())))
+
+
 def required_fields(slug: str) -> tuple[list[str], list[str]]:
     """The fields that a block of that type cannot be without, and those of them that are secret."""
     from penstock.blocks.registry import find_block

@@ -18,7 +18,7 @@ from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_run import COLUMNS, create_run
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command as verb
-from penstock.cli.infrastructure_options import new_infrastructure
+from penstock.cli.infrastructure_options import new_infrastructure, read_overrides
 from penstock.cli.session import Session, current
 from penstock.cli.watch import watch_run
 from penstock.errors import NotFound, PenstockError
@@ -89,7 +89,7 @@ def _deployment(entrypoint: str, infra: str, overrides: dict[str, str], queue: s
         skip_upload=True,
         load_existing=False,
         infrastructure=infrastructure,
-        infra_overrides=overrides,
+        infra_overrides=read_overrides(infrastructure, overrides),
         work_queue_name=queue,
         parameters=parameters,
         tags=["penstock-run"],
