@@ -54,7 +54,7 @@ def archive_of(digest: str, fetch: Callable[[Path], None]) -> Iterator[BinaryIO]
 
 
 def _can_keep() -> bool:
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # RuntimeError: nobody knows where the home is
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
         return os.access(folder(), os.W_OK | os.X_OK)
     return False

@@ -1,7 +1,6 @@
 """From the archive of a bundle to files in a folder. Nothing is written outside of it, whatever the archive says."""
 
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,18 +18,14 @@ def unpack(archive: BinaryIO, target: Path, below: str | None = None) -> int:
     """
     prefix = f"{below.strip('/')}/" if below and below.strip("/.") else ""
     with tarfile.open(fileobj=archive, mode="r:", encoding="utf-8", errors="surrogateescape") as opened:
-        members = list(checked(opened))
-        count = 0
-        for member in members:
-            if not member.name.startswith(prefix):
-                continue
-            place = target / member.name[len(prefix) :]
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _write(opened, member, place)
-            count += 1
-    if prefix and not count:
+        members = [member for member in list(checked(opened)) if member.name.startswith(prefix)]
+    for folder in sorted({os.path.dirname(member.name[len(prefix) :]) for member in members}):
+        os.makedirs(target / folder, exist_ok=True)
+    for member in members:
+        _write(archive, member, os.path.join(target, member.name[len(prefix) :]))
+    if prefix and not members:
         raise FileNotFoundError(f"The bundle has no folder {prefix.rstrip('/')!r}.")
-    return count
+    return len(members)
 
 
 def checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -56,19 +51,25 @@ def checked(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+def _write(archive: BinaryIO, member: tarfile.TarInfo, place: str) -> None:
     """Put one member in its place whole: what is there, a link too, is replaced and never written through."""
-    draft = place.with_name(f".{place.name[:200]}.{os.getpid()}.draft") if os.path.lexists(place) else place
+    folder, name = os.path.split(place)
+    draft = os.path.join(folder, f".{name[:200]}.{os.getpid()}.draft") if os.path.lexists(place) else place
     if member.issym():
         os.symlink(member.linkname, draft)
     else:
-        source = archive.extractfile(member)
-        assert source is not None, "checked: it is a file"
         mode = 0o777 if member.mode & 0o100 else 0o666
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with source, os.fdopen(descriptor, "wb") as file:
-            shutil.copyfileobj(source, file, STEP)
-    if draft is not place:
+        archive.seek(member.offset_data)
+        left = member.size
+        with open(descriptor, "wb", buffering=0) as file:
+            while left:
+                piece = archive.read(min(left, STEP))
+                if not piece:
+                    raise _odd("less than it announces")
+                file.write(piece)
+                left -= len(piece)
+    if draft != place:
         os.replace(draft, place)
 
 
