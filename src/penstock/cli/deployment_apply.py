@@ -9,7 +9,7 @@ from penstock.cli import exit_codes, output, serving
 from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_changes import CHANGE_COLUMNS, change_line, change_rows, kept_line, lines_of
 from penstock.cli.deployment_files import Described, read_files
-from penstock.cli.errors import UsageProblem
+from penstock.cli.errors import UsageProblem, problem_of
 from penstock.cli.grammar import command
 from penstock.cli.output import Column
 from penstock.cli.session import current
@@ -101,18 +101,25 @@ def _apply_all(
     for one in found:
         try:
             done.append(_send(connection, one.deployment, upload=upload, limit=limit, force=force))
-        except PenstockError as error:
-            _print(done)
-            if len(found) > 1:
-                left = ", ".join(other.name for other in found[len(done) + 1 :])
-                before = ", ".join(str(row["full_name"]) for row in done)
-                error.message = (
-                    f"{one.source}: {error.message} It was not applied"
-                    + (f", nor was what follows: {left}" if left else "")
-                    + (f". Applied before it: {before}." if before else ". Nothing was applied.")
-                )
-            raise
+        except (PenstockError, OSError) as error:
+            _print(done, many=len(found) > 1)
+            raise _in_the_middle(error, found, len(done)) from error
     _print(done, many=len(found) > 1)
+
+
+def _in_the_middle(error: PenstockError | OSError, found: Sequence[Described], done: int) -> Exception:
+    """`error` of one of several files, which says besides which of them were applied."""
+    if len(found) == 1:
+        return error
+    before = ", ".join(one.name for one in found[:done])
+    after = ", ".join(one.name for one in found[done + 1 :])
+    told = error if isinstance(error, PenstockError) else PenstockError(problem_of(error).message, code="file")
+    told.message = (
+        f"{found[done].source}: {told.message.removesuffix('.')}. "
+        + (f"Applied before it: {before}." if before else "Nothing was applied.")
+        + (f" Not applied either: {after}." if after else "")
+    )
+    return told
 
 
 def _send(

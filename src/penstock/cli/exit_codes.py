@@ -22,7 +22,7 @@ MEANINGS = {
     NOT_AUTHORIZED: "The server wants a key, or the key may not do this.",
     UNREACHABLE: "The server does not answer.",
     CONFLICT: "The name is taken, or the object is in a state that does not allow this.",
-    CHECK_FAILED: "A check found something wrong.",
+    CHECK_FAILED: "A check found something wrong, or a diff something that would change.",
     TIMED_OUT: "The time that was given is over; the run that was waited for goes on.",
     RUN_FAILED: "The run that was followed ended as Failed.",
     RUN_CRASHED: "The run that was followed ended as Crashed.",
