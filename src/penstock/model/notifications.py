@@ -102,7 +102,7 @@ class NotificationDelivery(Stored):
 
 
 class DeliveryOrder(Data):
-    """What a notifier gets: one message, and the block that it is to be sent with, secrets in clear."""
+    """What the notifier process gets: one message, and the block that it is to be sent with, secrets in clear."""
 
     id: UUID
     document: BlockDocument
@@ -111,7 +111,7 @@ class DeliveryOrder(Data):
 
 
 class DeliveryOutcome(Data):
-    """What a notifier says of one try. `error` None: it was delivered. `retry_after`: seconds that the service asked for."""
+    """What the notifier process says of one try. `error` None: it was delivered. `retry_after`: seconds that the service asked for."""
 
     id: UUID
     error: str | None = None

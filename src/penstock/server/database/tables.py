@@ -604,7 +604,7 @@ notification_delivery = Table(
     Column("tried_at", Timestamp),
     #: when somebody has to look after it: the next try is due, or the lease of the one under way is over; empty: it is settled
     Column("due_at", Timestamp),
-    #: the server whose notifier has it
+    #: the server whose notifier process has it
     Column("holder_id", Uuid()),
     Column("error", Text),
     UniqueConstraint("policy_id", "state_id"),

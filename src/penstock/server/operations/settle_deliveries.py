@@ -1,4 +1,4 @@
-"""How a try ended; and messages whose notifier is still at work, or is gone."""
+"""How a try ended; and messages whose notifier process is still at work, or is gone."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -47,7 +47,7 @@ def _values_after(tx: Transaction, row: sa.Row[Any], outcome: DeliveryOutcome, t
 
 
 def renew_deliveries(tx: Transaction, holder_id: UUID, delivery_ids: Collection[UUID], terms: Terms) -> None:
-    """Its notifier is still at work on these."""
+    """Its notifier process is still at work on these."""
     tx.execute(
         sa.update(delivery)
         .where(_D.id.in_(delivery_ids), _D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
@@ -56,9 +56,9 @@ def renew_deliveries(tx: Transaction, holder_id: UUID, delivery_ids: Collection[
 
 
 def release_deliveries(tx: Transaction, holder_id: UUID, error: str, first_wait: float) -> int:
-    """The notifier is gone, and nobody knows whether it has sent what it had: that is tried again, soon. Returns how many.
+    """The notifier process is gone, and nobody knows whether it has sent what it had: that is tried again, soon. Returns how many.
 
-    `first_wait`: as in `Terms`; a message that ends every notifier shall not keep the server busy with starting them.
+    `first_wait`: as in `Terms`; a message that ends every process shall not keep the server busy with starting them.
     """
     held = (_D.holder_id == holder_id, _D.status == DeliveryStatus.SENDING)
     rows = tx.execute(sa.select(delivery).where(*held).with_for_update()).all()

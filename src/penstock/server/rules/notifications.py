@@ -189,8 +189,8 @@ class Share:
 
 
 def share_out(due: int, allowance: int, room: int) -> Share:
-    """`allowance`: how many messages the policy may still send in this span of time, at least 1. `room`: how many a
-    notifier takes at present, at least 1."""
+    """`allowance`: how many messages the policy may still send in this span of time, at least 1. `room`: how many the
+    notifier process takes at present, at least 1."""
     if due <= allowance:
         return Share(min(due, room), False)
     alone = min(allowance - 1, room)

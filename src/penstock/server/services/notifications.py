@@ -40,7 +40,7 @@ class NotificationsService(Service):
             ui_url=settings.get("PENSTOCK_UI_URL") or "",
         )
         self._idle_seconds: float = settings.get("PENSTOCK_NOTIFICATIONS_IDLE_SECONDS")
-        self._notifier: NotifierProcess | None = None
+        self._process: NotifierProcess | None = None
         self._renewed = 0.0
 
     async def tick(self) -> None:
@@ -53,57 +53,58 @@ class NotificationsService(Service):
     async def stop(self) -> None:
         """What is under way may come to its end; the rest is for the next server."""
         await super().stop()
-        if self._notifier is not None:
-            await self._notifier.leave(GRACE)
-            await self._settle(self._notifier)
+        if self._process is not None:
+            await self._process.leave(GRACE)
+            await self._settle(self._process)
             await self._release()
 
     async def _look_after(self) -> None:
         """Of the process, if there is one: what it has done, whether it lives, whether it is needed any longer."""
-        notifier = self._notifier
-        if notifier is None:
+        process = self._process
+        if process is None:
             return
-        await self._settle(notifier)
-        if notifier.ended:
-            self._notifier = None
+        await self._settle(process)
+        if process.ended:
+            self._process = None
             await self._release()
-        elif notifier.slowest() > TRY_SECONDS:
-            notifier.kill()
-        elif notifier.idle_seconds() > self._idle_seconds:
-            self._notifier = None
-            await notifier.leave(GRACE)
-        elif notifier.under_way and clock.monotonic() - self._renewed > self._terms.lease / 3:
+        elif process.slowest() > TRY_SECONDS:
+            process.kill()
+        elif process.idle_seconds() > self._idle_seconds:
+            self._process = None
+            await process.leave(GRACE)
+        elif process.under_way and clock.monotonic() - self._renewed > self._terms.lease / 3:
             self._renewed = clock.monotonic()
-            ids = list(notifier.under_way)
+            ids = list(process.under_way)
             await self.database.write(renew_deliveries, self._holder, ids, self._terms)
 
     async def _hand_out(self) -> datetime | None:
         """Start what is due, as far as there is room; when the next message is due."""
-        room = ROOM - len(self._notifier.under_way) if self._notifier is not None else ROOM
+        room = ROOM - len(self._process.under_way) if self._process is not None else ROOM
         due = await self.database.read(next_due)
         if due is None or due > clock.now() or room < 1:
             return due
-        if self._notifier is None:
+        if self._process is None:
             # before anything is claimed: a system that starts no process costs no message a try
-            self._notifier = await NotifierProcess.start(partial(self.database.hub.publish, {MESSAGES}))
+            self._process = await NotifierProcess.start(partial(self.database.hub.publish, {MESSAGES}))
         orders = await self.database.write(claim_deliveries, self._holder, room, self._terms)
-        await self._notifier.send(orders)
+        await self._process.send(orders)
         return await self.database.read(next_due)
 
     def _pause(self, due: datetime | None) -> float:
         """Seconds until there is something to do, if nobody wakes us before."""
         pauses = [LOOK_SECONDS]
-        notifier = self._notifier
-        if due is not None and (notifier is None or len(notifier.under_way) < ROOM):
+        process = self._process
+        if due is not None and (process is None or len(process.under_way) < ROOM):
             pauses.append((due - clock.now()).total_seconds())
-        if notifier is not None:
-            pauses.append(self._terms.lease / 3 if notifier.under_way else self._idle_seconds - notifier.idle_seconds())
+        if process is not None:
+            pauses.append(self._terms.lease / 3 if process.under_way else self._idle_seconds - process.idle_seconds())
         return max(0.0, min(pauses))
 
-    async def _settle(self, notifier: NotifierProcess) -> None:
-        outcomes = notifier.take_outcomes()
+    async def _settle(self, process: NotifierProcess) -> None:
+        outcomes = list(process.outcomes)
         if outcomes:
             await self.database.write(settle_deliveries, self._holder, outcomes, self._terms)
+            process.forget(outcomes)
 
     async def _release(self) -> None:
         """Of a process that is gone: what it had."""

@@ -4,7 +4,8 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from penstock import clock, settings
@@ -22,7 +23,8 @@ class NotifierProcess:
 
     def __init__(self, process: Process, wake: Callable[[], None]) -> None:
         self._process, self._wake = process, wake
-        self._outcomes: list[DeliveryOutcome] = []
+        #: what has become of messages, until it was written down
+        self.outcomes: list[DeliveryOutcome] = []
         #: message -> since when it is under way, by `clock.monotonic`
         self.under_way: dict[UUID, float] = {}
         self.last_used = clock.monotonic()
@@ -44,27 +46,23 @@ class NotifierProcess:
         )
         return cls(process, wake)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     async def send(self, orders: Iterable[DeliveryOrder]) -> None:
         """Hand it messages. If it is gone, they stay under way until somebody takes note of that."""
         assert self._process.stdin is not None
+        lines = []
         for order in orders:
             self.under_way[order.id] = self.last_used = clock.monotonic()
-            self._process.stdin.write(order.model_dump_json().encode() + b"\n")
-        try:
+            lines.append(order.model_dump_json().encode() + b"\n")
+        # it may have just ended, which the reader notes, too; a loop says so in ways of its own
+        with suppress(ConnectionError, RuntimeError):
+            self._process.stdin.writelines(lines)
             await self._process.stdin.drain()
-        except ConnectionError:
-            return  # the reader meets its end, too
 
-    def take_outcomes(self) -> list[DeliveryOutcome]:
-        """What has become of messages since the last call."""
-        taken, self._outcomes = self._outcomes, []
-        for outcome in taken:
+    def forget(self, outcomes: Sequence[DeliveryOutcome]) -> None:
+        """The first of `outcomes` of this process were written down: these messages are not under way any more."""
+        del self.outcomes[: len(outcomes)]
+        for outcome in outcomes:
             self.under_way.pop(outcome.id, None)
-        return taken
 
     def slowest(self) -> float:
         """Seconds for which its longest message is under way; 0 if there is none."""
@@ -92,7 +90,7 @@ class NotifierProcess:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
-            self._outcomes.append(DeliveryOutcome.model_validate_json(line))
+            self.outcomes.append(DeliveryOutcome.model_validate_json(line))
             self.last_used = clock.monotonic()
             self._wake()
         await self._process.wait()
