@@ -1,5 +1,6 @@
 """`render` and `check`, of infrastructure and of deployments, against a real server."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +128,7 @@ def test_what_changed_since_a_launch_is_told(here: Terminal, running: TestServer
 def test_a_deployment_whose_runs_would_work_passes_every_check(here: Terminal, running: TestServer, name: str) -> None:
     here.ok("deployment", "build", "flows.py:hello", "-n", name, "-q", name, "--param", "times=2", "-o", "it.yaml")
     with agent(running, "--work-queue", name):
+        wait_until(lambda: name in here.ok("agent", "ls", "-o", "json").out, 30, "the agent is known")
         assert "applying it" in here.ok("deployment", "check", "it.yaml").out
         here.ok("deployment", "apply", "it.yaml")
         rows = here.ok("deployment", "check", f"hello/{name}", "-o", "json").json
@@ -275,3 +277,19 @@ def test_a_module_beside_the_builder_that_runs_would_not_have_fails_the_build(
     assert done.code == 7, done
     assert "only_here" in done.err
     assert "hi.py, line 1" in done.err
+
+
+@pytest.mark.parametrize("page", ["overrides", "rendering"])
+def test_the_commands_of_the_page_work_as_they_are_written(here: Terminal, page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / f"{page}.md").read_text()
+    commands = [line.removeprefix("$ penstock ") for line in text.splitlines() if line.startswith("$ penstock ")]
+    assert len(commands) >= 3
+    for command in commands:
+        here.ok(*shlex.split(command))
+
+
+def test_the_example_of_the_page_in_python_tells_findings(here: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    here.ok("deployment", "build", "flows.py:hello", "-n", "seen")
+    text = (Path(__file__).parents[3] / "docs" / "rendering.md").read_text()
+    exec(text.split("```python\n")[1].split("```")[0], {})
+    assert capsys.readouterr().out.startswith("True the code flows.py:hello")
