@@ -14,6 +14,8 @@ def portable(entrypoint: str) -> str:
 
     Raises UsageProblem, with the flows of the file, if it does not say which flow is meant.
     """
+    from penstock.sdk.deployment_flow import below_here
+
     path, colon, name = entrypoint.rpartition(":")
     if not (colon and path and name) or name.endswith(".py") or "/" in name or "\\" in name:
         raise UsageProblem(
@@ -23,10 +25,7 @@ def portable(entrypoint: str) -> str:
         path = path.replace("\\", "/")  # as it is typed on Windows
     if not (path.endswith(".py") or "/" in path):
         return f"{path}:{name}"
-    file = Path(path).expanduser().resolve()
-    if file.is_relative_to(Path.cwd()):
-        file = file.relative_to(Path.cwd())
-    return f"{file.as_posix()}:{name}"
+    return f"{below_here(Path(path).expanduser()).as_posix()}:{name}"
 
 
 def _suggestion(path: str) -> str:

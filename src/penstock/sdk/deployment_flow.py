@@ -1,6 +1,7 @@
 """What a flow tells a deployment: its name, version, description and parameters, and where its code is."""
 
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -33,9 +34,14 @@ def entrypoint_of(flow: FlowLike) -> str:
             f"The code of flow {flow.name!r} is in no file, so that nothing else could run it.",
             hint="Write the flow into a file, or say entrypoint='file.py:name'.",
         )
-    path = Path(source).resolve()
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
+    path = below_here(Path(source))
     module = sys.modules.get(flow.fn.__module__)
     names = [name for name, value in vars(module).items() if value is flow] if module else []
     return f"{path.as_posix()}:{names[0] if names else flow.fn.__name__}"
+
+
+def below_here(path: Path) -> Path:
+    """`path` relative to the current folder where it lies below it, also behind a link; else the absolute path."""
+    here = Path.cwd()
+    written, real = Path(os.path.abspath(path)), path.resolve()
+    return next((found.relative_to(here) for found in (written, real) if found.is_relative_to(here)), real)
