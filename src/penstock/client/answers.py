@@ -14,6 +14,7 @@ _BY_STATUS: dict[int, type[APIError]] = {
     405: NotFound,
     408: Unreachable,
     409: Conflict,
+    413: Invalid,
     422: Invalid,
     423: Refused,
     429: Unreachable,

@@ -160,7 +160,7 @@ def _check_entrypoint(entrypoint: str | None, packed: Packed) -> None:
         )
     if PurePosixPath(file).as_posix() not in paths:
         raise CodeError(
-            f"The flow's file {file} is not in the bundle: an ignore file names it.{did_you_mean(file, paths)}",
+            f"The flow's file {file} is not among the files of the bundle.{did_you_mean(file, paths)}",
             code="bundle_without_flow",
-            hint="Look into .penstockignore, or into .gitignore where there is none.",
+            hint="If it is there, .penstockignore names it, or .gitignore where there is none.",
         )

@@ -23,7 +23,7 @@ from penstock.storage import bundle_cache
 from penstock.storage.bundle_ignore import rules_of
 from penstock.storage.bundle_packing import STEP, Contents, pack, survey
 from penstock.storage.bundle_unpacking import unpack
-from penstock.storage.transfers import size_text
+from penstock.storage.transfers import TELL_SECONDS, size_text
 
 if TYPE_CHECKING:
     from penstock.client.sync import SyncClient
@@ -201,7 +201,7 @@ class _Arriving:
     """A download into `file`, uncompressed as it comes."""
 
     def __init__(self, bundle: Bundle, file: BinaryIO) -> None:
-        self._bundle, self._file = bundle, file
+        self._bundle, self._file, self._told = bundle, file, monotonic()
         self.begin()
 
     def begin(self) -> None:
@@ -213,6 +213,10 @@ class _Arriving:
     def write(self, piece: bytes) -> None:
         with self._judging():
             self._file.writelines(self._archive.feed(piece))
+        if monotonic() > self._told + TELL_SECONDS:
+            self._told = monotonic()
+            name, size = short(self._bundle.digest), size_text(self._bundle.size)
+            logger.info("Fetching the bundle %s: %s of %s so far.", name, size_text(self._file.tell()), size)
 
     def finish(self) -> None:
         """Raises CodeError unless all of it has come and it is the right one."""
