@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from math import prod
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,6 +40,7 @@ class _Line:
     timezone: str | None
 
 
+@lru_cache(maxsize=2048)
 def read_recurrence(text: str, timezone: str | None) -> Recurrence:
     """The recurrence that `text` writes, in `timezone`, else in that of its DTSTART, else in UTC.
 

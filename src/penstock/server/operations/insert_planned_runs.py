@@ -1,4 +1,4 @@
-"""The first states of many planned runs at once: what `insert_flow_run` does for one, in two statements for all."""
+"""Many planned runs at once, each with its first state: what `insert_flow_run` does for one, in two statements for all."""
 
 import secrets
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.model.base import JSONObject, new_id
-from penstock.model.states import State, StateDetails, StateType
-from penstock.server.database.bulk import insert_many
+from penstock.model.states import State, StateType
+from penstock.server.database.bulk import insert_columns
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_values
 from penstock.server.database.tables import flow_run, flow_run_state
@@ -23,12 +23,12 @@ from penstock.server.rules.names import two_words
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """A run to be made of a schedule, for `time`. `source`: a row of deployment, with its `schedule_id`,
+class PlannedRuns:
+    """Runs to be made of a schedule, for `times`. `source`: the row of its deployment, with `schedule_id`,
     `schedule_parameters` and `schedule_name`."""
 
     source: sa.Row[Any]
-    time: datetime
+    times: list[datetime]
 
 
 @dataclass(frozen=True)
@@ -41,36 +41,41 @@ class _New:
     state_name: None = None
 
 
-def insert_planned_runs(tx: Transaction, planned: Sequence[PlannedRun]) -> None:
+def insert_planned_runs(tx: Transaction, planned: Sequence[PlannedRuns]) -> None:
     """Insert runs that wait for their time. None of them may be there already."""
-    states = [_first_state(tx, run) for run in planned]
-    runs = [_run_values(tx, run, state) for run, state in zip(planned, states, strict=True)]
-    insert_many(tx, flow_run, runs)
-    insert_many(
-        tx,
-        flow_run_state,
-        [{"flow_run_id": run["id"], **state_values(state)} for run, state in zip(runs, states, strict=True)],
-    )
-    change_counters(tx, {COUNTER.format(StateType.SCHEDULED.value): len(runs)})
-    for run, state in zip(runs, states, strict=True):
-        queue_notifications(tx, _New(run["id"], run["tags"]), state)
-    for queue_id in {run["work_queue_id"] for run in runs}:
-        tx.notify(f"queue:{queue_id}")
+    first = State(type=StateType.SCHEDULED, timestamp=tx.now)
+    runs: dict[str, list[Any]] = {}
+    states: dict[str, list[Any]] = {}
+    for one in planned:
+        same = _same_for_all(tx, one.source, first)
+        own = [_own(one.source, time) for time in one.times]
+        for name, value in same.items():
+            runs.setdefault(name, []).extend([value] * len(own))
+        for values in own:
+            for name, value in values.items():
+                runs.setdefault(name, []).append(value)
+    if not runs:
+        return
+    for name, value in state_values(first).items():
+        states[name] = [value] * len(runs["id"])
+    states["id"] = runs["state_id"]
+    states["flow_run_id"] = runs["id"]
+    states["state_details"] = [
+        {"flow_run_id": str(run_id), "scheduled_time": time.isoformat()}
+        for run_id, time in zip(runs["id"], runs["expected_start_time"], strict=True)
+    ]
+    insert_columns(tx, flow_run, runs)
+    insert_columns(tx, flow_run_state, states)
+    change_counters(tx, {COUNTER.format(StateType.SCHEDULED.value): len(runs["id"])})
+    _tell(tx, runs, first)
 
 
-def _first_state(tx: Transaction, run: PlannedRun) -> State:
-    details = StateDetails(scheduled_time=run.time, flow_run_id=new_id())
-    return State(type=StateType.SCHEDULED, timestamp=tx.now, state_details=details)
-
-
-def _run_values(tx: Transaction, run: PlannedRun, state: State) -> JSONObject:
-    source = run.source
+def _same_for_all(tx: Transaction, source: sa.Row[Any], first: State) -> JSONObject:
+    """The columns in which all runs of a schedule are equal."""
     return {
         **DEFAULTS,
-        "id": state.state_details.flow_run_id,
         "created": tx.now,
         "updated": tx.now,
-        "name": two_words(secrets.randbits(40)),
         "flow_id": source.flow_id,
         "deployment_id": source.id,
         "deployment_version": source.version,
@@ -79,7 +84,6 @@ def _run_values(tx: Transaction, run: PlannedRun, state: State) -> JSONObject:
         "infrastructure_document_id": source.infrastructure_document_id,
         "parameters": {**source.parameters, **source.schedule_parameters},
         "tags": source.tags,
-        "idempotency_key": f"scheduled {source.schedule_id} {run.time.isoformat()}",
         "auto_scheduled": True,
         "schedule_id": source.schedule_id,
         "created_by": {
@@ -87,10 +91,25 @@ def _run_values(tx: Transaction, run: PlannedRun, state: State) -> JSONObject:
             "type": "SCHEDULE",
             "display_value": source.schedule_name or source.name,
         },
-        "state_id": state.id,
-        "state_type": state.type.value,
-        "state_name": state.name,
-        "state_timestamp": state.timestamp,
-        "expected_start_time": run.time,
-        "next_scheduled_start_time": run.time,
+        "state_type": first.type.value,
+        "state_name": first.name,
+        "state_timestamp": first.timestamp,
     }
+
+
+def _own(source: sa.Row[Any], time: datetime) -> JSONObject:
+    return {
+        "id": new_id(),
+        "state_id": new_id(),
+        "name": two_words(secrets.randbits(40)),
+        "idempotency_key": f"scheduled {source.schedule_id} {time.isoformat()}",
+        "expected_start_time": time,
+        "next_scheduled_start_time": time,
+    }
+
+
+def _tell(tx: Transaction, runs: dict[str, list[Any]], first: State) -> None:
+    for run_id, state_id, tags in zip(runs["id"], runs["state_id"], runs["tags"], strict=True):
+        queue_notifications(tx, _New(run_id, tags), first.model_copy(update={"id": state_id}))
+    for queue_id in set(runs["work_queue_id"]):
+        tx.notify(f"queue:{queue_id}")

@@ -18,7 +18,7 @@ from penstock.model.schedules import Schedule
 from penstock.server.database.bulk import update_many
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import deployment, deployment_schedule, flow_run
-from penstock.server.operations.insert_planned_runs import PlannedRun, insert_planned_runs
+from penstock.server.operations.insert_planned_runs import PlannedRuns, insert_planned_runs
 from penstock.server.operations.read_schedule import schedule_from
 from penstock.server.operations.skip_missed_runs import find_missed_runs, skip_missed_runs
 from penstock.server.rules.catchup import MOST_CAUGHT_UP
@@ -36,7 +36,15 @@ _S = deployment_schedule.c
 _ACTIVE = (_S.active, deployment.c.is_schedule_active, deployment.c.paused.is_(False))
 _SOURCE = (
     sa.select(
-        deployment,
+        deployment.c.id,
+        deployment.c.name,
+        deployment.c.flow_id,
+        deployment.c.version,
+        deployment.c.work_queue_id,
+        deployment.c.work_queue_name,
+        deployment.c.infrastructure_document_id,
+        deployment.c.parameters,
+        deployment.c.tags,
         _S.id.label("schedule_id"),
         _S.schedule,
         _S.name.label("schedule_name"),
@@ -77,18 +85,15 @@ def plan_runs(tx: Transaction, schedule_ids: Collection[UUID], *, wait: bool = T
         return 0
     there = _runs_there(tx, plans)
     new = [
-        PlannedRun(plan.source, time)
+        PlannedRuns(plan.source, [time for time in plan.times if (plan.source.schedule_id, time) not in there])
         for plan in plans
-        for time in plan.times
-        if (plan.source.schedule_id, time) not in there
     ]
-    if new:
-        insert_planned_runs(tx, new)
+    insert_planned_runs(tx, new)
     stamps = [
         {"id": plan.source.schedule_id, "planned_until": plan.planned_until, "plan_at": plan.plan_at} for plan in plans
     ]
     update_many(tx, deployment_schedule, stamps)
-    late = {run.source.schedule_id for run in new if run.time <= tx.now}
+    late = {runs.source.schedule_id for runs in new if runs.times and runs.times[0] <= tx.now}
     if late:
         skip_missed_runs(tx, find_missed_runs(tx, late))
     return len(plans)
