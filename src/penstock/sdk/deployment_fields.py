@@ -4,7 +4,7 @@ import copy
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from penstock import clock
 from penstock.blocks.base import Block
@@ -60,6 +60,14 @@ class DeploymentFields(BaseModel):
     #: Collections for which a file says null: all of what they have is to go.
     _cleared: frozenset[str] = PrivateAttr(default=frozenset())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, values: Any) -> Any:
+        for name in values if isinstance(values, dict) else ():
+            if name not in cls.model_fields:
+                raise ValueError(f"a deployment has no field {name!r}.{did_you_mean(str(name), cls.model_fields)}")
+        return values
+
     @field_validator("version", mode="before")
     @classmethod
     def _version_as_text(cls, value: Any) -> Any:
@@ -80,6 +88,12 @@ class DeploymentFields(BaseModel):
             raise ValueError(f"a {value.get_block_type_name()} block keeps no files and cannot be the storage")
         return value
 
+    def __eq__(self, other: object) -> bool:
+        """Deployments with equal fields are equal, wherever the fields come from."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def packed(self) -> Packed | None:
         """The bundle that was made when the deployment was built, None if its code lies elsewhere."""
@@ -94,11 +108,6 @@ class DeploymentFields(BaseModel):
     @classmethod
     def from_fields(cls, values: JSONObject, place: str) -> Self:
         """A deployment of these fields. Raises ConfigurationError that begins with `place` and names the field."""
-        for field in values:
-            if field not in cls.model_fields:
-                raise ConfigurationError(
-                    f"{place}: a deployment has no field {field!r}.{did_you_mean(field, cls.model_fields)}"
-                )
         try:
             return cls(**values)
         except ValidationError as error:

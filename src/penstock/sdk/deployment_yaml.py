@@ -82,7 +82,7 @@ def _lower(values: Mapping[str, Any], saved_infrastructure: bool) -> str:
     names = [*GENERATED]
     if saved_infrastructure:
         names.insert(2, "infrastructure")
-    names += [name for name in (*FURTHER, BUILT_FROM) if values.get(name)]
+    names += [name for name in (*FURTHER, BUILT_FROM) if values.get(name) not in (None, [])]
     return yaml_edits.dump({name: values[name] for name in names})
 
 

@@ -170,7 +170,7 @@ def test_several_schedules_are_kept_when_it_is_built_again(running: TestServer, 
     Deployment.build_from_flow(hello, "several", schedules=schedules, concurrency_limit=2, apply=True)
     again = Deployment.build_from_flow(hello, "several")
     assert again.schedules is not None
-    assert sorted(item.active for item in again.schedules) == [False, True, True]
+    assert [item.active for item in again.schedules] == [True, False, True]
     assert again.concurrency_limit == 2
     one = Deployment.build_from_flow(hello, "several", schedule=CronSchedule(cron="5 9 * * *"))
     assert one.schedules is None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,17 @@ def insert_deployment_schedules(
     tx: Transaction, deployment_id: UUID, schedules: Sequence[DeploymentScheduleCreate]
 ) -> list[DeploymentSchedule]:
     """Add schedules to a deployment. Raises Invalid if it has one of them already, ParameterError for its parameters."""
-    stamps = {"deployment_id": deployment_id, "created": tx.now, "updated": tx.now, "planned_until": tx.now}
-    rows = [{"id": new_id(), **stamps, **schedule.model_dump(mode="json")} for schedule in schedules]
+    stamps = {"deployment_id": deployment_id, "updated": tx.now, "planned_until": tx.now}
+    rows = [
+        # they are read by the time of their creation, so that they keep their order
+        {
+            "id": new_id(),
+            **stamps,
+            "created": tx.now + timedelta(microseconds=place),
+            **schedule.model_dump(mode="json"),
+        }
+        for place, schedule in enumerate(schedules)
+    ]
     if rows:
         tx.execute(t.deployment_schedule.insert(), rows)
         refuse_unfit_schedules(tx, deployment_id)
