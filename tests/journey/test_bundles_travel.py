@@ -32,7 +32,7 @@ from local_package.greeting import greeting
 
 
 @flow
-def main(mark: str):
+def main(mark: str = "documented"):
     data = Path("data/names.txt")
     Path({probes!r}, mark).write_text(greeting(data.read_text().strip()) + " " + str(Path.cwd()))
     data.write_text("changed by a run")
@@ -65,7 +65,7 @@ def proxy(builder: "World") -> Iterator[FaultProxy]:
     with FaultProxy(builder.server.api_url) as standing:
         # many short waits: what is tried is how often, not how long
         env = {"PENSTOCK_API_URL": standing.url, "PENSTOCK_CLIENT_RETRY_SECONDS": "0.1"}
-        agent = builder.agent("-q", "queue", env=env)
+        agent = builder.agent("-q", "queue", "-q", "default", env=env)
         yield standing
         agent.kill()  # while it can still be reached: its end would wait for the server
 
@@ -84,6 +84,14 @@ def started(world: "World", deployment: Deployment, mark: str) -> FlowRun:
     return world.run(found, mark=mark)
 
 
+def penstock(*arguments: str) -> str:
+    """What the command says, which has to succeed."""
+    command = [sys.executable, "-m", "penstock.cli", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
 def downloads() -> Fault:
     """Strikes each download, and does it no harm: to count them."""
     return Fault("delay", method="GET", path=".*/bundles/")
@@ -95,12 +103,6 @@ def test_a_deployment_built_on_the_command_line_brings_its_code_along(
     folder = project(builder)
     (folder / ".env").write_text("PASSWORD=x")
     monkeypatch.chdir(folder)
-
-    def penstock(*arguments: str) -> str:
-        command = [sys.executable, "-m", "penstock.cli", *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout + ended.stderr
 
     said = penstock("deployment", "build", "flow.py:main", "-n", "d", "-q", "queue", "--code", "bundle", "-a")
     assert "4 files" in said
@@ -118,6 +120,19 @@ def test_a_deployment_built_on_the_command_line_brings_its_code_along(
         assert greeting == "hello world", "what an earlier run has changed in its files is not seen by a later one"
         assert Path(place) != folder
     assert counted.struck == 1, "a machine fetches a bundle once"
+
+
+def test_the_commands_of_the_page_about_flow_code_do_what_it_says(
+    builder: "World", proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "flow-code.md"
+    commands = [line.split()[2:] for line in page.read_text().splitlines() if line.startswith("$ penstock ")]
+    assert [command[1] for command in commands] == ["build", "apply", "run", "ls"]
+    monkeypatch.chdir(project(builder))
+    said = [penstock(*command) for command in commands]
+    assert (builder.probes() / "documented").read_text().startswith("hello world ")
+    assert "sha256:" in said[0]
+    assert "sha256:" in said[3]
 
 
 def test_a_download_that_breaks_off_is_begun_anew_until_it_is_whole(builder: "World", proxy: FaultProxy) -> None:

@@ -11,7 +11,7 @@ from penstock.blocks import registry, schema
 from penstock.blocks.registry import BlockClass
 
 #: Types that Penstock itself needs, and that therefore cannot be deleted.
-PROTECTED = frozenset({"date-time", "json", "local-file-system", "process", "secret", "string"})
+PROTECTED = frozenset({"bundle", "date-time", "json", "local-file-system", "process", "secret", "string"})
 
 
 def describe_block(block: BlockClass) -> dict[str, Any]:
