@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import smbclient  # type: ignore[import-untyped]
 from fsspec.implementations.smb import SMBFileSystem  # type: ignore[import-untyped]
+from smbprotocol.connection import Connection  # type: ignore[import-untyped]
 from smbprotocol.exceptions import LogonFailure, SMBAuthenticationError, SMBException  # type: ignore[import-untyped]
 
 #: Bytes of a file that are on their way at once.
@@ -32,9 +34,37 @@ _STATUSES = {
     0xC00000CC: (errno.ENOENT, "no such share"),
 }
 
-#: (process, server, port, user, password) -> lock and connections. smbclient tells sessions of a connection apart by the user's
-#: name alone: from one store for all, who knows the name of a user that is in would get that user's session with any password.
-_connections: dict[tuple[Any, ...], tuple[threading.Lock, dict[str, Any]]] = {}
+
+class _Pool:
+    """Connections of one user to one server. Each is used for one thing at a time: a server says how many requests may be on their
+    way in one, and smbprotocol fails where there are more.
+
+    smbclient tells sessions of a connection apart by the user's name alone: from one store for all, who knows the name of a user that
+    is in would get that user's session with any password.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[dict[str, Any]] = []
+        self._idle: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def connection(self) -> Iterator[dict[str, Any]]:
+        """smbclient's store of connections for the body alone."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append({})
+                self.all.append(self._idle[-1])
+            mine = self._idle.pop()
+        try:
+            yield mine
+        finally:
+            with self._lock:
+                self._idle.append(mine)
+
+
+#: (process, server, port, user, password) -> connections
+_pools: dict[tuple[Any, ...], _Pool] = {}
 _lock = threading.Lock()
 
 
@@ -96,10 +126,21 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
                     raise
             time.sleep(0.1)
 
-    def put_file(self, lpath: str, rpath: str, **_kwargs: Any) -> None:
-        """fsspec's own would ask for the folder each time."""
-        with open(lpath, "rb") as source, self._open(rpath, "wb") as target:
+    def get_file(self, rpath: str, lpath: str, **_kwargs: Any) -> None:
+        with self._file(rpath, "rb") as source, open(lpath, "wb") as target:
             shutil.copyfileobj(source, target, _CHUNK)
+
+    def put_file(self, lpath: str, rpath: str, **_kwargs: Any) -> None:
+        with open(lpath, "rb") as source, self._file(rpath, "wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK)
+
+    def cat_file(self, path: str, **_kwargs: Any) -> bytes:
+        with self._file(path, "rb") as file:
+            return bytes(file.read())
+
+    def pipe_file(self, path: str, value: bytes, **_kwargs: Any) -> None:
+        with self._file(path, "wb") as file:
+            file.write(value)
 
     def _rm(self, path: str) -> None:
         with self._session(path) as session:
@@ -107,9 +148,16 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
 
     def _open(self, path: str, mode: str = "rb", **_kwargs: Any) -> Any:
         with self._session(path) as session:
-            return smbclient.open_file(
-                self._unc(path), mode, share_access=_WHILE_READ if mode == "rb" else None, **session
-            )
+            return smbclient.open_file(self._unc(path), mode, share_access=_sharing(mode), **session)
+
+    @contextmanager
+    def _file(self, path: str, mode: str) -> Iterator[Any]:
+        """The open file, alone in its connection."""
+        with (
+            self._session(path) as session,
+            smbclient.open_file(self._unc(path), mode, share_access=_sharing(mode), **session) as file,
+        ):
+            yield file
 
     def _unc(self, path: str) -> str:
         return f"\\\\{self.host}" + path.replace("/", "\\")
@@ -119,27 +167,27 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
         """The arguments that make smbclient work as this user. Errors inside, which are about `path`, become Python's own."""
         key = (os.getpid(), self.host, self._port, self.username, self.password)
         with _lock:
-            lock, connections = _connections.setdefault(key, (threading.Lock(), {}))
-        session = {
-            "username": self.username,
-            "password": self.password,
-            "port": self._port,
-            "encrypt": self.encrypt,
-            "connection_timeout": self.timeout,
-            "connection_cache": connections,
-        }
-        try:
-            with lock:
+            pool = _pools.setdefault(key, _Pool())
+        with pool.connection() as connections:
+            session = {
+                "username": self.username,
+                "password": self.password,
+                "port": self._port,
+                "encrypt": self.encrypt,
+                "connection_timeout": self.timeout,
+                "connection_cache": connections,
+            }
+            try:
                 self._register(session)
-            yield session
-        except (LogonFailure, SMBAuthenticationError) as error:
-            raise PermissionError(f"the server does not take this name and password: {error}") from None
-        except (SMBException, OSError) as error:
-            told = _as_python(error)
-            share = path.strip("/").partition("/")[0]
-            if isinstance(told, FileNotFoundError) and not self._has(share, session):
-                told = FileNotFoundError(f"the server has no share {share!r}, or none for this user")
-            raise told from None
+                yield session
+            except (LogonFailure, SMBAuthenticationError) as error:
+                raise PermissionError(f"the server does not take this name and password: {error}") from None
+            except (SMBException, OSError) as error:
+                told = _as_python(error)
+                share = path.strip("/").partition("/")[0]
+                if isinstance(told, FileNotFoundError) and not self._has(share, session):
+                    told = FileNotFoundError(f"the server has no share {share!r}, or none for this user")
+                raise told from None
 
     def _has(self, share: str, session: dict[str, Any]) -> bool:
         """Whether the share is there. A server that knows DFS says of one that is missing what it says of a missing file."""
@@ -151,11 +199,29 @@ class SMBShares(SMBFileSystem):  # type: ignore[misc]
 
     def _register(self, session: dict[str, Any]) -> None:
         try:
+            self._connect_as_new_client(session["connection_cache"])
             smbclient.register_session(self.host, **session)
         except (LogonFailure, SMBAuthenticationError):
             raise  # one that is tried often enough locks the user out
         except (SMBException, OSError, ValueError) as error:  # ValueError: nobody answers at that address
             raise ConnectionError(str(error)) from error
+
+    def _connect_as_new_client(self, connections: dict[str, Any]) -> None:
+        """Open the connection, unless it is open, under an id of its own.
+
+        smbclient's have one id in common, by which Samba hands them all to one process of its own: what one of them was asked while
+        another was handed over stayed without an answer.
+        """
+        key = f"{self.host.lower()}:{self._port}"
+        known = connections.get(key)
+        if known is None or not known.transport.connected:
+            connection = Connection(uuid4(), self.host, self._port)
+            connection.connect(timeout=self.timeout)
+            connections[key] = connection
+
+
+def _sharing(mode: str) -> str | None:
+    return _WHILE_READ if mode == "rb" else None
 
 
 def _entry(path: str, is_folder: bool, size: int) -> dict[str, Any]:
@@ -173,9 +239,10 @@ def _as_python(error: Exception) -> Exception:
 
 def _close_all() -> None:
     """Says goodbye to the servers, as far as this process has spoken to them."""
-    for key, (_, connections) in list(_connections.items()):
+    for key, pool in list(_pools.items()):
         if key[0] == os.getpid():
-            smbclient.reset_connection_cache(fail_on_error=False, connection_cache=connections)
+            for connections in pool.all:
+                smbclient.reset_connection_cache(fail_on_error=False, connection_cache=connections)
 
 
 atexit.register(_close_all)

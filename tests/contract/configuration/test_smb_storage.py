@@ -204,3 +204,16 @@ def test_fields_of_a_share_may_stand_as_references(server: samba.Server, monkeyp
     storage = smb(server, share_path="${env:SMB_SHARE}", smb_password="${env:SMB_PASSWORD}")
     storage.write_path("a", b"1")
     assert storage.read_path("a") == b"1"
+
+
+def test_a_tree_of_many_small_files_travels_several_at_once(server: samba.Server, tmp_path: Path) -> None:
+    """A new connection is allowed one request at a time at first."""
+    storage = smb(server, share_path=f"/flows/{uuid4().hex}")
+    content = {f"{number}.py": f"x = {number}\n" for number in range(60)}
+    (tmp_path / "source").mkdir()
+    for name, text in content.items():
+        (tmp_path / "source" / name).write_text(text)
+    for number in range(2):
+        assert storage.put_directory(str(tmp_path / "source")) == 60
+        assert storage.get_directory(None, str(tmp_path / f"back{number}")) == 60
+        assert {path.name: path.read_text() for path in (tmp_path / f"back{number}").iterdir()} == content
