@@ -20,8 +20,8 @@ DEFAULT_TYPE = "process"
 
 @dataclass(frozen=True)
 class Passed:
-    """What is passed over: runs by id, runs of deployments, with a tag, of schedules; and, unless `types` is empty, runs that
-    need infrastructure of any other type."""
+    """What is passed over: runs by id, runs of deployments, with a tag, of schedules; and, unless `types` is empty, runs
+    that need infrastructure of any other type."""
 
     runs: Collection[UUID] = ()
     deployments: Collection[UUID] = ()
@@ -38,9 +38,7 @@ def due_runs(
     Rows: id, next_scheduled_start_time, work_queue_id, deployment_id, tags, deployment_limit, schedule_id, schedule_limit.
     """
     parameters: dict[str, Any] = {"queue_id": queue_id, "until": until, "limit": limit}
-    named = {"runs": passed.runs, "deployments": passed.deployments, "tags": passed.tags, "types": passed.types}
-    named["schedules"] = passed.schedules
-    given = {name: list(values) for name, values in named.items() if values}
+    given = {name: list(values) for name, values in vars(passed).items() if values}
     default_fits = not passed.types or DEFAULT_TYPE in passed.types
     statement = _due(tx.dialect, frozenset(given), default_fits)
     return tx.execute(statement, parameters | given).all()
@@ -83,10 +81,9 @@ def _due(dialect: str, given: frozenset[str], default_fits: bool) -> sa.Select[A
         .where(due.work_queue_id == sa.bindparam("queue_id"), due.state_type == StateType.SCHEDULED.value)
         .where(due.next_scheduled_start_time <= sa.bindparam("until"))
     )
-    if "deployments" in given:
-        query = query.where(sa.or_(due.deployment_id.is_(None), due.deployment_id.not_in(_many("deployments"))))
-    if "schedules" in given:
-        query = query.where(sa.or_(due.schedule_id.is_(None), due.schedule_id.not_in(_many("schedules"))))
+    for name, column in (("deployments", due.deployment_id), ("schedules", due.schedule_id)):
+        if name in given:
+            query = query.where(sa.or_(column.is_(None), column.not_in(_many(name))))
     if "runs" in given:
         query = query.where(due.id.not_in(_many("runs")))
     if "tags" in given:

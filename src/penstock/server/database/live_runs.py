@@ -30,20 +30,25 @@ LIVE = sa.and_(OPEN, flow_run.c.state_type.not_in(TERMINAL_TYPES))
 
 ATTEMPTS = attempt.join(flow_run, flow_run.c.id == attempt.c.flow_run_id)
 _TAG_LIMITS = sa.select(flow_run_tag_limit.c.tag, flow_run_tag_limit.c.concurrency_limit)
-_LIMITED_DEPLOYMENTS = (
-    sa.select(deployment.c.id, deployment.c.concurrency_limit, sa.func.count(attempt.c.id).label("taken"))
-    .select_from(ATTEMPTS.join(deployment, deployment.c.id == attempt.c.deployment_id))
-    .where(LIVE, deployment.c.concurrency_limit.is_not(None))
-    .group_by(deployment.c.id, deployment.c.concurrency_limit)
-)
-_LIMITED_SCHEDULES = (
-    sa.select(
-        deployment_schedule.c.id, deployment_schedule.c.max_active_runs, sa.func.count(attempt.c.id).label("taken")
+
+
+def _live_of(table: sa.Table, limit: sa.Column[int], of_run: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return (
+        sa.select(table.c.id, limit.label("limit"), sa.func.count(attempt.c.id).label("taken"))
+        .select_from(ATTEMPTS.join(table, of_run))
+        .where(LIVE, limit.is_not(None))
+        .group_by(table.c.id, limit)
     )
-    .select_from(ATTEMPTS.join(deployment_schedule, deployment_schedule.c.id == flow_run.c.schedule_id))
-    .where(LIVE, deployment_schedule.c.max_active_runs.is_not(None))
-    .group_by(deployment_schedule.c.id, deployment_schedule.c.max_active_runs)
-)
+
+
+_LIMITED = {
+    "deployment": _live_of(deployment, deployment.c.concurrency_limit, deployment.c.id == attempt.c.deployment_id),
+    "schedule": _live_of(
+        deployment_schedule,
+        deployment_schedule.c.max_active_runs,
+        deployment_schedule.c.id == flow_run.c.schedule_id,
+    ),
+}
 
 
 def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID]) -> dict[UUID, int]:
@@ -58,14 +63,9 @@ def slots_taken(tx: Transaction, column: sa.Column[UUID], ids: Collection[UUID])
     return {row[0]: row[1] for row in rows}
 
 
-def live_limited_deployments(tx: Transaction) -> Sequence[sa.Row[Any]]:
-    """Every limited deployment that has live runs: id, concurrency_limit, taken."""
-    return tx.execute(_LIMITED_DEPLOYMENTS).all()
-
-
-def live_limited_schedules(tx: Transaction) -> Sequence[sa.Row[Any]]:
-    """Every limited schedule that has live runs: id, max_active_runs, taken."""
-    return tx.execute(_LIMITED_SCHEDULES).all()
+def live_limited(tx: Transaction, kind: str) -> Sequence[sa.Row[Any]]:
+    """Every limited deployment, or schedule, that has live runs: id, limit, taken. `kind` says which of the two."""
+    return tx.execute(_LIMITED[kind]).all()
 
 
 def tag_limits(tx: Transaction) -> dict[str, int]:
@@ -100,7 +100,7 @@ def lock_limited(tx: Transaction, pools: Collection[UUID], queues: Collection[UU
 
 
 def lock_limits_across_queues(tx: Transaction) -> None:
-    """Keep others from counting slots of deployments and tags, whichever, until this transaction is over.
+    """Keep others from counting slots of deployments, schedules and tags, whichever, until this transaction is over.
 
     One lock for all of them: which runs will be met is not known before, and rows locked one after the other as they are
     met could be waited for in a circle.

@@ -47,7 +47,7 @@ def end_attempt(
     values |= {"status": AttemptStatus.ENDED.value, "ended_at": tx.now, "updated": tx.now, "waiting_for": None}
     update_row(tx, attempt, row.id, values)
     _write_verdict(tx, run, row, ending, outcome)
-    tell_slot_free(tx, row.work_queue_id, row.work_pool_id, row.deployment_id, run.schedule_id, run.tags)
+    tell_slot_free(tx, run, row)
     tx.notify(f"run:{run.id}")
     return outcome
 

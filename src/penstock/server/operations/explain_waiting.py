@@ -135,7 +135,7 @@ def _full_limits(tx: Transaction, run: FlowRun, queue: sa.Row[Any]) -> list[Full
     schedule = _schedule(tx, run)
     if schedule is not None:
         planned: list[sa.ColumnElement[bool]] = [_RUN.schedule_id == schedule.id]
-        limits.append((("schedule", schedule.id), "its schedule", schedule.max_active_runs, planned))
+        limits.append((("schedule", schedule.id), "its schedule (max_active_runs)", schedule.max_active_runs, planned))
     for tag, limit in tag_limits(tx).items():
         if tag in run.tags:
             same = [has_tag_of(tx.dialect, sa.bindparam("limited", [tag], expanding=True))]

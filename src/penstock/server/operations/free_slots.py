@@ -8,8 +8,7 @@ import sqlalchemy as sa
 
 from penstock.server.database.connection import Transaction
 from penstock.server.database.live_runs import (
-    live_limited_deployments,
-    live_limited_schedules,
+    live_limited,
     lock_limited,
     lock_limits_across_queues,
     slots_taken,
@@ -28,7 +27,8 @@ class FreeSlots:
 
     def __init__(self, tx: Transaction, queues: Sequence[sa.Row[Any]], *, lock: bool) -> None:
         self._tx, self._lock = tx, lock
-        self._deployments_known = self._schedules_known = self._locked_across = False
+        self._counted: set[str] = set()
+        self._locked_across = False
         self._pools = {queue.id: queue.work_pool_id for queue in queues}
         self.slots: dict[Key, int] = {}
         limits = {queue.id: queue.concurrency_limit for queue in queues if queue.concurrency_limit is not None}
@@ -54,26 +54,17 @@ class FreeSlots:
             self._locked_across = True
 
     def learn(self, rows: Sequence[sa.Row[Any]]) -> None:
-        """Know the limits of the deployments and schedules of these due runs: of all that have live runs, once one is limited."""
-        limited = {row.deployment_id: row.deployment_limit for row in rows if row.deployment_limit is not None}
-        if limited and not self._deployments_known:
-            self._lock_across()
-            live = live_limited_deployments(self._tx)
-            self.slots |= {("deployment", row.id): row.concurrency_limit - row.taken for row in live}
-            self._deployments_known = True
-        for deployment_id, limit in limited.items():
-            self.slots.setdefault(("deployment", deployment_id), limit)
-        self._learn_schedules(rows)
-
-    def _learn_schedules(self, rows: Sequence[sa.Row[Any]]) -> None:
-        limited = {row.schedule_id: row.schedule_limit for row in rows if row.schedule_limit is not None}
-        if limited and not self._schedules_known:
-            self._lock_across()
-            live = live_limited_schedules(self._tx)
-            self.slots |= {("schedule", row.id): row.max_active_runs - row.taken for row in live}
-            self._schedules_known = True
-        for schedule_id, limit in limited.items():
-            self.slots.setdefault(("schedule", schedule_id), limit)
+        """Know the limits of the deployments and schedules of these due runs: of all that have live runs, once one is
+        limited."""
+        deployments = {row.deployment_id: row.deployment_limit for row in rows if row.deployment_limit is not None}
+        schedules = {row.schedule_id: row.schedule_limit for row in rows if row.schedule_limit is not None}
+        for kind, limited in (("deployment", deployments), ("schedule", schedules)):
+            if limited and kind not in self._counted:
+                self._lock_across()
+                self.slots |= {(kind, row.id): row.limit - row.taken for row in live_limited(self._tx, kind)}
+                self._counted.add(kind)
+            for one, limit in limited.items():
+                self.slots.setdefault((kind, one), limit)
 
     def limits_of(self, row: sa.Row[Any]) -> tuple[Key, ...]:
         """The limits that a due run counts against."""

@@ -57,7 +57,7 @@ def set_flow_run_state(
         mirror_subflow_state(tx, run.parent_task_run_id, current)
     if verdict.write and current is not None and job is not None:
         if current.type in TERMINAL:
-            tell_slot_free(tx, job.work_queue_id, job.work_pool_id, job.deployment_id, run.schedule_id, run.tags)
+            tell_slot_free(tx, run, job)
             _tell_attempt(tx, run, job, current, own)
         elif before is not None and before.type is StateType.PAUSED and current.type is StateType.RUNNING:
             _lengthen_limit(tx, job, before, current)

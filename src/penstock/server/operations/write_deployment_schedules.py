@@ -14,6 +14,7 @@ from penstock.model.deployments import DeploymentSchedule, DeploymentScheduleCre
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.operations.delete_scheduled_runs import delete_scheduled_runs
+from penstock.server.operations.slot_topics import topic_of
 from penstock.server.rules.catchup import planning_start
 from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
 
@@ -86,6 +87,8 @@ def write_schedule(tx: Transaction, row: sa.Row[Any], values: JSONObject) -> Non
         delete_scheduled_runs(tx, t.flow_run.c.schedule_id == row.id)
         changed["planned_until"] = tx.now
     tx.execute(t.deployment_schedule.update().where(_C.id == row.id).values(**changed, updated=tx.now))
+    if "max_active_runs" in changed:
+        tx.notify(topic_of(("schedule", row.id)))
 
 
 def delete_schedule(tx: Transaction, schedule_id: UUID) -> None:

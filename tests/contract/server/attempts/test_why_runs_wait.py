@@ -4,13 +4,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from deployed_runs import ask_for, claimed, deploy, infrastructure
 
+from penstock.model.deployments import DeploymentScheduleCreate
 from penstock.model.flow_run_limits import FlowRunTagLimitCreate
 from penstock.model.states import StateType
 from penstock.model.work_pools import DEFAULT_POOL, WorkPoolCreate, WorkPoolUpdate
 from penstock.model.work_queues import WorkQueueUpdate
 from penstock.server.database import tables as t
+from penstock.server.operations.change_deployment_schedules import create_deployment_schedules
 from penstock.server.operations.create_work_pool import create_work_pool
 from penstock.server.operations.explain_flow_run import explain_flow_run
 from penstock.server.operations.flow_run_tag_limits import create_flow_run_tag_limit, delete_flow_run_tag_limit
@@ -36,6 +39,16 @@ def starts(world: Any, run_id: UUID, agent_id: UUID, **asked: Any) -> bool:
     held = [row.id for row in world.write(lambda tx: tx.execute(t.attempt.select()).all()) if row.agent_id == agent_id]
     asked = {"name": "bob", "capabilities": ["process"], "capacity": 5, **asked}
     return run_id in claimed(world.poll(agent_id, attempts=held, **asked))
+
+
+def planned_by_schedule(world: Any, deployment_id: UUID, max_active_runs: int) -> None:
+    """Give the deployment a schedule, and call its runs those of the schedule."""
+    asked = DeploymentScheduleCreate.model_validate(
+        {"schedule": {"interval": 3600}, "max_active_runs": max_active_runs}
+    )
+    (made,) = world.write(create_deployment_schedules, deployment_id, [asked])
+    mine = t.flow_run.c.deployment_id == deployment_id
+    world.write(lambda tx: tx.execute(sa.update(t.flow_run).where(mine).values(schedule_id=made.id)))
 
 
 def finish(world: Any, run_id: UUID, agent_id: UUID) -> None:
@@ -113,7 +126,7 @@ def test_no_agent_can_run_its_infrastructure(world: Any, agent_id: UUID) -> None
     assert starts(world, run_id, uuid4(), capabilities=["process", "ecs-task"])
 
 
-@pytest.mark.parametrize("limited", ["queue", "pool", "deployment", "tag"])
+@pytest.mark.parametrize("limited", ["queue", "pool", "deployment", "tag", "schedule"])
 def test_a_limit_is_used_up_and_by_whom(world: Any, agent_id: UUID, limited: str) -> None:
     deployment_id = deploy(world, "q", limit=1 if limited == "deployment" else None)
     if limited == "queue":
@@ -124,6 +137,9 @@ def test_a_limit_is_used_up_and_by_whom(world: Any, agent_id: UUID, limited: str
         world.write(create_flow_run_tag_limit, FlowRunTagLimitCreate(tag="night", concurrency_limit=1))
     holder = ask_for(world, deployment_id, due=-9, tags=["night"], name="slow-owl")
     run_id = ask_for(world, deployment_id, tags=["night"])
+    another = ask_for(world, deployment_id, due=15, tags=["night"])
+    if limited == "schedule":
+        planned_by_schedule(world, deployment_id, max_active_runs=1)
     assert starts(world, holder, agent_id)
     world.time.forward(10)
     of = {
@@ -131,10 +147,10 @@ def test_a_limit_is_used_up_and_by_whom(world: Any, agent_id: UUID, limited: str
         "pool": f"work pool '{DEFAULT_POOL}'",
         "deployment": "deployment 'flow/d'",
         "tag": "flow runs with the tag 'night'",
+        "schedule": "its schedule (max_active_runs)",
     }[limited]
     expected = f"The concurrency limit of {of} is used up (1/1) by slow-owl (Pending, taken 10 s ago)."
     assert why(world, run_id) == expected
-    another = ask_for(world, deployment_id, due=5, tags=["night"])
     world.time.forward(5)
     assert why(world, another).endswith(" 1 run due before it waits for it too.")
     assert not starts(world, run_id, agent_id)
