@@ -5,11 +5,12 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from penstock import clock, settings
 from penstock.blocks.base import Block
+from penstock.blocks.extras import holds_reference
 from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.infrastructure import registry
@@ -42,12 +43,16 @@ class WithCode(Protocol):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the code is tried: the command that tries it, its environment, its folder; and that in words."""
+    """Where the code is tried: the command that tries it, its environment, its folder; and that in words.
+
+    `note`: what is otherwise there than it will be for jobs.
+    """
 
     command: tuple[str, ...]
     env: dict[str, str]
     folder: str | None
     words: str
+    note: str = ""
 
 
 def check_code(
@@ -96,17 +101,31 @@ def _place_of(infrastructure: Infrastructure, deployment: WithCode) -> _Place:
     of_jobs = settings.for_jobs()
     access = {name: str(settings.get(name)) for name in ("PENSTOCK_API_URL", "PENSTOCK_API_KEY") if settings.get(name)}
     own = (*DEFAULT_COMMAND[:-1], f"{ENGINE}.code_check")
-    request = registry.render(resolved(infrastructure), sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
+    acting, note = _acting(infrastructure)
+    request = registry.render(acting, sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
     if not isinstance(request, ProcessRequest):
-        return _Place(own, {**inherited(os.environ), **of_jobs, **access}, None, "a fresh interpreter of this machine")
+        return _Place(
+            own, {**inherited(os.environ), **of_jobs, **access}, None, "a fresh interpreter of this machine", note
+        )
     env = {**inherited(os.environ), **request.env, **access}
     for name in request.unset:
         env.pop(name, None)
-    folder = request.cwd if deployment.storage is None else None  # a job's fetching would write into it
+    # where the code is fetched it would be written into the job's folder
+    folder = None if deployment.storage is not None or holds_reference(request.cwd or "") else request.cwd
     if request.argv[-2:] != ("-m", ENGINE):
-        return _Place(own, env, folder, "a fresh interpreter, for the command of its own cannot be asked")
+        return _Place(own, env, folder, "a fresh interpreter, for the command of its own cannot be asked", note)
     command = (*request.argv[:-1], f"{ENGINE}.code_check")
-    return _Place(command, env, folder, "a fresh interpreter" if command == own else " ".join(request.argv))
+    return _Place(command, env, folder, "a fresh interpreter" if command == own else " ".join(request.argv), note)
+
+
+def _acting(infrastructure: Infrastructure) -> tuple[Infrastructure, str]:
+    """`infrastructure` with what its references stand for. Where that is known to the agent's machine alone it is left as
+    it was written, and the second text says what is missing.
+    """
+    try:
+        return resolved(infrastructure), ""
+    except ConfigurationError as error:
+        return infrastructure, f" (without what is not known on this machine: {error.message})"
 
 
 def _try(deployment: WithCode, place: _Place, patience: float, parameters: JSONObject) -> list[Finding]:
@@ -130,7 +149,8 @@ def _try(deployment: WithCode, place: _Place, patience: float, parameters: JSONO
             return [Finding(tried, False, f"not loaded after {patience:g} seconds", fix)]
         except (OSError, ConfigurationError) as error:
             return [Finding(tried, False, str(error), "Correct command or working_dir of the infrastructure.")]
-    return _judged(tried, deployment, ended, clock.monotonic() - began)
+    found = _judged(tried, deployment, ended, clock.monotonic() - began)
+    return [replace(finding, said=finding.said + place.note) for finding in found]
 
 
 def _order(deployment: WithCode, parameters: JSONObject) -> str:

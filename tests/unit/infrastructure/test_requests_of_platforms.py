@@ -341,3 +341,14 @@ def test_a_container_group_starts_the_entry_point_with_the_command_behind_it() -
 
     assert command() == ["/opt/penstock/entrypoint.sh", "python", "-m", "penstock.engine"]
     assert command(entrypoint=None, command=["a"]) == ["a"]
+
+
+def test_what_refers_to_the_agents_machine_is_shown_as_it_was_written() -> None:
+    block = DockerContainer(
+        image="${env:IMAGE}", volumes=["${env:DATA}:/data", "/a:/b"], mem_limit="${env:MEMORY}", env={"A": "${env:B}"}
+    )
+    found = render(block, JOB)
+    assert found["create"]["image"] == "${env:IMAGE}"
+    assert found["create"]["environment"]["A"] == "${env:B}"
+    assert found["host_config"]["binds"] == ["${env:DATA}:/data", "/a:/b"]
+    assert found["host_config"]["mem_limit"] == "${env:MEMORY}"

@@ -128,10 +128,23 @@ def test_code_in_an_image_is_told_to_be_checked_by_nothing_but_a_run(project: Pa
     assert "only a run of the image" in found.said
 
 
-def test_a_reference_that_stands_for_nothing_here_is_named(project: Path) -> None:
+def test_what_only_the_agents_machine_knows_is_named_and_does_not_fail_the_check(project: Path) -> None:
     found = _checked(path=str(project), infrastructure=Process(env={"A": "${env:NO_SUCH_VARIABLE_AT_ALL}"}))
-    assert not found.ok
+    assert found.ok
     assert "NO_SUCH_VARIABLE_AT_ALL" in found.said
+    assert _checked(path=str(project), infrastructure=Process(working_dir="${env:NO_SUCH_VARIABLE_AT_ALL}")).ok
+
+
+def test_parameters_are_held_against_the_flow_that_was_found(project: Path) -> None:
+    (project / "flows.py").write_text(
+        "from penstock import flow\n\n@flow\ndef hello(a: int, b: int = 1, *, c: list[str]):\n    pass\n"
+    )
+    deployment = Deployment(name="n", flow_name="hello", entrypoint="flows.py:hello", path=str(project))
+    for given, said in (({"b": "2", "c": ["x"]}, None), ({"b": "many"}, "'b'"), ({"bb": 1}, "'b'"), ({"c": 1}, "'c'")):
+        findings = check_code(deployment, parameters=given)
+        assert findings[0].ok
+        assert [finding.ok for finding in findings[1:]] == ([] if said is None else [False])
+        assert said is None or said in findings[1].said
 
 
 def test_the_working_directory_of_the_process_holds_the_code_where_nothing_else_says_where_it_lies(

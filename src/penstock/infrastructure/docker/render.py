@@ -10,6 +10,7 @@ remove       whether the container is removed when the run is over and what it s
 import sys
 from typing import Any
 
+from penstock.blocks.extras import holds_reference
 from penstock.infrastructure import containers
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.docker.config import DockerContainer, ImagePullPolicy
@@ -34,7 +35,7 @@ def render(config: DockerContainer, job: Job, on_linux: bool = sys.platform == "
     by_gateway = local is not None and mode != "host" and API_URL not in config.env
     if local is not None and by_gateway:
         env[API_URL] = env[API_URL].replace(local, HOST, 1)
-    volumes = [read_volume(text) for text in config.volumes]
+    volumes = [read_volume(text) for text in config.volumes if not holds_reference(text)]
     return {
         "pull": _pull(config),
         "create": {
@@ -85,7 +86,10 @@ def _pull(config: DockerContainer) -> JSONObject:
     return found
 
 
-def _bytes(amount: float | str | None, field: str) -> int | None:
+def _bytes(amount: float | str | None, field: str) -> int | str | None:
+    """`amount` in bytes; a reference stays one, for whoever only looks at the request."""
+    if isinstance(amount, str) and holds_reference(amount):
+        return amount
     if amount is None or str(amount).strip() == "-1":
         return None if amount is None else -1
     return bytes_of(amount, field)

@@ -8,9 +8,11 @@ from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRun
 from penstock.model.states import StateCreate, StateDetails, StateType
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
+from penstock.server.database.infrastructure_fields import schemas_of_infrastructure
 from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
 from penstock.server.operations.insert_flow_run import insert_flow_run
 from penstock.server.operations.read_flow_run import read_flow_run
+from penstock.server.rules.overrides import refuse_unknown_overrides
 from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
 
 _DEFAULTS = (
@@ -29,8 +31,8 @@ def create_flow_run_from_deployment(
     Parameters of `asked` go over the deployment's own, tags are added to them; its job variables stay apart, to be laid
     over the deployment's at launch. An idempotency key that was used before finds its run. Without a state the run is
     scheduled for now.
-    Raises NotFound, Conflict for an unknown block, or ParameterError for parameters that the flow does not have or, if
-    the deployment is strict, that do not fit.
+    Raises NotFound, Conflict for an unknown block, Invalid for job variables that its infrastructure does not have, or
+    ParameterError for parameters that the flow does not have or, if the deployment is strict, that do not fit.
     """
     row = _read_defaults(tx, deployment_id)
     parameters = {**row.parameters, **asked.parameters}
@@ -50,6 +52,9 @@ def create_flow_run_from_deployment(
         "empirical_policy": asked.empirical_policy.model_dump(mode="json"),
         "job_variables": asked.job_variables or {},
     }
+    if asked.job_variables:
+        schemas = schemas_of_infrastructure(tx, values["infrastructure_document_id"])
+        refuse_unknown_overrides(asked.job_variables, schemas, "job_variables")
     if asked.infrastructure_document_id is not None:
         refuse_unknown_document(tx, asked.infrastructure_document_id, "infrastructure_document_id")
     if asked.work_queue_name is not None:
