@@ -2,12 +2,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench import block_figures, bundle_figures, log_figures, task_figures
+from bench import block_figures, bundle_figures, log_figures, schedule_figures, task_figures
 from bench import peer as peers
 from bench.figures import FIGURES as OF_ONE_RUN
 from bench.measure import machine
 
-FIGURES = OF_ONE_RUN | task_figures.FIGURES | log_figures.FIGURES | block_figures.FIGURES | bundle_figures.FIGURES
+FIGURES = (
+    OF_ONE_RUN
+    | task_figures.FIGURES
+    | log_figures.FIGURES
+    | block_figures.FIGURES
+    | bundle_figures.FIGURES
+    | schedule_figures.FIGURES
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

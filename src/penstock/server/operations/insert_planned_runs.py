@@ -46,7 +46,7 @@ def insert_planned_runs(tx: Transaction, planned: Sequence[PlannedRuns]) -> None
     first = State(type=StateType.SCHEDULED, timestamp=tx.now)
     runs: dict[str, list[Any]] = {}
     states: dict[str, list[Any]] = {}
-    for one in planned:
+    for one in (one for one in planned if one.times):
         same = _same_for_all(tx, one.source, first)
         own = [_own(one.source, time) for time in one.times]
         for name, value in same.items():
