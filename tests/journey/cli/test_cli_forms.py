@@ -49,6 +49,8 @@ READING = [
     "concurrency-limit ls --limit 3 --offset 0",
     "concurrency-limit inspect forms",
     "concurrency-limit read forms",
+    "concurrency-limit ls --flow-runs",
+    "concurrency-limit inspect forms --flow-runs",
     "global-concurrency-limit ls",
     "gcl inspect forms",
     "variable ls",
@@ -78,6 +80,10 @@ WRITING = [
     "work-queue resume forms",
     "work-queue set-concurrency-limit forms 3",
     "work-queue clear-concurrency-limit forms",
+    "work-queue set-priority forms 2",
+    "deployment set-concurrency-limit hello/forms 3",
+    "deployment clear-concurrency-limit hello/forms",
+    "concurrency-limit create forms 4 --flow-runs",
     "work-pool pause default-agent-pool",
     "work-pool resume default-agent-pool",
     "work-pool set-concurrency-limit default-agent-pool 7",
@@ -103,6 +109,7 @@ def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
         terminal.ok("deployment", "run", "hello/forms", "--watch")
         terminal.ok("variable", "set", "forms", "here", "-t", "forms")
         terminal.ok("concurrency-limit", "create", "forms", "3")
+        terminal.ok("concurrency-limit", "create", "forms", "3", "--flow-runs")
         terminal.ok("global-concurrency-limit", "create", "forms", "--limit", "3")
         for text in ("older", "newer"):
             terminal.ok("api", "POST", "/artifacts/", "-f", "key=forms", "-f", "type=markdown", "-f", f"data={text}")
