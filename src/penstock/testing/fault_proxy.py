@@ -21,6 +21,9 @@ __all__ = ["Fault", "FaultProxy"]
 
 T = TypeVar("T")
 
+#: Turns of the event loop after which a connection that it has taken from the system is among the open ones.
+STEPS_OF_ACCEPTING = 5
+
 
 class FaultProxy:
     """Listens on a free port of 127.0.0.1 and forwards to `target` until the end of the block.
@@ -123,6 +126,8 @@ class FaultProxy:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        for _ in range(STEPS_OF_ACCEPTING):
+            await asyncio.sleep(0)
         await self._drop()
 
     async def _drop(self) -> None:
