@@ -202,8 +202,8 @@ def _tell_bundle(session: Session, deployment: Any) -> None:
 def _upload(session: Session, deployment: Any) -> None:
     from penstock.sdk import deployment_upload
 
-    if deployment.storage is None:
-        return
+    if deployment.storage is None or deployment.packed is not None:
+        return  # a bundle is sent when it is applied
     if not deployment_upload.takes_uploads(deployment):
         session.say("The storage takes no uploads; the code has to be there already.")
         return

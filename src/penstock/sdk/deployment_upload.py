@@ -4,14 +4,11 @@ from pathlib import Path, PurePosixPath
 
 from penstock.errors import ConfigurationError
 from penstock.sdk.deployment_fields import DeploymentFields
-from penstock.storage.ignore import IGNORE_FILES
+from penstock.storage.bundle_ignore import DEFAULT_IGNORED
+from penstock.storage.ignore import ALWAYS_IGNORED, IGNORE_FILES
 
 #: What nobody wants to be stored: what is made anew anywhere, what belongs to one machine, what may hold secrets.
-IGNORED_BY_DEFAULT = (
-    "__pycache__/", "*.py[cod]", "*.egg-info/", ".git/", ".hg/", ".venv", "venv/", "env/", ".env", ".env.*",
-    ".python-version", ".mypy_cache/", ".ruff_cache/", ".pytest_cache/", ".idea/", ".vscode/", ".ipynb_checkpoints/",
-    ".DS_Store", *IGNORE_FILES,
-)  # fmt: skip
+IGNORED_BY_DEFAULT = (*ALWAYS_IGNORED, *DEFAULT_IGNORED, *IGNORE_FILES)
 
 
 def takes_uploads(deployment: DeploymentFields) -> bool:

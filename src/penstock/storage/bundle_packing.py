@@ -19,6 +19,8 @@ from penstock.errors import CodeError
 from penstock.storage.bundle_ignore import Rules, is_environment
 from penstock.storage.bundle_secrets import HEAD, holds_secret
 
+#: Files that a bundle may have: a home folder that somebody builds in by mistake has more.
+MOST_FILES = 50_000
 #: Bytes that are read at a time.
 STEP = 256 * 1024
 #: Deployment files are no larger than this; larger ones are not looked into.
@@ -85,8 +87,20 @@ def survey(root: Path, rules: Rules, skip: Sequence[Path] = ()) -> Contents:
         if holds_secret(path, head):
             secrets.append(path)
         entries.append(Entry(path, status.st_size, executable=bool(status.st_mode & stat.S_IXUSR)))
+        if len(entries) > MOST_FILES:
+            raise _too_many(root, Contents(tuple(entries)))
     entries.sort(key=lambda entry: os.fsencode(entry.path))
     return Contents(tuple(entries), tuple(sorted(secrets)))
+
+
+def _too_many(root: Path, found: Contents) -> CodeError:
+    folders = Counter(entry.path.partition("/")[0] for entry in found.entries).most_common(3)
+    return CodeError(
+        f"{root} holds more than {MOST_FILES:,} files, which is no project. The most lie in "
+        f"{', '.join(f'{name} ({count:,})' for name, count in folders)}.",
+        code="bundle_too_large",
+        hint="Build in the folder of the flow's code, or name what is no code in .penstockignore.",
+    )
 
 
 def _walk(folder: Path, path: str, rules: Rules, skipped: set[str]) -> Iterator[tuple["os.DirEntry[str]", str]]:

@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penstock.errors import CodeError, ConfigurationError
+from penstock.storage import bundle_packing
 from penstock.storage.bundle import pack_project
 from penstock.storage.bundle_ignore import rules_of
 from penstock.storage.bundle_packing import Contents, is_straight, leads_outside, pack, survey
@@ -345,6 +346,13 @@ def test_a_large_project_is_packed_with_a_warning_and_in_little_memory(tmp_path:
     assert warning is not None
     assert "data (51.0 MB)" in warning
     assert "2 files, 51.0 MB" in packed.manifest()
+
+
+def test_a_folder_of_too_many_files_is_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_packing, "MOST_FILES", 3)
+    lay(tmp_path, "flow.py", "pictures/a", "pictures/b", "pictures/c")
+    with pytest.raises(CodeError, match=r"more than 3 files, .* pictures \(3\)"):
+        survey(tmp_path, rules_of(tmp_path))
 
 
 def test_nothing_to_pack_and_penstocks_own_home_are_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
