@@ -319,15 +319,15 @@ def test_what_is_wrong_is_said_in_one_line_with_its_exit_code_and_nothing_is_don
 
 def test_blocks_of_a_file_are_registered_and_their_type_deleted(furnished: Terminal) -> None:
     (furnished.folder / "my_blocks.py").write_text(
-        "from penstock.blocks.base import Block\n\n\nclass Lighthouse(Block):\n    height: int = 3\n"
+        "from penstock.blocks.base import Block\n\n\nclass Windmill(Block):\n    height: int = 3\n"
     )
     try:
-        assert furnished.ok("block", "register", "-f", "my_blocks.py", "-o", "name").out == "lighthouse\n"
+        assert furnished.ok("block", "register", "-f", "my_blocks.py", "-o", "name").out == "windmill\n"
         assert furnished("block", "register", "-f", "flows.py").code == 3
         assert furnished("block", "register").code == 2
         assert "height" in furnished.ok("api", "POST", "/block_schemas/filter").out
-        assert furnished.ok("block", "type", "delete", "lighthouse", "-o", "name").out == "lighthouse\n"
-        assert furnished("block", "type", "delete", "lighthouse").code == 3
+        assert furnished.ok("block", "type", "delete", "windmill", "-o", "name").out == "windmill\n"
+        assert furnished("block", "type", "delete", "windmill").code == 3
         assert furnished("block", "type", "delete", "process").code != 0
     finally:
         (furnished.folder / "my_blocks.py").unlink()
