@@ -130,7 +130,8 @@ def _refuse_masks(data: Any, field: str) -> None:
     if isinstance(data, str) and (MASK in data if "://" in data else len(data) >= 8 and set(data) == {"*"}):
         raise ConfigurationError(
             f"{field} holds a masked secret, which is not its value.",
-            hint="Save the block under a name and refer to it: penstock deployment build … -ib TYPE/NAME",
+            hint="Save the block under a name and refer to it: penstock deployment build … "
+            f"{'-sb' if field.startswith('storage') else '-ib'} TYPE/NAME",
         )
     if isinstance(data, dict):
         for key, item in data.items():

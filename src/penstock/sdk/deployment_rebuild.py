@@ -58,7 +58,7 @@ def take_from_file(deployment: DeploymentFields, lines: Lines, keep: set[str]) -
         if name in ("version", "description") and not deployment_yaml.edited(name, lines.values):
             continue
         taken[name] = getattr(written, name)
-    if "storage" not in keep and block_data.is_saved(written.storage):
+    if "storage" not in keep and written.storage is not None:
         taken |= {"storage": written.storage, "path": written.path}
     elif not keep & {"storage", "infrastructure"} and _in_image(written, written.path):
         taken["path"], deployment._in_image = written.path, True

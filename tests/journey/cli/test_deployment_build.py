@@ -316,3 +316,101 @@ def test_inspect_shows_where_the_code_lies_and_when_it_runs(here: Terminal, name
     assert image["code"] == "/opt/penstock/flows in the image"
     bundled = here.ok("deployment", "inspect", f"my-flow/{name}-b", "-o", "json").json
     assert bundled["code"].startswith("bundle ")
+
+
+#: As Prefect 2 writes it for saved blocks: fields, then ids of its own server.
+WITH_SAVED_BLOCKS = """
+name: {name}
+description: Does nothing.
+version: 36c175ede2c64ae6393e70ee58ca24da
+work_queue_name: default
+work_pool_name: null
+tags: []
+parameters: {{}}
+schedule: null
+schedules: []
+is_schedule_active: null
+infra_overrides: {{}}
+
+###
+### DO NOT EDIT BELOW THIS LINE
+###
+flow_name: my-flow
+manifest_path: null
+infrastructure:
+  type: process
+  env:
+    Z: '1'
+  labels: {{}}
+  name: null
+  command: null
+  stream_output: true
+  working_dir: null
+  _block_document_id: 48274266-cc03-49b1-8889-5bc703b77247
+  _block_document_name: {name}
+  _is_anonymous: false
+  block_type_slug: process
+  _block_type_slug: process
+storage:
+  bucket_path: elsewhere
+  aws_access_key_id: '**********'
+  aws_secret_access_key: '**********'
+  _block_document_id: fed525e7-2509-4050-866f-627e04f14796
+  _block_document_name: {name}
+  _is_anonymous: {anonymous}
+  block_type_slug: s3
+  _block_type_slug: s3
+path: pfx
+entrypoint: my_flow.py:my_flow
+parameter_openapi_schema: {{title: Parameters, type: object, properties: {{}}, required: null, definitions: null}}
+timestamp: '2026-11-22T13:10:56.288046+00:00'
+triggers: []
+enforce_parameter_schema: null
+"""
+
+
+def test_saved_blocks_of_a_prefect_2_file_are_found_here_by_their_names(
+    here: Terminal, running: TestServer, places: Stores, name: str
+) -> None:
+    file = here.folder / "my_flow-deployment.yaml"
+    file.write_text(WITH_SAVED_BLOCKS.format(name=name, anonymous="false"))
+    missing = here("deployment", "apply", file.name)
+    assert missing.code == 3
+    assert f"{file.name}:29: " in missing.err
+    Process(env={"Z": "2"}).save(name)
+    storage = places.block("s3")
+    storage.save(name)
+    here.ok("deployment", "apply", file.name)
+    with running.client() as client:
+        record = client.send(deployments.read_deployment_by_name(f"my-flow/{name}"))
+    assert record.storage_document_id == storage.block_id
+    assert record.infrastructure_document_id == Process.load(name).block_id
+
+    here.ok("deployment", "build", "my_flow.py:my_flow", "-n", name, "-t", "again", "--skip-upload", "--no-check")
+    written = _file(here)
+    assert (written["tags"], written["path"]) == (["again"], "pfx")
+    assert written["infrastructure"]["env"] == {"Z": "2"}
+    assert written["storage"]["_block_document_id"] == str(storage.block_id)
+
+
+def test_a_masked_secret_of_a_block_that_is_not_here_is_refused(here: Terminal, name: str) -> None:
+    Process().save(name)
+    (here.folder / "old.yaml").write_text(WITH_SAVED_BLOCKS.format(name=name, anonymous="true"))
+    refused = here("deployment", "apply", "old.yaml")
+    assert refused.code == 2
+    assert "old.yaml:35: storage.aws_access_key_id holds a masked secret" in refused.err
+    assert "-sb TYPE/NAME" in refused.err
+
+
+def test_a_bundle_is_made_anew_when_it_is_built_again(here: Terminal, name: str) -> None:
+    build = ["deployment", "build", "my_flow.py:my_flow", "-n", name]
+    said = here.ok(*build, "--code", "bundle").err
+    first = _file(here)["storage"]
+    assert f"Bundle {first['digest'][:19]}" in said
+    (here.folder / "my_flow.py").write_text(ONE_FLOW + "\n")
+    here.ok(*build)
+    second = _file(here)["storage"]
+    assert second["block_type_slug"] == "bundle"
+    assert second["digest"] != first["digest"]
+    here.ok(*build, "--code", "local")
+    assert (_file(here)["storage"], _file(here)["path"]) == (None, str(here.folder))
