@@ -1,6 +1,8 @@
 """Queues, pools and limits on the command line, with the words of Prefect 2."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +13,7 @@ from cli_process import FLOWS, SameProcess, Terminal
 from penstock.cli import agent as agent_commands
 from penstock.cli import work_pool, work_queue
 from penstock.model.work_pools import WorkPoolCreate
-from penstock.testing import TestServer, agent, wait_until
+from penstock.testing import TestServer, agent, server, wait_until
 
 #: Verbs and options of Prefect 2.8 and 2.20 for these nouns, by noun.
 OF_PREFECT_2 = {
@@ -168,3 +170,27 @@ def test_runs_of_a_queue_and_of_a_pool_are_previewed(here: Terminal, name: str) 
         assert len(here.ok(*words, "-o", "json").json) == 2
         assert len(here.ok(*words, "-h", "1", "-o", "json").json) == 1
     assert len(here.ok("work-queue", "read-runs", "jobs", "-p", name, "-o", "json").json) == 1
+
+
+def _lines_of_the_page() -> list[list[str]]:
+    """The commands that docs/queues-and-limits.md shows, in their order."""
+    page = Path(__file__).parents[3] / "docs" / "queues-and-limits.md"
+    return [shlex.split(line) for line in re.findall(r"^\$ penstock (.*)$", page.read_text(), re.MULTILINE)]
+
+
+def test_the_commands_of_the_page_work_in_their_order(tmp_path: Path) -> None:
+    lines = _lines_of_the_page()
+    assert len(lines) > 12
+    (tmp_path / "flows.py").write_text(FLOWS)
+    with server() as fresh:
+        terminal = SameProcess(fresh.env, tmp_path)
+        terminal.ok("deployment", "build", "flows.py:hello", "-n", "d", "-a")
+        terminal.ok("deployment", "run", "hello/d")
+        for words in lines:
+            if words[:2] == ["agent", "start"]:
+                verb = agent_commands.command.commands["start"]
+                assert verb.make_context("start", words[2:]).params["run_once"] is False
+            else:
+                terminal.ok(*words)
+        said = terminal.ok("flow-run", "explain", "@latest").out
+        assert said == "No agent has ever asked for work queue 'default': penstock agent start -q default.\n"
