@@ -122,9 +122,13 @@ def _build(block: type[Infrastructure], data: JSONObject, sources: Sources) -> I
     try:
         return block.model_validate(data)
     except ValidationError as error:
-        slug = block.get_block_type_slug()
-        lines = [_line(block, item, sources) for item in error.errors(include_url=False)]
-        raise ConfigurationError(f"The {slug} infrastructure cannot be used: {'; '.join(lines)}") from None
+        slug, faults = block.get_block_type_slug(), error.errors(include_url=False)
+        lines = [_line(block, fault, sources) for fault in faults]
+        missing = [str(fault["loc"][0]) for fault in faults if fault["type"] == "missing" and len(fault["loc"]) == 1]
+        raise ConfigurationError(
+            f"The {slug} infrastructure cannot be used: {'; '.join(lines)}",
+            hint=f"Say {' and '.join(missing)} in a saved block or in overrides." if missing else None,
+        ) from None
 
 
 def _line(block: type[Infrastructure], fault: Any, sources: Sources) -> str:

@@ -49,8 +49,14 @@ def origins(effective: Effective, block: str | None, job: Job | None = None) -> 
 def differences(before: JSONObject, after: JSONObject) -> list[tuple[str, Any, Any]]:
     """The places at which two snapshots of configurations differ, with both values; None where one has nothing."""
     old, new = ({".".join(path): value for path, value in _leaves((), data)} for data in (before, after))
-    paths = dict.fromkeys([*old, *new])
-    return [(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path)]
+    both = {path: (old.get(path), new.get(path)) for path in [*old, *new]}
+    return [
+        (path, then, now) for path, (then, now) in both.items() if then != now and not (_empty(then) and _empty(now))
+    ]
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value in ({}, [])
 
 
 def _of_block(path: Path, value: Any, defaults: JSONObject, block: str | None) -> str:

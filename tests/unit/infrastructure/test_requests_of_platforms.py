@@ -312,6 +312,19 @@ def test_an_ecs_task_of_fargate_has_a_size_that_there_is_and_a_token_that_makes_
     assert spot["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE_SPOT"
 
 
+@pytest.mark.parametrize("field", CHANGES[ECSTask])
+def test_amazons_own_library_takes_the_requests_of_an_ecs_task(field: str) -> None:
+    from botocore.session import Session
+    from botocore.validate import ParamValidator
+
+    model = Session().get_service_model("ecs")
+    found = shown(render(_made(ECSTask, **CHANGES[ECSTask][field]), JOB))
+    for operation, request in (("RegisterTaskDefinition", found["register"]), ("RunTask", found["run"])):
+        if request is not None:
+            report = ParamValidator().validate(request, model.operation_model(operation).input_shape)
+            assert not report.has_errors(), report.generate_report()
+
+
 def test_the_run_goes_into_the_container_of_a_definition_that_is_meant_and_leaves_the_others_alone() -> None:
     sidecar = {"name": "proxy", "image": "proxy:1"}
     given = {"containerDefinitions": [sidecar, {"name": "prefect", "image": "old:1", "user": "me"}], "cpu": "512"}
