@@ -1,7 +1,9 @@
 """Storage on fsspec: in memory, in files, and in S3 as moto serves it over HTTP."""
 
+import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,27 +11,31 @@ from uuid import uuid4
 
 import pydantic
 import pytest
+from stores import moto
 
 from penstock.blocks.credentials import AwsCredentials, MinIOCredentials
 from penstock.errors import ConfigurationError
-from penstock.filesystems import S3, RemoteFileSystem, S3Bucket
+from penstock.filesystems import GCS, S3, SMB, Azure, RemoteFileSystem, S3Bucket
+from penstock.testing import Fault, FaultProxy
 
 for package in ("fsspec", "s3fs", "moto", "boto3"):
     if importlib.util.find_spec(package) is None and not os.environ.get("CI"):
         pytest.skip(f"{package} is not installed", allow_module_level=True)
 
+#: Modules of ours that import a library as soon as they are imported.
+_OURS = (
+    "penstock.storage.sftp",
+    "penstock.storage.smb_shares",
+    "fsspec.implementations.sftp",
+    "fsspec.implementations.smb",
+)
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with moto() as url:
+        yield url
 
 
 @pytest.fixture
@@ -185,3 +191,88 @@ def test_a_bucket_path_that_cannot_work_is_refused(bucket_path: str, words: str)
 def test_settings_of_a_remote_file_system_are_never_shown() -> None:
     block = RemoteFileSystem(basepath="memory://x", settings={"key": "hunter2"})
     assert "hunter2" not in repr(block) + str(block) + block.model_dump_json()
+
+
+def test_a_bucket_that_is_missing_is_named_by_every_call(s3_url: str, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_text("a")
+    block = s3(s3_url, "no-such-bucket/x")
+    for use in (
+        lambda: block.read_path("a"),
+        lambda: block.write_path("a", b"1"),
+        lambda: block.get_directory("d", str(tmp_path / "got")),
+        lambda: block.put_directory(str(tmp_path / "source"), "d"),
+    ):
+        with pytest.raises(FileNotFoundError, match="s3://no-such-bucket does not exist"):
+            use()
+
+
+def test_nobody_being_let_in_says_where_keys_come_from(
+    s3_url: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    block = S3(bucket_path=f"{bucket}/nobody", endpoint_url=s3_url)
+    with pytest.raises(OSError, match=rf"s3://{bucket}/nobody/x cannot be used: .*Give the block keys"):
+        block.read_path("x")
+    assert "Give the block keys" in block.check()[-1].said
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", status=503, times=3),
+        Fault("cut", times=2),
+        Fault("cut_answer", path=".*[.]bin", times=2, after_bytes=10),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_network_that_fails_now_and_then_costs_no_file(
+    s3_url: str, bucket: str, tmp_path: Path, fault: Fault
+) -> None:
+    content = {f"{number}.bin": os.urandom(2000) for number in range(12)}
+    (tmp_path / "source").mkdir()
+    for name, data in content.items():
+        (tmp_path / "source" / name).write_bytes(data)
+    s3(s3_url, f"{bucket}/x").put_directory(str(tmp_path / "source"))
+    with FaultProxy(s3_url) as proxy:
+        proxy.add(fault)
+        assert s3(proxy.url, f"{bucket}/x").get_directory(None, str(tmp_path / "back")) == 12
+    assert fault.struck == fault.times
+    assert {path.name: path.read_bytes() for path in (tmp_path / "back").iterdir()} == content
+
+
+@pytest.mark.parametrize(
+    ("block", "module", "cure"),
+    [
+        (lambda: S3(bucket_path="flows/x"), "s3fs", "penstock[s3]"),
+        (lambda: S3Bucket(bucket_name="flows"), "s3fs", "penstock[s3]"),
+        (lambda: GCS(bucket_path="flows/x"), "gcsfs", "penstock[gcs]"),
+        (
+            lambda: Azure(bucket_path="c/x", azure_storage_account_name="missing-lib"),
+            "adlfs",
+            "penstock[azure-storage]",
+        ),
+        (lambda: SMB(share_path="/s", smb_host="h"), "smbclient", "penstock[smb]"),
+        (lambda: RemoteFileSystem(basepath="sftp://h/x"), "paramiko", "penstock[sftp]"),
+        (lambda: RemoteFileSystem(basepath="memory://x"), "fsspec", "penstock[remote]"),
+    ],
+    ids=["s3", "s3-bucket", "gcs", "azure", "smb", "sftp", "remote"],
+)
+def test_a_missing_library_is_an_error_with_the_line_that_installs_it(
+    block: Any, module: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed, so that it cannot be taken away")
+    made = block()
+    known = importlib.import_module("fsspec.registry")._registry
+    for scheme in list(known):
+        monkeypatch.delitem(known, scheme)
+    for name in [name for name in sys.modules if name.partition(".")[0] == module or name.startswith(_OURS)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError) as caught:
+        made.read_path("x")
+    assert caught.value.hint == f"pip install '{cure}'"
