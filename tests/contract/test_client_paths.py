@@ -30,6 +30,7 @@ from penstock.model.concurrency_limits import (
 from penstock.model.deployments import DeploymentCreate, DeploymentScheduleUpdate, DeploymentUpdate
 from penstock.model.flow_runs import DeploymentFlowRunCreate, FlowRunCreate, FlowRunUpdate
 from penstock.model.flows import FlowCreate, FlowUpdate
+from penstock.model.notifications import FlowRunNotificationPolicyCreate, FlowRunNotificationPolicyUpdate
 from penstock.model.reports import ReportBatch
 from penstock.model.schedules import CronSchedule
 from penstock.model.states import StateCreate, StateType
@@ -64,6 +65,10 @@ VALUES: dict[str, Any] = {
     "create_block_type": BlockTypeCreate(name="n", slug="n"),
     "update_block_type": BlockTypeUpdate(),
     "apply_deployment": DeploymentApply(name="n", flow_id=ID),
+    "create_flow_run_notification_policy": FlowRunNotificationPolicyCreate(
+        state_names=[], tags=[], block_document_id=ID
+    ),
+    "update_flow_run_notification_policy": FlowRunNotificationPolicyUpdate(),
     "create_deployment": DeploymentCreate(name="n", flow_id=ID),
     "update_deployment": DeploymentUpdate(),
     "create_flow": FlowCreate(name="n"),

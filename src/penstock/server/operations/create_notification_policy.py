@@ -17,7 +17,7 @@ from penstock.server.rules.notifications import probably_meant
 
 
 def create_notification_policy(tx: Transaction, asked: FlowRunNotificationPolicyCreate) -> FlowRunNotificationPolicy:
-    """The new policy. Raises Invalid, naming the field; Conflict if another policy has that id."""
+    """The new policy. Raises Invalid, naming the field; Conflict if there is no such block, or another policy has that id."""
     check_block(tx, asked.block_document_id)
     check_state_names(tx, asked.state_names)
     values = {
@@ -37,7 +37,7 @@ def create_notification_policy(tx: Transaction, asked: FlowRunNotificationPolicy
 
 
 def check_block(tx: Transaction, document_id: UUID) -> None:
-    """Raise Invalid unless there is such a block and it can notify. It cannot be deleted before the end of the transaction."""
+    """Raise Conflict unless there is such a block, Invalid unless it can notify. It cannot be deleted before the end of the transaction."""
     document, kind = t.block_document.c, t.block_type.c
     row = tx.execute(
         sa.select(document.block_schema_id, document.name, kind.slug)
@@ -46,9 +46,9 @@ def check_block(tx: Transaction, document_id: UUID) -> None:
         .with_for_update(read=True, of=t.block_document)
     ).one_or_none()
     if row is None:
-        raise Invalid(
+        raise Conflict(
             f"block_document_id: there is no block {document_id}",
-            code="no_such_block",
+            code="integrity",
             hint="Save a notifier first; `penstock block ls` shows what there is.",
         )
     if NOTIFY not in capabilities(tx, row.block_schema_id):

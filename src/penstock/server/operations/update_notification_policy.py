@@ -17,7 +17,7 @@ from penstock.server.operations.read_notification_policies import no_policy
 def update_notification_policy(tx: Transaction, policy_id: UUID, change: FlowRunNotificationPolicyUpdate) -> None:
     """Change the fields that are given. What waits to be sent when a policy is paused is not sent any more.
 
-    Raises NotFound, and Invalid as `create_notification_policy` does.
+    Raises NotFound, and Invalid and Conflict as `create_notification_policy` does.
     """
     values: dict[str, Any] = change.model_dump(exclude_unset=True)
     values = {key: value for key, value in values.items() if value is not None or key == "message_template"}
