@@ -49,26 +49,29 @@ _QUEUES = (
     .order_by(work_queue.c.priority, work_queue.c.name, work_queue.c.id)
 )
 _NAMED_QUEUES = _QUEUES.where(work_queue.c.name.in_(sa.bindparam("names", expanding=True)))
-_EARLIEST = (
-    sa.select(flow_run.c.next_scheduled_start_time)
-    .where(flow_run.c.work_queue_id == work_queue.c.id, flow_run.c.state_type == StateType.SCHEDULED.value)
-    .where(flow_run.c.next_scheduled_start_time.is_not(None))
-    .order_by(flow_run.c.next_scheduled_start_time)
-    .limit(1)
-    .scalar_subquery()
-)
-_NEXT_DUE = sa.select(work_queue.c.id, _EARLIEST.label("due")).where(
-    work_queue.c.id.in_(sa.bindparam("queue_ids", expanding=True))
-)
-_NEXT_DUE_AFTER = (
-    sa.select(flow_run.c.next_scheduled_start_time)
-    .where(flow_run.c.work_queue_id == sa.bindparam("queue_id"), flow_run.c.state_type == StateType.SCHEDULED.value)
-    .where(flow_run.c.next_scheduled_start_time > sa.bindparam("after"))
-    .order_by(flow_run.c.next_scheduled_start_time)
-    .limit(1)
-)
 
 
+def _earliest(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[datetime]:
+    """For a query on `work_queue`: when the queue's first scheduled run that is like that is due."""
+    return (
+        sa.select(flow_run.c.next_scheduled_start_time)
+        .where(flow_run.c.work_queue_id == work_queue.c.id, flow_run.c.state_type == StateType.SCHEDULED.value)
+        .where(flow_run.c.next_scheduled_start_time.is_not(None), *conditions)
+        .order_by(flow_run.c.next_scheduled_start_time)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+_ASKED = work_queue.c.id.in_(sa.bindparam("queue_ids", expanding=True))
+_NEXT_DUE = sa.select(work_queue.c.id, _earliest().label("due")).where(_ASKED)
+_DUE_AFTER = (
+    sa.select(_earliest(flow_run.c.next_scheduled_start_time > sa.bindparam("after")).label("due"))
+    .select_from(work_queue)
+    .where(_ASKED)
+    .subquery()
+)
+_NEXT_DUE_AFTER = sa.select(sa.func.min(_DUE_AFTER.c.due))
 _OPEN_ATTEMPTS_OF = (
     sa.select(
         attempt.c.id, attempt.c.status, attempt.c.limits, attempt.c.cancel_requested_at, attempt.c.lease_expires_at
@@ -107,12 +110,10 @@ def next_due(tx: Transaction, queue_ids: Collection[UUID]) -> dict[UUID, datetim
 
 
 def next_due_after(tx: Transaction, queue_ids: Collection[UUID], after: datetime) -> datetime | None:
-    """When the first run of these queues that is due later than `after` is due."""
-    times = [
-        tx.execute(_NEXT_DUE_AFTER, {"queue_id": queue_id, "after": after}).scalar_one_or_none()
-        for queue_id in queue_ids
-    ]
-    return min((time for time in times if time is not None), default=None)
+    """When the first run of these queues that is due later than `after` is due: one look into an index per queue."""
+    parameters = {"queue_ids": list(queue_ids), "after": after}
+    first: datetime | None = tx.execute(_NEXT_DUE_AFTER, parameters).scalar_one()
+    return first
 
 
 def open_attempts_of(tx: Transaction, agent_id: UUID) -> Sequence[sa.Row[Any]]:
