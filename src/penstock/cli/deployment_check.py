@@ -52,7 +52,7 @@ def _own(deployment: Any) -> Iterator["Finding"]:
     tried = "names of overrides and parameters"
     try:
         deployment.check()
-        yield Finding(tried, True, "there are all of them")
+        yield Finding(tried, True, "all of them exist")
     except PenstockError as error:
         yield Finding(tried, False, error.message, error.hint or "")
 

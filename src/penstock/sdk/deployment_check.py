@@ -19,6 +19,7 @@ from penstock.infrastructure.process.config import DEFAULT_COMMAND, ENGINE
 from penstock.infrastructure.process.inheritance import inherited
 from penstock.infrastructure.process.render import ProcessRequest
 from penstock.infrastructure.sample import sample_job
+from penstock.infrastructure.variables import API_URL, INTERNAL_PREFIX
 from penstock.model.base import JSONObject
 from penstock.model.findings import Finding
 from penstock.sdk import block_data
@@ -104,18 +105,23 @@ def _place_of(infrastructure: Infrastructure, deployment: WithCode) -> _Place:
     acting, note = _acting(infrastructure)
     request = registry.render(acting, sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
     if not isinstance(request, ProcessRequest):
-        return _Place(
-            own, {**inherited(os.environ), **of_jobs, **access}, None, "a fresh interpreter of this machine", note
-        )
-    env = {**inherited(os.environ), **request.env, **access}
-    for name in request.unset:
-        env.pop(name, None)
+        env = _environment({**of_jobs, **acting.env}, access)
+        return _Place(own, env, None, "a fresh interpreter of this machine", note)
+    env = _environment({**request.env, **dict.fromkeys(request.unset)}, access)
     # where the code is fetched it would be written into the job's folder
     folder = None if deployment.storage is not None or holds_reference(request.cwd or "") else request.cwd
     if request.argv[-2:] != ("-m", ENGINE):
         return _Place(own, env, folder, "a fresh interpreter, for the command of its own cannot be asked", note)
     command = (*request.argv[:-1], f"{ENGINE}.code_check")
     return _Place(command, env, folder, "a fresh interpreter" if command == own else " ".join(request.argv), note)
+
+
+def _environment(of_job: Mapping[str, str | None], access: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a job, with what gives access to the server, and without the ids of a run that there is not."""
+    env: dict[str, str | None] = {**inherited(os.environ), **of_job, **access}
+    if not access:
+        env.pop(API_URL, None)
+    return {name: text for name, text in env.items() if text is not None and not name.startswith(INTERNAL_PREFIX)}
 
 
 def _acting(infrastructure: Infrastructure) -> tuple[Infrastructure, str]:

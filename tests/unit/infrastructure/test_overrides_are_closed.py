@@ -249,3 +249,28 @@ def test_a_deployment_file_and_the_class_read_overrides_alike(tmp_path: Path) ->
     assert both[0].infrastructure == both[1].infrastructure
     assert isinstance(both[0].infrastructure, DockerContainer)
     assert (both[0].infrastructure.env, both[0].infrastructure.networks) == ({"A": "true"}, ["n"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"activeDeadlineSecnds": 1}, "'activeDeadlineSecnds' in spec. Did you mean 'activeDeadlineSeconds'?"),
+        ({"template": {"spec": {"nodeSelctor": {}}}}, "Did you mean 'nodeSelector'?"),
+        ({"template": {"spec": {"containers": [{"name": "a", "imagePulPolicy": "x"}]}}}, "'imagePullPolicy'"),
+    ],
+)
+def test_a_slip_in_the_manifest_of_a_block_is_told_for_kubernetes_would_drop_it(change: JSONObject, said: str) -> None:
+    job = KubernetesJob.base_job_manifest()
+    template = change.pop("template", {"spec": {}})
+    job["spec"] |= change
+    job["spec"]["template"]["spec"] |= template["spec"]
+    with pytest.raises(ValueError, match="there is no") as refused:
+        KubernetesJob(image="flows:1", job=job)
+    assert said in str(refused.value)
+
+
+def test_a_field_that_a_newer_kubernetes_may_have_is_left_alone_in_the_manifest_of_a_block() -> None:
+    job = KubernetesJob.base_job_manifest()
+    job["spec"]["quantumScheduling"] = {"labels": 1}
+    job["spec"]["template"]["metadata"] = {"annotations": {"backoffLimits": "x"}}
+    assert KubernetesJob(image="flows:1", job=job).job["spec"]["quantumScheduling"] == {"labels": 1}

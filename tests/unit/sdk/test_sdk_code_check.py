@@ -75,6 +75,25 @@ def test_a_variable_of_the_infrastructure_is_there_when_the_code_is_imported(pro
     assert _checked(**fields, infra_overrides={"env.OF_OVERRIDES": "1"}).ok
 
 
+def test_a_variable_that_is_removed_or_empty_is_so_when_the_code_is_imported(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_SHELL", "1")
+    (project / "flows.py").write_text(
+        "import os\nassert 'OF_THE_SHELL' not in os.environ and os.environ['EMPTY'] == ''\n"
+        f"assert 'PENSTOCK__FLOW_RUN_ID' not in os.environ\n{FLOW}"
+    )
+    found = _checked(path=str(project), infrastructure=Process(env={"OF_THE_SHELL": None, "EMPTY": ""}))
+    assert found.ok, found
+
+
+def test_the_variables_of_a_container_are_there_when_its_code_is_imported_on_this_machine(project: Path) -> None:
+    (project / "flows.py").write_text(f"import os\nos.environ['OF_THE_BLOCK']\n{FLOW}")
+    block = DockerContainer(image="flows:1", env={"OF_THE_BLOCK": "1"})
+    found = _checked(storage=LocalFileSystem(basepath=str(project)), infrastructure=block)
+    assert found.ok, found
+
+
 def test_code_that_kills_its_interpreter_is_a_finding_with_what_it_said_last(project: Path) -> None:
     (project / "flows.py").write_text("import os, sys\nprint('no way', file=sys.stderr, flush=True)\nos._exit(9)\n")
     found = _checked(path=str(project))

@@ -148,7 +148,9 @@ class KubernetesJob(Infrastructure):
     @field_validator("job", mode="before")
     @classmethod
     def _read_job(cls, value: Any) -> Any:
-        return manifest.read_manifest(value)
+        job = manifest.read_manifest(value)
+        fields.refuse_slips(job)
+        return job
 
     @model_validator(mode="after")
     def _take_from_manifest(self) -> Self:

@@ -1,6 +1,11 @@
 """The fields that Kubernetes knows of a Job, as far as flow runs need them told apart: names only, at the levels where
 people set them. Kubernetes drops a field that it does not know without a word. Pure."""
 
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from penstock.infrastructure.override_places import Places
 from penstock.model.base import JSONObject
 
 _MAP: JSONObject = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -50,3 +55,29 @@ _JOB_SPEC = _closed(
 
 #: A Job's manifest, in the shape of a JSON schema.
 JOB = _closed("apiVersion kind status", metadata=_METADATA, spec=_JOB_SPEC)
+
+#: How like a known name an unknown one must be to be taken for a slip, and not for a field of a newer Kubernetes.
+_LIKENESS = 0.85
+
+
+def refuse_slips(job: JSONObject) -> None:
+    """Raise ValueError for a name in a manifest that is one of Kubernetes but for a letter or two."""
+    for where, name, meant in _slips(job, JOB, ()):
+        place = f" in {'.'.join(where)}" if where else ""
+        raise ValueError(f"there is no {name!r}{place}. Did you mean {meant!r}?")
+
+
+def _slips(value: Any, schema: JSONObject, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    places = Places(JOB)
+    if isinstance(value, list) and schema.get("type") == "array":
+        for index, item in enumerate(value):
+            yield from _slips(item, places.part(schema, str(index)), (*where, str(index)))
+    known = places.names(schema)
+    if not isinstance(value, dict) or known is None:
+        return
+    for name, item in value.items():
+        if name in known:
+            yield from _slips(item, places.part(schema, name), (*where, name))
+        else:
+            for meant in difflib.get_close_matches(str(name), known, n=1, cutoff=_LIKENESS):
+                yield where, str(name), meant
