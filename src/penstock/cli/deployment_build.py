@@ -22,6 +22,8 @@ _EXCLUSIVE = (
     ("no_schedule", "interval"),
     ("no_schedule", "rrule"),
 )
+#: Fields that are added to what the file says of them, when they come from these options.
+_ADDING = {"parameters": "param", "infra_overrides": "overrides", "infrastructure": "infra"}
 
 
 @command("build")
@@ -186,6 +188,7 @@ def _planned(session: Session, flow: Any, fields: dict[str, Any], options: dict[
         load_existing=known,
         code=options["code"],
         include_secret_files=options["include_secret_files"],
+        adding=[field for field, option in _ADDING.items() if options[option] and field in fields],
     )
 
 

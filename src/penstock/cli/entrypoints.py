@@ -1,12 +1,14 @@
 """Where a flow is, as it is typed: FILE.py:FLOW or package.module:FLOW."""
 
-import ast
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.cli.errors import UsageProblem
+
+if TYPE_CHECKING:
+    import ast
 
 
 def portable(entrypoint: str) -> str:
@@ -39,6 +41,8 @@ def _suggestion(path: str) -> str:
 
 def _flows_in(file: Path) -> list[str]:
     """Functions of a Python file with the decorator ``@flow``; read, not run."""
+    import ast
+
     try:
         tree = ast.parse(file.read_text())
     except (OSError, SyntaxError, ValueError):
@@ -47,9 +51,9 @@ def _flows_in(file: Path) -> list[str]:
     return [node.name for node in functions if any(_is_flow(decorator) for decorator in node.decorator_list)]
 
 
-def _is_flow(decorator: ast.expr) -> bool:
-    target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")) == "flow"
+def _is_flow(decorator: "ast.expr") -> bool:
+    target = getattr(decorator, "func", decorator)  # of a call
+    return getattr(target, "attr", getattr(target, "id", None)) == "flow"
 
 
 def load_flow(entrypoint: str) -> Any:

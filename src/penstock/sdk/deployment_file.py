@@ -4,7 +4,7 @@ From text to the fields of a `Deployment`. Blocks that are saved under a name ar
 their secrets come back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,9 +68,9 @@ def is_of(lines: Lines, flow_name: str | None, name: str) -> bool:
     return (lines.values.get("flow_name"), str(lines.values.get("name"))) == (flow_name, name)
 
 
-def fields(lines: Lines) -> JSONObject:
-    """The fields of the deployment that a file describes. Raises ConfigurationError with the line."""
-    found = {**lines.values}
+def fields(lines: Lines, without: Collection[str] = ()) -> JSONObject:
+    """The fields of the deployment that a file describes, but for `without`. Raises ConfigurationError with the line."""
+    found = {name: value for name, value in lines.values.items() if name not in without}
     found.pop("triggers", None)
     found.pop(deployment_yaml.BUILT_FROM, None)
     if "version" in found:
@@ -92,9 +92,9 @@ def fields(lines: Lines) -> JSONObject:
     return found
 
 
-def described(kind: type[Fields], lines: Lines) -> Fields:
-    """The deployment that a file describes. Raises ConfigurationError with the line."""
-    values = fields(lines)
+def described(kind: type[Fields], lines: Lines, without: Collection[str] = ()) -> Fields:
+    """The deployment that a file describes; of the fields in `without`, their defaults. Raises ConfigurationError."""
+    values = fields(lines, without)
     try:
         found = kind(**values)
         found._cleared = frozenset(name for name in _COLLECTIONS if lines.values.get(name, ...) is None)

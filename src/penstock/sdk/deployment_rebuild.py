@@ -3,6 +3,7 @@
 Never kept is what is said anew, and what describes the flow's code.
 """
 
+from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,17 @@ def file_of(path: str | PathLike[str], deployment: DeploymentFields) -> Lines | 
     return lines if deployment_file.is_of(lines, deployment.flow_name, deployment.name) else None
 
 
-def take_from_file(deployment: DeploymentFields, lines: Lines, keep: set[str]) -> set[str]:
+def take_from_file(
+    deployment: DeploymentFields, lines: Lines, keep: set[str], adding: Collection[str] = ()
+) -> set[str]:
     """Take what the file says, but for the fields in `keep`. Returns the fields that are settled now.
 
-    What the flow itself says of version and description is taken from the file only if somebody changed it there.
+    What the flow itself says of version and description is taken from the file only if somebody changed it there. Of the
+    fields in `adding`, the deployment's own value is added to the file's.
     """
-    written = deployment_file.described(DeploymentFields, lines)
-    taken = {}
+    unread = {name for name in ("infrastructure", "storage") if name in keep and name not in adding}
+    written = deployment_file.described(DeploymentFields, lines, without=unread)
+    taken = {name: _added(getattr(written, name), getattr(deployment, name)) for name in adding}
     for name in _IN_FILE:
         if name not in lines.values or name in keep or name == "name":
             continue
@@ -64,6 +69,15 @@ def take_from_file(deployment: DeploymentFields, lines: Lines, keep: set[str]) -
         taken["path"], deployment._in_image = written.path, True
     deployment.change(taken)
     return settled(keep | set(taken))
+
+
+def _added(before: Any, value: Any) -> Any:
+    """`value`, and what `before` has besides; `value` alone if the two do not go together."""
+    if isinstance(before, dict) and isinstance(value, dict):
+        return {**before, **value}
+    if isinstance(before, Infrastructure) and type(before) is type(value) and not block_data.is_saved(before):
+        return before.model_copy(update={name: getattr(value, name) for name in value.model_fields_set})
+    return value
 
 
 def take_from_server(deployment: DeploymentFields, keep: set[str]) -> bool:

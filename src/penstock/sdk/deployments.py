@@ -88,8 +88,13 @@ class Deployment(DeploymentFields):
         code: str | None = None,
         ignore_file: str | None = None,
         include_secret_files: bool = False,
+        adding: Collection[str] = (),
     ) -> Self:
-        """As `build_from_flow`, but nothing is uploaded, written or applied. `file`: what it says is kept."""
+        """As `build_from_flow`, but nothing is uploaded, written or applied. `file`: what it says is kept.
+
+        `adding`: those of `fields` that change only the names that they name in what the file says: mappings, and an
+        infrastructure of the type that the file has.
+        """
         if not name:
             raise ConfigurationError("A deployment needs a name.")
         described = deployment_flow.described(flow)
@@ -100,7 +105,7 @@ class Deployment(DeploymentFields):
         keep = deployment_rebuild.settled(set(fields))
         lines = deployment_rebuild.file_of(file, deployment) if file is not None else None
         if lines is not None:
-            keep = deployment_rebuild.take_from_file(deployment, lines, keep)
+            keep = deployment_rebuild.take_from_file(deployment, lines, keep, adding)
         if load_existing:
             deployment_rebuild.take_from_server(deployment, keep)
         said = set(fields)

@@ -294,6 +294,24 @@ def test_built_again_the_file_keeps_what_was_written_into_it(here: Terminal, run
     assert "was the file of another deployment" in other.err
 
 
+def test_the_same_command_again_does_not_undo_what_was_edited(here: Terminal, name: str) -> None:
+    build = ["deployment", "build", "flows.py:hello", "-n", name, "-i", "docker-container", "--param", "name=x"]
+    here.ok(*build, "--override", "env.A=1")
+    file = here.folder / "hello-deployment.yaml"
+    text = file.read_text().replace("mem_limit: null", "mem_limit: 512m  # enough")
+    file.write_text(
+        text.replace("  name: x\n", "  name: x\n  times: 5\n").replace("  env.A: ", "  env.B: mine\n  env.A: ")
+    )
+    here.ok(*build, "--override", "env.A=2")
+    written = _file(here, file.name)
+    assert written["parameters"] == {"name": "x", "times": 5}
+    assert written["infra_overrides"] == {"env.B": "mine", "env.A": "2"}
+    assert "mem_limit: 512m  # enough" in file.read_text()
+    here.ok("deployment", "build", "flows.py:hello", "-n", name, "-i", "process", "--params", "{}")
+    written = _file(here, file.name)
+    assert (written["parameters"], written["infrastructure"]["type"]) == ({}, "process")
+
+
 def test_inspect_shows_where_the_code_lies_and_when_it_runs(here: Terminal, name: str, tmp_path: Path) -> None:
     LocalFileSystem(basepath=str(tmp_path / "store")).save(name)
     Process(env={"A": "b"}).save(name)
