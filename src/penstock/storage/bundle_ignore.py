@@ -18,35 +18,60 @@ DEFAULT_IGNORED = (
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 _GIT = ".gitignore"
 #: Left behind whatever the ignore files say.
-_ALWAYS = (*ALWAYS_IGNORED, *IGNORE_FILES)
+_ALWAYS = (*ALWAYS_IGNORED, ".git", *IGNORE_FILES)
 
 
 class Rules:
-    """What stays behind of one folder and those below it. `into` gives the rules of a folder within."""
+    """What stays behind of one folder and those below it. `into` gives the rules of a folder within.
 
-    def __init__(self, lines: tuple[str, ...], follow_git: bool) -> None:
-        self._lines, self._follow_git = lines, follow_git
+    `above`: the path of the project in its git repository, with a slash at its end, which the lines begin with.
+    """
+
+    def __init__(self, lines: tuple[str, ...], follow_git: bool, above: str = "") -> None:
+        self._lines, self._follow_git, self._above = lines, follow_git, above
         self._ignore = Ignore(lines)
 
     def ignores(self, path: str, is_folder: bool) -> bool:
         """Whether `path`, relative to the project and with ``/``, stays behind."""
-        return self._ignore.ignores(path, is_folder)
+        return self._ignore.ignores(self._above + path, is_folder)
 
     def into(self, folder: Path, path: str, names: set[str]) -> "Rules":
         """The rules within `folder`, which has the relative `path` and holds `names`."""
         if not self._follow_git or _GIT not in names:
             return self
-        return Rules((*self._lines, *(_placed(line, path) for line in _read(folder / _GIT))), True)
+        lines = (_placed(line, self._above + path) for line in _read(folder / _GIT))
+        return Rules((*self._lines, *lines, *_ALWAYS), True, self._above)
 
 
 def rules_of(folder: Path, ignore_file: Path | None = None) -> Rules:
     """The rules of a project: `ignore_file`, else ``.penstockignore`` or ``.prefectignore`` in it, else what tools leave
-    behind and every ``.gitignore`` names. Raises ConfigurationError if the file cannot be read."""
+    behind and every ``.gitignore`` names, those of the repository around the project included.
+
+    Raises ConfigurationError if a file cannot be read.
+    """
     found = ignore_file or ignore_file_of(folder)
     if found is not None:
         return Rules((*_read(found), *_ALWAYS), follow_git=False)
-    own = _read(folder / _GIT) if (folder / _GIT).is_file() else []
-    return Rules((*DEFAULT_IGNORED, *own, *_ALWAYS), follow_git=True)
+    around = _folders_around(folder)
+    above = f"{folder.relative_to(around[0]).as_posix()}/" if around else ""
+    lines: list[str] = []
+    for place in (*around, folder):
+        if (place / _GIT).is_file():
+            path = place.relative_to(around[0]).as_posix() if around else ""
+            lines += [_placed(line, "" if path == "." else path) for line in _read(place / _GIT)]
+    if above and Ignore(lines).ignores(above.rstrip("/"), is_folder=True):
+        # the repository wants nothing of the project, whoever builds it does
+        return Rules((*DEFAULT_IGNORED, *_ALWAYS), follow_git=True)
+    return Rules((*DEFAULT_IGNORED, *lines, *_ALWAYS), follow_git=True, above=above)
+
+
+def _folders_around(folder: Path) -> list[Path]:
+    """The folders around `folder` that belong to the same git repository, its top first; none if that is `folder`."""
+    if (folder / ".git").exists():
+        return []
+    parents = list(folder.parents)
+    top = next((number for number, parent in enumerate(parents) if (parent / ".git").exists()), None)
+    return [] if top is None else parents[top::-1]
 
 
 def is_environment(names: set[str]) -> bool:

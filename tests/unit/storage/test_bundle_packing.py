@@ -178,6 +178,12 @@ def test_what_tools_leave_behind_and_git_ignores_stays_behind(tmp_path: Path) ->
     assert paths_of(tmp_path) == [".gitignore", "flow.py", "lib/.gitignore", "lib/code.py", "lib/keep/cache"]
 
 
+def test_a_folder_that_its_repository_ignores_as_a_whole_is_packed_all_the_same(tmp_path: Path) -> None:
+    lay(tmp_path, ".git/config", "scratch/flow.py", "scratch/.git-blame", "scratch/sub/.git", "scratch/__pycache__/x")
+    (tmp_path / ".gitignore").write_text("scratch/\n")
+    assert paths_of(tmp_path / "scratch") == [".git-blame", "flow.py"]
+
+
 def test_an_ignore_file_of_ours_counts_instead_of_gits(tmp_path: Path) -> None:
     lay(tmp_path, "flow.py", "out.csv", "large.bin", ".git/config", "a/__pycache__/b.pyc", ".penstock/server.key")
     (tmp_path / ".gitignore").write_text("out.csv\n")
@@ -221,7 +227,11 @@ def test_files_named_gitignore_mean_what_they_mean_to_git(top: list[str], nested
             env=environment,
             capture_output=True,
         )
-        assert set(paths_of(folder)) == set(said.stdout.decode().strip("\0").split("\0")) - {""}
+        known = set(said.stdout.decode().strip("\0").split("\0")) - {""}
+        assert set(paths_of(folder)) == known
+        within = {path.removeprefix("b/") for path in known if path.startswith("b/")}
+        if within:
+            assert set(paths_of(folder / "b")) == within, "a part of a repository heeds what is said at its top"
 
 
 def test_deployment_files_stay_behind_for_they_name_the_bundle(tmp_path: Path) -> None:
