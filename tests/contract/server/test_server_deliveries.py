@@ -1,5 +1,7 @@
 """Messages on their way, held against a clock that stands still: who has them, how many go out, when they are tried again."""
 
+import asyncio
+import socket
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -8,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from penstock import clock
+from penstock.model.block_documents import BlockDocumentCreate
 from penstock.model.flows import FlowCreate
 from penstock.model.notifications import (
     DeliveryOrder,
@@ -32,6 +35,7 @@ from penstock.server.operations.remove_stale import remove_stale
 from penstock.server.operations.send_test_notification import send_test_notification
 from penstock.server.operations.settle_deliveries import release_deliveries, renew_deliveries, settle_deliveries
 from penstock.server.operations.update_notification_policy import update_notification_policy
+from penstock.server.services import notifications
 
 
 class Post:
@@ -44,7 +48,7 @@ class Post:
         self.holder = uuid4()
         self.write(install_defaults)
         self.flow_id = self.write(create_flow, FlowCreate(name="etl"))[0].id
-        self.block_id = self.write(self._block)
+        self.block_id = self.block("ops", "https://h/s3cret")
 
     def write(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         return self.database.submit_write(function, *args, **kwargs).result(timeout=20)
@@ -52,17 +56,19 @@ class Post:
     def forward(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    @staticmethod
-    def _block(tx: Transaction) -> UUID:
-        from penstock.model.block_documents import BlockDocumentCreate
+    def block(self, name: str, url: str) -> UUID:
+        found: UUID = self.write(self._block, name, url)
+        return found
 
+    @staticmethod
+    def _block(tx: Transaction, name: str, url: str) -> UUID:
         found = tx.execute(
             sa.select(t.block_schema.c.id, t.block_schema.c.block_type_id)
             .join(t.block_type, t.block_type.c.id == t.block_schema.c.block_type_id)
             .where(t.block_type.c.slug == "slack-webhook")
         ).one()
         asked = BlockDocumentCreate(
-            name="ops", data={"url": "https://h/s3cret"}, block_schema_id=found.id, block_type_id=found.block_type_id
+            name=name, data={"url": url}, block_schema_id=found.id, block_type_id=found.block_type_id
         )
         return create_block_document(tx, asked).id
 
@@ -328,3 +334,28 @@ def test_what_another_server_has_changed_counts_here_after_two_seconds(post: Pos
         assert len(post.deliveries(policy)) == 1
     finally:
         other.close()
+
+
+def test_a_try_that_hangs_ends_its_process_and_is_made_again(post: Post, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(notifications, "TRY_SECONDS", 0.5)
+    monkeypatch.setenv("PENSTOCK_NOTIFICATIONS_LEASE_SECONDS", "0.6")
+
+    async def run_until_it_has_failed(policy: FlowRunNotificationPolicy) -> None:
+        post.database.hub.attach(asyncio.get_running_loop())
+        service = notifications.NotificationsService(post.database)
+        await service.start()
+        try:
+            async with asyncio.timeout(30):
+                while post.delivery(policy).error is None:
+                    await asyncio.sleep(0.05)
+        finally:
+            await service.stop()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        policy = post.policy(block_document_id=post.block("silent", url))
+        post.fail()
+        asyncio.run(run_until_it_has_failed(policy))
+    found = post.delivery(policy)
+    assert (found.status, found.tries) == ("Waiting", 1)
+    assert "may have been sent" in (found.error or "")

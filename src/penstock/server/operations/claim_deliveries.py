@@ -1,5 +1,6 @@
 """Take messages that are due, so that nobody else sends them meanwhile, and write what they say."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from penstock.server.operations.compose_message import compose_message
 from penstock.server.operations.read_block_documents import read_block_document
 from penstock.server.rules.notifications import share_out
 
+_log = logging.getLogger("penstock.server.notifications")
+
 Conditions = tuple[sa.ColumnElement[bool], ...]
 _D = delivery.c
 #: Policies that one transaction looks at.
@@ -36,6 +39,11 @@ class Terms:
     first_wait: float = 10.0
     lease: float = 30.0
     ui_url: str = ""
+
+
+def log_given_up(row: sa.Row[Any], error: str) -> None:
+    """Tell the operator, too: whoever would have been told is not."""
+    _log.warning("Notification policy %s: a message was given up after %d tries: %s", row.policy_id, row.tries, error)
 
 
 def next_due(tx: Transaction) -> datetime | None:
@@ -154,5 +162,6 @@ def _take(tx: Transaction, row: sa.Row[Any], holder_id: UUID, terms: Terms) -> D
 
 
 def _fail(tx: Transaction, row: sa.Row[Any], error: str) -> None:
+    log_given_up(row, error)
     settled = {"status": DeliveryStatus.FAILED, "due_at": None, "holder_id": None, "error": error, "updated": tx.now}
     tx.execute(sa.update(delivery).where(_D.id == row.id).values(settled))

@@ -12,7 +12,7 @@ from penstock.model.notifications import DeliveryOutcome, DeliveryStatus
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
 from penstock.server.database.tables import notification_delivery as delivery
-from penstock.server.operations.claim_deliveries import Terms
+from penstock.server.operations.claim_deliveries import Terms, log_given_up
 from penstock.server.rules.notifications import wait_after
 
 _D = delivery.c
@@ -42,6 +42,7 @@ def _values_after(tx: Transaction, row: sa.Row[Any], outcome: DeliveryOutcome, t
     due = tx.now + timedelta(seconds=wait_after(row.tries, terms.first_wait, outcome.retry_after, random()))
     too_late = (due - row.created).total_seconds() > GIVE_UP_SECONDS
     if row.tries >= terms.tries or too_late or row.flow_run_id is None:
+        log_given_up(row, error)
         return {"status": DeliveryStatus.FAILED, "due_at": None, "error": error}
     return {"status": DeliveryStatus.WAITING, "due_at": due, "error": error}
 
