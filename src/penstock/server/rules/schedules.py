@@ -9,7 +9,7 @@ from penstock.model.recurrence_rules import START, read_recurrence
 from penstock.model.schedule_checks import ALIASES, cron_times
 from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 from penstock.server.rules.recurrences import shown_times, step_of
-from penstock.server.rules.wall_clock import LONGEST_REPEAT, instants
+from penstock.server.rules.wall_clock import instants, shown_before
 
 DAY = 86_400.0
 
@@ -86,16 +86,11 @@ def _shown(instant: datetime, zone: tzinfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
-def _before(instant: datetime, zone: tzinfo) -> datetime:
-    """What clocks show, wound back so far that no time which comes again is passed over."""
-    return _shown(instant, zone) - (LONGEST_REPEAT if zone is not UTC else timedelta(0))
-
-
 def _cron(schedule: CronSchedule, after: datetime) -> Iterator[datetime]:
     zone = _zone(schedule.timezone)
     minute, hour = ALIASES.get(schedule.cron.strip().lower(), schedule.cron).split()[:2]
     step = timedelta(0) if minute.startswith("*") or hour.startswith("*") else None
-    return instants(cron_times(schedule.cron, schedule.day_or, _before(after, zone)), zone, step)
+    return instants(cron_times(schedule.cron, schedule.day_or, shown_before(after, zone)), zone, step)
 
 
 def _interval(schedule: IntervalSchedule, after: datetime) -> Iterator[datetime]:
@@ -120,5 +115,5 @@ def _steps(anchor: datetime, step: timedelta, after: datetime) -> Iterator[datet
 
 def _rrule(schedule: RRuleSchedule, after: datetime) -> Iterator[datetime]:
     recurrence = read_recurrence(schedule.rrule, schedule.timezone)
-    shown = shown_times(recurrence, _before(after, recurrence.zone))
+    shown = shown_times(recurrence, shown_before(after, recurrence.zone))
     return instants(shown, recurrence.zone, step_of(recurrence))

@@ -6,8 +6,8 @@ When clocks go forward, some times of day are left out; when they go back, some 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
-#: More than clocks ever went back at once since 1970.
-LONGEST_REPEAT = timedelta(hours=3)
+#: Clocks have gone back by less than that, whenever they did.
+_LONGEST_REPEAT = timedelta(hours=25)
 
 
 def offsets(shown: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
@@ -15,6 +15,16 @@ def offsets(shown: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
     before = shown.replace(tzinfo=zone, fold=0).utcoffset()
     after = shown.replace(tzinfo=zone, fold=1).utcoffset()
     return before or timedelta(0), after or timedelta(0)
+
+
+def shown_before(instant: datetime, zone: tzinfo) -> datetime:
+    """What the clocks show, wound back by as much as they have just gone back: what they show later is not before that."""
+    shown = instant.astimezone(zone).replace(tzinfo=None, fold=0)
+    if zone is UTC:
+        return shown
+    earlier = instant - _LONGEST_REPEAT
+    now, then = (one.astimezone(zone).utcoffset() or timedelta(0) for one in (instant, earlier))
+    return shown - max(timedelta(0), then - now)
 
 
 def instants(shown_times: Iterable[datetime], zone: tzinfo, step: timedelta | None) -> Iterator[datetime]:

@@ -14,7 +14,7 @@ from dateutil.rrule import rrulestr
 from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 
 #: More than clocks were ever put back at once in the years that are looked at.
-BACK = timedelta(hours=4)
+BACK = timedelta(hours=8)
 _UNITS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 
 
