@@ -16,7 +16,7 @@ _COLUMNS = [
     Column("ONLINE", "online"),
     Column("POOLS", "work_pools"),
     Column("QUEUES", "work_queues"),
-    Column("PREFIXES", "work_queue_prefixes", wide=True),
+    Column("MATCHING", "work_queue_prefixes"),
     Column("RUNS", "open_attempts"),
     Column("LIMIT", "limit"),
     Column("LAST SEEN", "last_polled", show=times.ago),

@@ -44,16 +44,16 @@ def due_runs(
     return tx.execute(statement, parameters | given).all()
 
 
-def lock_due_runs(tx: Transaction, ids: Collection[UUID]) -> Sequence[sa.Row[Any]]:
+def lock_due_runs(tx: Transaction, ids: Collection[UUID], until: datetime) -> Sequence[sa.Row[Any]]:
     """Those of these runs that are still due and nobody else's, whole and locked. What another transaction holds is
     left out: it is about to be somebody's."""
-    return tx.execute(_LOCK, {"ids": list(ids)}).all() if ids else []
+    return tx.execute(_LOCK, {"ids": list(ids), "until": until}).all() if ids else []
 
 
 _LOCK = (
     sa.select(flow_run)
     .where(flow_run.c.id.in_(sa.bindparam("ids", expanding=True)), flow_run.c.state_type == StateType.SCHEDULED.value)
-    .where(~has_open_attempt())
+    .where(flow_run.c.next_scheduled_start_time <= sa.bindparam("until"), ~has_open_attempt())
     .with_for_update(skip_locked=True, of=flow_run)
 )
 

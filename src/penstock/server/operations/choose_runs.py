@@ -13,7 +13,7 @@ from penstock.server.database.attempts import next_due
 from penstock.server.database.connection import Transaction
 from penstock.server.database.due_runs import Passed, due_runs, lock_due_runs
 from penstock.server.operations.free_slots import FreeSlots
-from penstock.server.operations.skip_missed_runs import skip_missed
+from penstock.server.operations.skip_missed_runs import skip_missed, which_missed
 from penstock.server.rules.choosing import Due, Key, choose
 
 #: How many due runs are looked at together once limits hold some of them back.
@@ -61,6 +61,8 @@ def choose_runs(tx: Transaction, queues: Sequence[sa.Row[Any]], wish: Wish, *, l
         chooser.serve(list(group), due)
         if len(chooser.chosen) >= wish.room:
             break
+    # written last: what is locked by that is not to be held while the locks of limits are waited for
+    skip_missed(tx, chooser.missed)
     return Choice(chooser.chosen, free.full())
 
 
@@ -71,6 +73,7 @@ class _Chooser:
         self._tx, self._free, self._wish, self._lock = tx, free, wish, lock
         self._met: set[UUID] = set()
         self.chosen: list[sa.Row[Any]] = []
+        self.missed: list[sa.Row[Any]] = []
 
     def serve(self, queues: list[sa.Row[Any]], heads: dict[UUID, datetime]) -> None:
         """Choose from queues of equal priority, which are sorted by `heads`, when their first runs are due."""
@@ -122,8 +125,8 @@ class _Chooser:
     def _kept(self, rows: Iterable[sa.Row[Any]], wanted: Sequence[UUID]) -> list[sa.Row[Any]]:
         """The rows of these runs, in that order; with locks, of those of them that are nobody else's by now, and whose
         schedules still want them."""
-        found = {row.id: row for row in (lock_due_runs(self._tx, wanted) if self._lock else rows)}
+        locked = lock_due_runs(self._tx, wanted, self._wish.until) if self._lock else rows
+        found = {row.id: row for row in locked}
         if self._lock:
-            for skipped in skip_missed(self._tx, found.values()):
-                del found[skipped]
+            self.missed += [found.pop(run_id) for run_id in which_missed(self._tx, list(found.values()))]
         return [found[run_id] for run_id in wanted if run_id in found]

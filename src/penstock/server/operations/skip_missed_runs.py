@@ -37,7 +37,7 @@ def find_missed_runs(tx: Transaction, schedule_ids: Collection[UUID] | None = No
         query = query.order_by(run.next_scheduled_start_time).limit(BATCH)
     else:
         query = query.where(run.schedule_id.in_(list(schedule_ids)))
-    return list(_missed(tx, tx.execute(query).all()))
+    return list(which_missed(tx, tx.execute(query).all()))
 
 
 def skip_missed_runs(tx: Transaction, ids: Collection[UUID]) -> int:
@@ -50,7 +50,7 @@ def skip_missed_runs(tx: Transaction, ids: Collection[UUID]) -> int:
 def skip_missed(tx: Transaction, rows: Iterable[sa.Row[Any]]) -> set[UUID]:
     """Skip those of these due runs, locked rows of flow_run, that their schedules do not make up for. Returns their ids."""
     rows = list(rows)
-    reasons = _missed(tx, rows)
+    reasons = which_missed(tx, rows)
     for row in rows:
         if row.id in reasons:
             details = StateDetails(reason=Reason.SKIPPED, phase=Phase.CLAIM)
@@ -59,7 +59,7 @@ def skip_missed(tx: Transaction, rows: Iterable[sa.Row[Any]]) -> set[UUID]:
     return set(reasons)
 
 
-def _missed(tx: Transaction, rows: Iterable[sa.Row[Any]]) -> dict[UUID, str]:
+def which_missed(tx: Transaction, rows: Iterable[sa.Row[Any]]) -> dict[UUID, str]:
     """Why runs are skipped, by id. A run that somebody put off, or that waits to be tried again, is not."""
     planned = [
         row

@@ -21,7 +21,7 @@ QUESTIONS = {
     "next due after": lambda tx: next_due_after(tx, [uuid4()], tx.now),
     "due runs": lambda tx: due_runs(tx, uuid4(), tx.now, 5),
     "due runs of some": lambda tx: due_runs(tx, uuid4(), tx.now, 5, Passed([uuid4()], [uuid4()], ["a"], ["process"])),
-    "locks on due runs": lambda tx: lock_due_runs(tx, [uuid4()]),
+    "locks on due runs": lambda tx: lock_due_runs(tx, [uuid4()], tx.now),
     "slots of queues": lambda tx: slots_taken(tx, t.attempt.c.work_queue_id, [uuid4()]),
     "slots of pools": lambda tx: slots_taken(tx, t.attempt.c.work_pool_id, [uuid4()]),
     "slots of deployments": lambda tx: slots_taken(tx, t.attempt.c.deployment_id, [uuid4()]),
