@@ -84,11 +84,11 @@ def started(world: "World", deployment: Deployment, mark: str) -> FlowRun:
     return world.run(found, mark=mark)
 
 
-def penstock(*arguments: str) -> str:
-    """What the command says, which has to succeed."""
+def penstock(*arguments: str, exit_code: int = 0) -> str:
+    """What the command says, which has to end with that code."""
     command = [sys.executable, "-m", "penstock.cli", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == exit_code, ended.stderr
     return ended.stdout + ended.stderr
 
 
@@ -115,11 +115,18 @@ def test_a_deployment_built_on_the_command_line_brings_its_code_along(
     counted = proxy.add(downloads())
     deployment = builder.client.read_deployment_by_name("main/d")
     for mark in ("first", "second"):
-        builder.wait_for(builder.run(deployment, mark=mark), StateType.COMPLETED)
+        run = builder.wait_for(builder.run(deployment, mark=mark), StateType.COMPLETED)
         greeting, _, place = (builder.probes() / mark).read_text().rpartition(" ")
         assert greeting == "hello world", "what an earlier run has changed in its files is not seen by a later one"
         assert Path(place) != folder
+        builder.ended(run)
     assert counted.struck == 1, "a machine fetches a bundle once"
+    assert "used by main/d" in penstock("bundle", "delete", digest, exit_code=6)
+    penstock("deployment", "delete", "main/d")
+    assert "Deleted the bundle" in penstock("bundle", "delete", digest[7:15])
+    assert penstock("bundle", "ls", "-o", "name") == ""
+    assert "no bundle" in penstock("bundle", "inspect", digest[7:15], exit_code=3)
+    assert "four of its digits" in penstock("bundle", "inspect", "x", exit_code=2)
 
 
 def test_the_commands_of_the_page_about_flow_code_do_what_it_says(

@@ -150,12 +150,22 @@ class FsspecStorage(Storage):
         block = resolved(self)
         tried = f"the place {block.location()}"
         try:
-            block._ask(block._root(), lambda files: files.info(block._root()))
+            block._look()
         except FileNotFoundError as error:
             return [*found, Finding(tried, False, str(error), "Create it, or correct its name.")]
         except (OSError, ConfigurationError) as error:
             return [*found, Finding(tried, False, str(error), getattr(error, "hint", "") or "Check name and access.")]
         return [*found, Finding(tried, True, "can be read")]
+
+    def _look(self) -> None:
+        """Raise what keeps this process from reading. A key that may see a folder alone learns nothing of its bucket."""
+        try:
+            self._ask(self._root(), lambda files: files.info(self._root()))
+        except PermissionError:
+            base = self._base()
+            if base == self._root():
+                raise
+            self._ask(base, lambda files: files.ls(base))
 
     def _is_whole(self) -> bool:
         return urlsplit(self.location()).scheme in _WHOLE_FILES
