@@ -105,7 +105,7 @@ def paths_of(folder: Path) -> list[str]:
     return [entry.path for entry in survey(folder, rules_of(folder)).entries]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(trees())
 def test_what_was_packed_is_what_is_unpacked(tree: Tree) -> None:
     with laid_out(tree) as folder, tempfile.TemporaryDirectory() as elsewhere:
@@ -116,7 +116,7 @@ def test_what_was_packed_is_what_is_unpacked(tree: Tree) -> None:
         assert read(Path(elsewhere)) == tree
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(trees())
 def test_the_same_files_have_the_same_digest_whenever_and_wherever_they_were_made(tree: Tree) -> None:
     with laid_out(tree) as one, laid_out(dict(reversed(tree.items()))) as other:
@@ -127,7 +127,7 @@ def test_the_same_files_have_the_same_digest_whenever_and_wherever_they_were_mad
         assert digest(one) == digest(other)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(trees(), trees())
 def test_other_files_have_another_digest(one: Tree, other: Tree) -> None:
     assume(one != other)
@@ -212,7 +212,7 @@ LINES = st.lists(
 
 
 @pytest.mark.skipif(shutil.which("git") is None and not os.environ.get("CI"), reason="git is not installed")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(LINES, LINES)
 def test_files_named_gitignore_mean_what_they_mean_to_git(top: list[str], nested: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
