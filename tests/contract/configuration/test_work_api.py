@@ -134,6 +134,20 @@ def test_waiting_runs_are_told_by_priority_and_time(api: Api, pool: str):
     assert [run["id"] for run in runs] == [late["id"], future["id"]]
 
 
+def test_the_limit_of_a_deployment_holds_its_waiting_runs_back_and_no_others(api: Api, pool: str):
+    body = {"name": "d", "flow_id": api.flow(), "work_queue_name": "a", "work_pool_name": pool, "concurrency_limit": 1}
+    deployment = api.post("/deployments/", body).body["id"]
+    first, second = (api.post(f"/deployments/{deployment}/create_flow_run", {}).body["id"] for _ in range(2))
+    other = scheduled(api, pool, "a", -1)["id"]
+    path = f"/work_queues/{api.get(f'/work_pools/{pool}/queues/a').body['id']}/get_runs"
+    assert {run["id"] for run in api.post(path, {}).body} == {first, other}
+    api.propose(first, "PENDING")
+    assert [run["id"] for run in api.post(path, {}).body] == [other]
+    api.propose(first, "RUNNING")
+    api.propose(first, "COMPLETED")
+    assert {run["id"] for run in api.post(path, {}).body} == {second, other}
+
+
 def test_limits_and_pauses_hold_waiting_runs_back(api: Api, pool: str):
     one, two = scheduled(api, pool, "a", -2), scheduled(api, pool, "a", -1)
     queue = api.get(f"/work_pools/{pool}/queues/a").body

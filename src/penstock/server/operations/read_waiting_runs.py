@@ -91,7 +91,26 @@ def _waiting(
         statement = SELECT_FLOW_RUN.where(_RUN.work_queue_id == queue.id, *_due(before, after))
         ordered = statement.order_by(_RUN.next_scheduled_start_time, _RUN.id).limit(wanted)
         found += flow_runs_from(tx.execute(ordered), tx.now)
-    return found
+    return _within_deployments(tx, found)
+
+
+def _within_deployments(tx: Transaction, runs: list[FlowRun]) -> list[FlowRun]:
+    """Those of `runs`, in their order, for which the limits of their deployments leave room."""
+    limits = sa.select(t.deployment.c.id, t.deployment.c.concurrency_limit).where(
+        t.deployment.c.id.in_({run.deployment_id for run in runs if run.deployment_id is not None}),
+        t.deployment.c.concurrency_limit.is_not(None),
+    )
+    room = {
+        row.id: row.concurrency_limit - _taken(tx, _RUN.deployment_id == row.id) for row in tx.execute(limits).all()
+    }
+    kept = []
+    for run in runs:
+        if run.deployment_id in room:
+            room[run.deployment_id] -= 1
+            if room[run.deployment_id] < 0:
+                continue
+        kept.append(run)
+    return kept
 
 
 def _due(before: datetime | None, after: datetime | None) -> list[sa.ColumnElement[bool]]:
