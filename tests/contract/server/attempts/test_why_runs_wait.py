@@ -213,7 +213,7 @@ def test_runs_of_queues_with_higher_priority_come_first(world: Any, agent_id: UU
     asked = {"work_queues": ["first", "q"], "capacity": 1}
     assert not starts(world, uuid4(), agent_id, **asked)
     run_id = world.run(due=-60)
-    before = [world.run(first) for _ in range(2)]
+    before = [world.run(first, due=due) for due in (-2, -1)]
     said = "It is due, and the next free agent of work queue 'q' takes it. "
     assert why(world, run_id) == f"{said}Before it come 2 runs in queues of higher priority."
     assert starts(world, before[0], agent_id, **asked)
