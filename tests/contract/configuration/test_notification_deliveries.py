@@ -271,7 +271,7 @@ def test_a_message_that_nobody_takes_is_given_up_and_says_why_without_telling_a_
             (delivery,) = house.settled(policy)
             assert (delivery["status"], delivery["tries"]) == ("Failed", 2)
             assert "403" in delivery["error"]
-        assert SECRET not in house.delivery(hidden)["error"]
+            assert SECRET not in delivery["error"]
         nobody = house.policy(SlackWebhook(url=f"http://127.0.0.1:{free_port()}/{SECRET}"))
         house.fail()
         (delivery,) = house.settled(nobody)

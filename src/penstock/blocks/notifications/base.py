@@ -1,5 +1,6 @@
 """The contract of notifiers, and what those that speak HTTP have in common."""
 
+import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from penstock.errors import DeliveryError, did_you_mean
 NotifyType = Literal["default", "info", "success", "warning", "failure"]
 
 _KINDS = ("default", "info", "success", "warning", "failure")
+#: Characters from which on a part of a secret address is hidden by itself.
+_SHORTEST_TOKEN = 16
 _SIGNS = {"info": "ℹ️", "success": "✅", "warning": "⚠️", "failure": "❌"}
 
 
@@ -114,7 +117,7 @@ def read_kind(value: Any, known: tuple[str, ...]) -> Any:
 
 
 def secret_texts(value: Any) -> Iterator[str]:
-    """Every secret text in a block, in clear."""
+    """Every secret text in a block, in clear; of addresses also what in them is long enough to be a token, which services quote."""
     if isinstance(value, SecretStr | Secret):
         yield from _texts(value.get_secret_value())
     elif isinstance(value, Block):
@@ -125,6 +128,9 @@ def secret_texts(value: Any) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
+        if "://" in value:
+            beyond_host = value.partition("://")[2].partition("/")[2]
+            yield from (part for part in re.split(r"[/?&=#]", beyond_host) if len(part) >= _SHORTEST_TOKEN)
     elif isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)
