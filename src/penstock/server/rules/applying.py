@@ -16,6 +16,7 @@ from penstock.model.block_documents import MASK
 from penstock.model.secret_texts import is_secret, masked, names_a_secret
 from penstock.model.work_pools import DEFAULT_POOL
 from penstock.model.work_queues import DEFAULT_QUEUE
+from penstock.server.rules.setting_paths import contradicts, has_parts, leaves, unfolded
 
 Told = TypeVar("Told", DeploymentChange, KeptValue)
 #: Fields of what is told that hold values of the deployment.
@@ -40,7 +41,7 @@ class Kind(Enum):
     VALUE = "value"
     #: a map, merged key by key
     MAP = "map"
-    #: a map of settings, merged key by key at every depth
+    #: a map of settings, each of which can be written in several ways
     TREE = "tree"
     #: a set of texts
     TAGS = "tags"
@@ -114,7 +115,8 @@ def _merge_field(
     last = default if last is None else last
     if kind in (Kind.MAP, Kind.TREE):
         last_map = {} if last is ABSENT else last
-        after = _Maps(kind is Kind.TREE, force or cleared, merged).merge(name, given, last_map, live)
+        merge = _merge_tree if kind is Kind.TREE else _merge_map
+        after = merge(merged, name, given, last_map, live, force or cleared)
     elif kind is Kind.TAGS:
         after = live if same(sorted(given), sorted(live)) else merged_tags(given, last, live, force or cleared)
         _tell(merged, name, after, last, live)
@@ -144,39 +146,42 @@ def merged_tags(given: list[str], last: Any, live: list[str], force: bool) -> li
     return kept + [tag for tag in given if tag not in kept and tag not in last]
 
 
-@dataclass
-class _Maps:
-    """Merges maps key by key: a key that was given before and is not any more goes; one that never was given stays."""
-
-    deep: bool
-    force: bool
-    merged: Merged
-
-    def merge(self, path: str, given: JSONObject, last: JSONObject, live: JSONObject) -> JSONObject:
-        after: JSONObject = {}
-        for key in dict.fromkeys([*live, *given]):
-            place = f"{path}.{key}"
-            now, before = given.get(key, ABSENT), live.get(key, ABSENT)
-            applied = last.get(key, ABSENT)
-            value = self._key(place, now, applied, before)
-            if value is not ABSENT:
-                after[key] = value
-        return after
-
-    def _key(self, place: str, given: Any, last: Any, live: Any) -> Any:
-        if self.deep and isinstance(given, dict) and isinstance(live, dict):
-            return self.merge(place, given, last if isinstance(last, dict) else {}, live)
-        if given is ABSENT:
-            goes = self.force or last is not ABSENT
-            after = ABSENT if goes else live
-        elif last is not ABSENT and same(given, last) and not self.force:
-            after = live
-            if live is ABSENT or not same(given, live):
-                self.merged.kept.append(KeptValue(field=place, live=_shown(live), given=given))
+def _merge_map(
+    merged: Merged, path: str, given: JSONObject, last: JSONObject, live: JSONObject, force: bool
+) -> JSONObject:
+    """Key by key: one that was given before and is not any more goes; one that never was given stays."""
+    after: JSONObject = {}
+    for key in dict.fromkeys([*live, *given]):
+        place = f"{path}.{key}"
+        now, before, applied = (part.get(key, ABSENT) for part in (given, live, last))
+        if now is ABSENT:
+            value = ABSENT if force or applied is not ABSENT else before
+        elif applied is not ABSENT and same(now, applied) and not force:
+            value = before
+            if not equal(now, before):
+                merged.kept.append(KeptValue(field=place, live=_shown(before), given=now))
         else:
-            after = given
-        _tell(self.merged, place, after, last, live)
-        return after
+            value = now
+        _tell(merged, place, value, applied, before)
+        if value is not ABSENT:
+            after[key] = value
+    return after
+
+
+def _merge_tree(
+    merged: Merged, path: str, given: JSONObject, last: JSONObject, live: JSONObject, force: bool
+) -> JSONObject:
+    """Setting by setting, however each is written; what would contradict one that is given goes."""
+    said, before = leaves(given), leaves(live)
+    now, applied, found = ({key: leaf.value for key, leaf in part.items()} for part in (said, leaves(last), before))
+    if not force:  # an empty object adds nothing to what it has live
+        now = {key: value for key, value in now.items() if value != {} or not has_parts(found, key)}
+    after = _merge_map(merged, path, now, applied, found, force)
+    for key in [key for key in after if key not in said and any(contradicts(after, key, other) for other in said)]:
+        _tell(merged, f"{path}.{key}", ABSENT, ABSENT, after.pop(key))
+    if same(after, found):
+        return live
+    return unfolded({key: said[key] if key in said else before[key] for key in after}, after)
 
 
 def _tell_whole(merged: Merged, place: str, after: Any, last: Any, live: Any) -> None:

@@ -1,5 +1,6 @@
 """Given against last applied against live: what becomes of each field, as claims about the pure rules."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from penstock.model.applying import ChangeKind
+from penstock.server.rules import setting_paths
 from penstock.server.rules.applying import FIELDS, Merged, differences, merge_fields, same, without_secrets
 from penstock.server.rules.applying_schedules import MergedSchedules, merge_schedules
 
@@ -116,15 +118,54 @@ def test_settings_are_merged_at_every_depth_and_parameters_are_not() -> None:
     assert after("parameters", given, last, live) == given
 
 
+@pytest.mark.parametrize(
+    ("given", "last", "live", "expected"),
+    [
+        # however a setting is written, it is one
+        ({"env": {"A": "1"}}, {"env": {"A": "1"}}, {"env.A": "people"}, {"env.A": "people"}),
+        (
+            {"env": {"A": "2"}},
+            {"env": {"A": "1"}},
+            {"env.A": "people", "env.B": "1"},
+            {"env": {"A": "2"}, "env.B": "1"},
+        ),
+        ({"env.A": "2"}, {"env.A": "1"}, {"env": {"A": "1", "B": "1"}}, {"env.A": "2", "env": {"B": "1"}}),
+        ({"env": '{"A": "2"}'}, {"env": '{"A": "1"}'}, {"env": {"A": "1", "B": "1"}}, {"env": {"A": "2", "B": "1"}}),
+        ({}, {"env.A": "1"}, {"env": {"A": "1", "B": "1"}}, {"env": {"B": "1"}}),
+        ({"labels": {"a.b/c": "1"}}, NEVER, {"labels.a.b/c": "2"}, {"labels": {"a.b/c": "1"}}),
+        # what would contradict one that is given goes, and what adds to it stays
+        ({"networks": ["file"]}, NEVER, {"networks.0": "people"}, {"networks": ["file"]}),
+        ({"networks.0": "file"}, NEVER, {"networks": ["people"]}, {"networks.0": "file"}),
+        ({"env": {}}, NEVER, {"env.A": "people"}, {"env.A": "people"}),
+        # but not one that is kept as somebody made it
+        ({"networks": ["file"]}, {"networks": ["file"]}, {"networks.0": "people"}, {"networks.0": "people"}),
+    ],
+)
+def test_settings_are_one_by_one_however_they_are_written(given: Any, last: Any, live: Any, expected: Any) -> None:
+    merged = merge("infra_overrides", given, last, live)
+    found = merged.values.get("infra_overrides", live)
+    assert found == expected
+    assert bool(merged.changes) == (found != live)
+    again = merge("infra_overrides", given, given, found)
+    assert again.values == {}
+
+
 @pytest.mark.parametrize("field", ["path", "entrypoint", "version"])
 def test_what_describes_the_code_is_always_taken(field: str) -> None:
     assert after(field, "/file", "/file", "/people") == "/file"
 
 
-def test_no_path_and_a_true_is_told_from_a_one() -> None:
+def test_a_true_is_told_from_a_one() -> None:
     assert after("parameters", {"x": True}, {"x": 1}, {"x": 1})["x"] is True
     assert not same([1], [True])
     assert same({"a": [1.0, None]}, {"a": [1, None]})
+
+
+def test_the_path_goes_with_the_storage() -> None:
+    said, live = {"storage": {"id": 1}, "path": "/file"}, {**BLANK, "storage": {"id": 2}, "path": "/people"}
+    assert merge_fields(said, said, live).values == {}
+    assert merge_fields(said, {}, live).values == said
+    assert merge_fields(said, said, {**live, "storage": {"id": 1}}).values == {"path": "/file"}
 
 
 def test_with_force_the_file_wins_everywhere() -> None:
@@ -164,12 +205,25 @@ def test_secrets_are_masked_in_what_is_told() -> None:
 
 # Any three states of a deployment.
 
-TEXTS = st.sampled_from(["a", "b", "c"])
+TEXTS = st.sampled_from(["a", "b", "a.b"])
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), TEXTS)
 TREES = st.recursive(LEAVES, lambda below: st.dictionaries(TEXTS, below, max_size=3), max_leaves=6)
 MAPS = st.dictionaries(TEXTS, TREES, max_size=3)
 TAGS = st.lists(TEXTS, unique=True)
-VALUES = {"description": LEAVES, "parameters": MAPS, "infra_overrides": MAPS, "tags": TAGS, "path": LEAVES}
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _is_sound(settings: dict[str, Any]) -> bool:
+    """Whether nothing is set twice: what contradicts itself is refused before it is sent."""
+    names = [".".join(leaf.path) for leaf in setting_paths._leaves((), settings)] if settings else []
+    return not any(_overlap(one, other) for one, other in itertools.combinations(names, 2))
+
+
+SETTINGS = MAPS.filter(_is_sound)
+VALUES = {"description": LEAVES, "parameters": MAPS, "infra_overrides": SETTINGS, "tags": TAGS, "path": LEAVES}
 LIVE = st.fixed_dictionaries(VALUES).map(lambda values: {**BLANK, **values})
 SAID = st.fixed_dictionaries({}, optional={name: st.one_of(st.none(), values) for name, values in VALUES.items()})
 
@@ -194,12 +248,17 @@ def test_what_is_live_already_changes_nothing(last: Any, live: Any, force: bool)
 def test_what_was_never_said_stays(said: Any, last: Any, live: Any) -> None:
     merged = merge_fields(said, last, live)
     assert not merged.values.keys() - said.keys()
-    for field in ("parameters", "infra_overrides"):
+    for field, parts in (("parameters", dict), ("infra_overrides", _one_by_one)):
         if said.get(field) is None or field not in merged.values:
             continue
-        for key, value in live[field].items():
-            if key not in said[field] and key not in (last.get(field) or {}):
-                assert same(merged.values[field][key], value)
+        now, before, after = (parts(part[field] or {}) for part in (said, {**BLANK, **last}, merged.values))
+        for key, value in parts(live[field]).items():
+            if not any(_overlap(key, other) for other in [*now, *before]):
+                assert same(after[key], value)
+
+
+def _one_by_one(values: Any) -> dict[str, Any]:
+    return {name: leaf.value for name, leaf in setting_paths.leaves(values).items()}
 
 
 @for_all(SAID, SAID, LIVE)
@@ -207,7 +266,12 @@ def test_with_force_all_that_is_said_is_live_afterwards(said: Any, last: Any, li
     merged = {**live, **merge_fields(said, last, live, set(FIELDS)).values}
     for field, value in said.items():
         wanted = BLANK[field] if value is None else value
-        assert sorted(merged[field]) == sorted(wanted) if field == "tags" else same(merged[field], wanted)
+        found = merged[field]
+        if field == "tags":
+            found, wanted = sorted(found), sorted(wanted)
+        elif field == "infra_overrides":
+            found, wanted = _one_by_one(found), _one_by_one(wanted)
+        assert same(found, wanted)
 
 
 @for_all(SAID, SAID, LIVE)
