@@ -18,6 +18,8 @@ EARLIEST_YEAR = 1970
 MOST_TIMES_OF_DAY = 288
 _DATE = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?")
 _UNTIL = re.compile(r"(?<=UNTIL=)[0-9TZ]+")
+#: The most days that months have, from January.
+_LONGEST = dict(enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1))
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,10 @@ def _refuse_barren(rule: Any) -> None:
     from dateutil.rrule import WEEKLY, YEARLY
 
     days: Any = rule
+    if rule._bymonth and rule._bymonthday and not rule._bynmonthday:
+        longest = max(_LONGEST[month] for month in rule._bymonth)
+        if min(rule._bymonthday) > longest:
+            raise ValueError("there is no such day")
     if rule._freq >= WEEKLY:
         midnight = {"byhour": 0, "byminute": 0, "bysecond": 0}
         days = rule.replace(freq=YEARLY, interval=1, count=None, until=None, bysetpos=None, **midnight)

@@ -18,13 +18,13 @@ def offsets(shown: datetime, zone: tzinfo) -> tuple[timedelta, timedelta]:
 
 
 def shown_before(instant: datetime, zone: tzinfo) -> datetime:
-    """What the clocks show, wound back by as much as they have just gone back: what they show later is not before that."""
+    """What the clocks show, wound back by as much as they go back around that time: they show nothing earlier later on."""
     shown = instant.astimezone(zone).replace(tzinfo=None, fold=0)
     if zone is UTC:
         return shown
-    earlier = instant - _LONGEST_REPEAT
-    now, then = (one.astimezone(zone).utcoffset() or timedelta(0) for one in (instant, earlier))
-    return shown - max(timedelta(0), then - now)
+    around = [instant + distance for distance in (-_LONGEST_REPEAT, timedelta(0), _LONGEST_REPEAT)]
+    before, now, after = (one.astimezone(zone).utcoffset() or timedelta(0) for one in around)
+    return shown - max(timedelta(0), before - now, now - after)
 
 
 def instants(shown_times: Iterable[datetime], zone: tzinfo, step: timedelta | None) -> Iterator[datetime]:
