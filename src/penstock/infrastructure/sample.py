@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from penstock.infrastructure.base import Job
-from penstock.infrastructure.names import job_name
-from penstock.infrastructure.variables import API_URL, ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
+from penstock.infrastructure.job import build_job
+from penstock.model.attempts import Attempt, AttemptStatus, Claim
 from penstock.model.block_documents import MASK
-from penstock.version import __version__
+from penstock.model.deployments import Deployment
+from penstock.model.flow_runs import FlowRun
+from penstock.model.flows import Flow
 
 #: In place of the ids of a run and of its attempt.
 NO_ID = UUID(int=0)
@@ -21,26 +23,13 @@ def sample_job(
     *,
     flow_name: str = "flow-name",
     deployment_name: str | None = None,
-    owner: str = OWNER,
 ) -> Job:
-    """A job as `penstock.infrastructure.job.build_job` makes it, with placeholders for what only a run has."""
-    labels = {
-        "penstock.io/owner": owner,
-        "penstock.io/attempt-id": str(NO_ID),
-        "penstock.io/flow-run-id": str(NO_ID),
-        "penstock.io/flow-run-name": RUN_NAME,
-        "penstock.io/flow-name": flow_name,
-        "penstock.io/version": __version__,
-    }
-    if deployment_name is not None:
-        labels["penstock.io/deployment-name"] = deployment_name
-    return Job(
-        name=job_name(RUN_NAME, NO_ID),
-        title=RUN_NAME,
-        attempt_id=NO_ID,
-        flow_run_id=NO_ID,
-        owner=owner,
-        env={**settings_for_job, API_URL: api_url, FLOW_RUN_ID: str(NO_ID), ATTEMPT_ID: str(NO_ID)},
-        secret_env={ATTEMPT_TOKEN: MASK},
-        labels=labels,
+    """The job of a claim that nobody has made: ids are zeros, the token is a mask."""
+    claim = Claim(
+        flow_run=FlowRun(id=NO_ID, name=RUN_NAME, flow_id=NO_ID),
+        flow=Flow(id=NO_ID, name=flow_name),
+        deployment=Deployment(id=NO_ID, name=deployment_name, flow_id=NO_ID) if deployment_name else None,
+        attempt=Attempt(id=NO_ID, flow_run_id=NO_ID, number=1, status=AttemptStatus.CLAIMED),
+        token=MASK,
     )
+    return build_job(claim, api_url, settings_for_job, OWNER)
