@@ -3,7 +3,6 @@
 import http.client
 import random
 import threading
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
@@ -186,13 +185,14 @@ class Transport:
                 connection.close()
                 return outcome
             outcome.sent = True
-            with body.open() if isinstance(body, Upload) else nullcontext(body) as content:
-                connection.request(call.method, self._connections.prefix + call.target, body=content, headers=headers)
+            all_sent = self._send(connection, call, body, headers)
             response = connection.getresponse()
             outcome.status, outcome.retry_after = response.status, response.headers.get("Retry-After")
             if call.receive is not None and response.status < 300:
                 outcome.received = call.receive(response)
             outcome.raw = response.read()
+            if not all_sent:
+                connection.close()
         except (OSError, http.client.HTTPException) as error:
             outcome.error = error
             outcome.stale = used_before and outcome.status == 0 and not isinstance(error, TimeoutError)
@@ -206,6 +206,25 @@ class Transport:
             ticket.hold(None)
             self._connections.give_back(connection)
         return outcome
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        call: Call[T],
+        body: bytes | Upload | None,
+        headers: dict[str, str],
+    ) -> bool:
+        """Send the request; False if the other side hung up before it had read all of an upload."""
+        target = self._connections.prefix + call.target
+        if not isinstance(body, Upload):
+            connection.request(call.method, target, body=body, headers=headers)
+            return True
+        with body.open() as content:
+            try:
+                connection.request(call.method, target, body=content, headers=headers)
+            except (BrokenPipeError, ConnectionResetError):
+                return False  # who will not take so much says so before: the answer is there to be read
+        return True
 
     def _may_retry(self, outcome: _Outcome, call: Call[T], retries: int) -> bool:
         if retries > self._max_retries:
