@@ -37,7 +37,7 @@ class SftpServer(SFTPFileSystem):  # type: ignore[misc]
     """
 
     cachable = False  # fsspec would keep one object for each thread that ever was; connections are kept here
-    #: Files that may travel at once: each has a channel of its own in one connection. OpenSSH allows ten.
+    #: What may be asked at once: each has a channel of its own in one connection. OpenSSH allows ten.
     at_once = 8
 
     def __init__(self, host: str, **settings: Any) -> None:
@@ -48,32 +48,24 @@ class SftpServer(SFTPFileSystem):  # type: ignore[misc]
         """Nothing: a connection is opened where a file is touched, and again where it was lost."""
 
     @property
-    def client(self) -> Any:
-        return self._connection.client
-
-    @client.setter
-    def client(self, value: Any) -> None:
-        """fsspec's own connection, which is not made."""
-
-    @property
     def ftp(self) -> Any:
-        """The channel of this thread. Raises what paramiko does; a lost connection is left, so that the next call opens another."""
-        return self._connection.channel()
+        """A channel for what fsspec opens and leaves open: our own calls have theirs for as long as they take."""
+        return self._connection.spare()
 
     @property
     def _connection(self) -> "_Connection":
         key = (os.getpid(), self.host, repr(sorted(self.settings.items())))
         with _lock:
-            return _connections.setdefault(key, _Connection(self.host, self.settings))
+            return _connections.setdefault(key, _Connection(self.host, self.settings, self.at_once))
 
     def info(self, path: str, **_kwargs: Any) -> dict[str, Any]:
-        with self._asking(path):
-            return _entry(path, self.ftp.stat(path))
+        with self._asking(path) as ftp:
+            return _entry(path, ftp.stat(path))
 
     def ls(self, path: str, detail: bool = True, **_kwargs: Any) -> list[Any]:
         base = path.rstrip("/")
-        with self._asking(path):
-            listed = [(f"{base}/{told.filename}", told) for told in self.ftp.listdir_attr(path)]
+        with self._asking(path) as ftp:
+            listed = [(f"{base}/{told.filename}", told) for told in ftp.listdir_attr(path)]
         if not detail:
             return sorted(name for name, _ in listed)
         # of a link, what it leads to counts
@@ -90,51 +82,50 @@ class SftpServer(SFTPFileSystem):  # type: ignore[misc]
         return found if detail else list(found)
 
     def makedirs(self, path: str, exist_ok: bool = False, mode: int = 0o777) -> None:
-        with self._asking(path):
-            try:
-                self.ftp.stat(path)
-                return
-            except FileNotFoundError:
-                pass
-            parent = path.rstrip("/").rpartition("/")[0]
-            if parent:
-                self.makedirs(parent, exist_ok=True)
-            try:
-                self.ftp.mkdir(path, mode)
-            except OSError:
-                self.ftp.stat(path)  # somebody else has made it meanwhile
+        missing: list[str] = []
+        folder = path.rstrip("/")
+        with self._asking(path) as ftp:
+            while folder and not _is_there(ftp, folder):
+                missing.append(folder)
+                folder = folder.rpartition("/")[0]
+            for folder in reversed(missing):
+                try:
+                    ftp.mkdir(folder, mode)
+                except OSError:
+                    ftp.stat(folder)  # somebody else has made it meanwhile; otherwise it is still not there
 
     def get_file(self, rpath: str, lpath: str, **_kwargs: Any) -> None:
-        with self._asking(rpath):
-            self.ftp.get(rpath, lpath)
+        with self._asking(rpath) as ftp:
+            ftp.get(rpath, lpath)
 
     def put_file(self, lpath: str, rpath: str, **_kwargs: Any) -> None:
-        with self._asking(rpath):
-            self.ftp.put(lpath, rpath)
+        with self._asking(rpath) as ftp:
+            ftp.put(lpath, rpath)
 
     def cat_file(self, path: str, **_kwargs: Any) -> bytes:
-        with self._asking(path), self.ftp.open(path, "rb") as file:
+        with self._asking(path) as ftp, ftp.open(path, "rb") as file:
             file.prefetch()
             return bytes(file.read())
 
     def pipe_file(self, path: str, value: bytes, **_kwargs: Any) -> None:
-        with self._asking(path):
-            self.ftp.putfo(io.BytesIO(value), path)
+        with self._asking(path) as ftp:
+            ftp.putfo(io.BytesIO(value), path)
 
     def mv(self, path1: str, path2: str, **_kwargs: Any) -> None:
         """Moves a file, in place of another if there is one."""
-        with self._asking(path2):
-            self.ftp.posix_rename(path1, path2)
+        with self._asking(path2) as ftp:
+            ftp.posix_rename(path1, path2)
 
     def _rm(self, path: str) -> None:
-        with self._asking(path):
-            self.ftp.remove(path)
+        with self._asking(path) as ftp:
+            ftp.remove(path)
 
     @contextmanager
-    def _asking(self, path: str) -> Iterator[None]:
-        """Errors inside, which are about `path`, become Python's own. A connection that was lost is left."""
+    def _asking(self, path: str) -> Iterator[Any]:
+        """A channel for the body alone. Errors inside, which are about `path`, become Python's own."""
         try:
-            yield
+            with self._connection.channel() as channel:
+                yield channel
         except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
             raise PermissionError(f"the server does not take this name and key or password: {error}") from None
         except paramiko.BadHostKeyException as error:
@@ -146,56 +137,104 @@ class SftpServer(SFTPFileSystem):  # type: ignore[misc]
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
         except PermissionError:
             raise PermissionError(errno.EACCES, "the server does not allow it", path) from None
-        except (paramiko.SSHException, EOFError) as error:
-            self._connection.leave()
-            raise ConnectionError(str(error) or "the connection was lost") from error
-        except OSError as error:
-            if str(error) == "Socket is closed" or isinstance(error, ConnectionError | TimeoutError):
-                self._connection.leave()
-                raise ConnectionError(str(error)) from error
+        except Exception as error:
+            if _is_lost(error):
+                raise ConnectionError(str(error) or "the connection was lost") from error
             raise
 
 
 class _Connection:
-    """One connection, with a channel for each thread that uses it."""
+    """One connection with a few channels, each of which is used for one thing at a time: paramiko mixes up what threads ask."""
 
-    def __init__(self, host: str, settings: dict[str, Any]) -> None:
-        self._host, self._settings = host, settings
-        self._lock = threading.Lock()
+    def __init__(self, host: str, settings: dict[str, Any], most: int) -> None:
+        self._host, self._settings, self._most = host, settings, most
+        self._changed = threading.Condition()
         self._client: Any = None
-        self._channels: dict[threading.Thread, Any] = {}
+        self._idle: list[Any] = []
+        self._count = 0
+        self._spare: Any = None
 
-    @property
-    def client(self) -> Any:
-        with self._lock:
-            return self._open()
+    @contextmanager
+    def channel(self) -> Iterator[Any]:
+        """A channel that nobody else uses meanwhile. Waits for one where there are as many as may be. Raises what paramiko does."""
+        client, mine = self._take()
+        try:
+            yield mine
+        except Exception as error:
+            if _is_lost(error):
+                self.leave(client)
+            raise
+        finally:
+            with self._changed:
+                if self._client is client:
+                    self._idle.append(mine)
+                self._changed.notify()
 
-    def channel(self) -> Any:
-        with self._lock:
-            client = self._open()
-            for thread in [thread for thread in self._channels if not thread.is_alive()]:
-                self._channels.pop(thread).close()
-            mine = threading.current_thread()
-            if mine not in self._channels:
-                channel = client.open_sftp()
-                channel.get_channel().settimeout(_SILENCE)
-                self._channels[mine] = channel
-            return self._channels[mine]
+    def spare(self) -> Any:
+        """One more channel, for all who ask."""
+        with self._changed:
+            client = self._opened()
+            if self._spare is None:
+                self._spare = _channel_of(client)
+            return self._spare
 
-    def leave(self) -> None:
-        with self._lock:
-            client, self._client = self._client, None
-            self._channels.clear()
+    def leave(self, client: Any = None) -> None:
+        """Close the connection, unless it is another one than `client` by now."""
+        with self._changed:
+            if client is not None and client is not self._client:
+                return
+            client = self._client
+            self._forget()
+            self._changed.notify_all()
         if client is not None:
             with suppress(Exception):
                 client.close()
 
-    def _open(self) -> Any:
+    def _take(self) -> tuple[Any, Any]:
+        with self._changed:
+            while True:
+                client = self._opened()
+                if self._idle:
+                    return client, self._idle.pop()
+                if self._count < self._most:
+                    mine = _channel_of(client)
+                    self._count += 1
+                    return client, mine
+                self._changed.wait()
+
+    def _opened(self) -> Any:
         transport = self._client.get_transport() if self._client is not None else None
         if transport is None or not transport.is_active():
-            self._channels.clear()
+            self._forget()
             self._client = _connect(self._host, self._settings)
         return self._client
+
+    def _forget(self) -> None:
+        self._client, self._spare, self._count = None, None, 0
+        self._idle.clear()
+
+
+def _channel_of(client: Any) -> Any:
+    channel = client.open_sftp()
+    channel.get_channel().settimeout(_SILENCE)
+    return channel
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is of no more use, or never came about."""
+    if isinstance(error, paramiko.AuthenticationException | paramiko.BadHostKeyException):
+        return False
+    return isinstance(error, paramiko.SSHException | EOFError | ConnectionError | TimeoutError) or (
+        isinstance(error, OSError) and str(error) == "Socket is closed"
+    )
+
+
+def _is_there(ftp: Any, path: str) -> bool:
+    try:
+        ftp.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _connect(host: str, settings: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -67,6 +68,15 @@ def test_a_tree_goes_over_sftp_without_what_is_ignored_and_comes_back(server: ss
     storage.write_path("code/v10/flow.py", b"another")
     assert storage.get_directory("code/v1", str(tmp_path / "back")) == 41
     assert tree(tmp_path / "back") == {name: name for name in ("flow.py", *names)}
+
+
+def test_more_threads_than_a_server_allows_channels_take_turns(server: sshd.Server) -> None:
+    storage = sftp(server)
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(lambda number: storage.write_path(f"{number % 5}/{number}", b"%d" % number), range(60)))
+        assert list(pool.map(lambda number: storage.read_path(f"{number % 5}/{number}"), range(60))) == [
+            b"%d" % number for number in range(60)
+        ]
 
 
 def test_links_on_the_server_bring_what_they_lead_to(server: sshd.Server, tmp_path: Path) -> None:
