@@ -3,18 +3,17 @@
 import base64
 import os
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import pytest
+from git_server import Host, add_submodule, git, git_host, make_repository
 
+from penstock.blocks.credentials import BitBucketCredentials, GitLabCredentials
 from penstock.errors import ConfigurationError
-from penstock.filesystems import GitHub
+from penstock.filesystems import BitBucketRepository, GitHub, GitLabRepository, GitRepository
 
 if shutil.which("git") is None and not os.environ.get("CI"):
     pytest.skip("the git program is not installed", allow_module_level=True)
@@ -22,22 +21,9 @@ if shutil.which("git") is None and not os.environ.get("CI"):
 TOKEN = "ghp_s3cr3t"
 
 
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"]
-    who += ["-c", "protocol.file.allow=always"]
-    done = subprocess.run(["git", *who, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    folder = tmp_path / "origin"
-    (folder / "flows").mkdir(parents=True)
-    git(folder, "init", "-q")
-    (folder / "flows" / "etl.py").write_text("first")
-    (folder / "readme").write_text("r")
-    git(folder, "add", ".")
-    git(folder, "commit", "-qm", "first")
+    folder = make_repository(tmp_path / "origin", {"flows/etl.py": "first", "readme": "r"})
     git(folder, "tag", "v1")
     (folder / "flows" / "etl.py").write_text("second")
     git(folder, "commit", "-qam", "second")
@@ -93,70 +79,18 @@ def test_a_repository_that_is_not_there_is_told_in_gits_words(tmp_path: Path) ->
         GitHub(repository=f"file://{tmp_path}/nowhere").get_directory(local_path=str(tmp_path / "a"))
 
 
-@dataclass
-class Host:
-    """A git server over HTTP that lets in who has the token; `failures`: how often it is down first."""
-
-    url: str = ""
-    failures: int = 0
-    asked: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def host(repository: Path) -> Iterator[Host]:
-    told = Host()
-    backend = Path(git(repository, "--exec-path")) / "git-http-backend"
-    expected = "Basic " + base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+    with git_host(repository.parent, f"x-access-token:{TOKEN}") as running:
+        yield running
 
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            told.asked.append(self.path)
-            if told.failures:
-                told.failures -= 1
-                self.send_error(503)
-                return
-            if self.headers.get("Authorization") != expected:
-                self.send_error(401)
-                return
-            path, _, query = self.path.partition("?")
-            variables = {
-                **os.environ,
-                "GIT_PROJECT_ROOT": str(repository.parent),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }
-            done = subprocess.run([backend], input=body, env=variables, capture_output=True, check=True)
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
-            self.send_response(200)
-            for line in head.decode().splitlines():
-                name, _, value = line.partition(": ")
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
 
-        do_GET = do_POST = answer
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}/origin/.git"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield told
-        server.shutdown()
-        thread.join()
+def address(host: Host) -> str:
+    return f"{host.url}/origin/.git"
 
 
 def test_a_token_opens_a_private_repository_and_stays_out_of_the_copy(host: Host, tmp_path: Path) -> None:
-    GitHub(repository=host.url, access_token=TOKEN, reference="v1").get_directory(local_path=str(tmp_path / "a"))
+    GitHub(repository=address(host), access_token=TOKEN, reference="v1").get_directory(local_path=str(tmp_path / "a"))
     assert (tmp_path / "a" / "flows" / "etl.py").read_text() == "first"
     assert host.asked
     login = base64.b64encode(f"x-access-token:{TOKEN}".encode())
@@ -167,29 +101,79 @@ def test_a_token_opens_a_private_repository_and_stays_out_of_the_copy(host: Host
 
 
 def test_private_submodules_come_along_with_the_same_token(host: Host, repository: Path, tmp_path: Path) -> None:
-    library = tmp_path / "library"
-    library.mkdir()
-    git(library, "init", "-q")
-    (library / "lib.py").write_text("lib")
-    git(library, "add", ".")
-    git(library, "commit", "-qm", "library")
-    (repository / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = ../../library/.git\n')
-    git(repository, "add", ".gitmodules")
-    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{git(library, 'rev-parse', 'HEAD')},lib")
-    git(repository, "commit", "-qm", "with a library")
-    GitHub(repository=host.url, access_token=TOKEN).get_directory(local_path=str(tmp_path / "a"))
+    library = make_repository(tmp_path / "library", {"lib.py": "lib"})
+    add_submodule(repository, "lib", "../../library/.git", library)
+    GitHub(repository=address(host), access_token=TOKEN).get_directory(local_path=str(tmp_path / "a"))
     assert (tmp_path / "a" / "lib" / "lib.py").read_text() == "lib"
 
 
 def test_a_wrong_token_is_refused_without_being_told(host: Host, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="failed") as caught:
-        GitHub(repository=host.url, access_token="ghp_wrong").get_directory(local_path=str(tmp_path / "a"))
+        GitHub(repository=address(host), access_token="ghp_wrong").get_directory(local_path=str(tmp_path / "a"))
     assert "ghp_wrong" not in str(caught.value)
+
+
+LOGINS = {
+    "oauth2": lambda url: GitLabRepository(repository=url, credentials=GitLabCredentials(token=TOKEN)),
+    "x-token-auth": lambda url: BitBucketRepository(
+        repository=url, bitbucket_credentials=BitBucketCredentials(token=TOKEN)
+    ),
+    "anna": lambda url: BitBucketRepository(
+        repository=url, bitbucket_credentials=BitBucketCredentials(username="anna", password=TOKEN)
+    ),
+    "git": lambda url: GitRepository(repository=url, access_token=TOKEN),
+    "bert": lambda url: GitRepository(repository=url, username="bert", access_token=TOKEN),
+}
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_each_host_is_told_the_name_that_it_expects_with_a_token(host: Host, tmp_path: Path, name: str) -> None:
+    block: Any = LOGINS[name](address(host))
+    host.login = f"{name}:{TOKEN}"
+    assert block.get_directory("flows", str(tmp_path / "a")) == 1
+    assert (tmp_path / "a" / "etl.py").read_text() == "second"
+    assert [finding.ok for finding in block.check()] == [True, True]
+    host.login = "somebody:else"
+    with pytest.raises(ConfigurationError, match="failed") as caught:
+        block.get_directory(local_path=str(tmp_path / "b"))
+    assert caught.value.hint is not None
+    assert "give a token that may read it" in caught.value.hint
+    assert TOKEN not in str(caught.value)
+
+
+def test_history_and_submodules_come_as_far_as_they_are_wanted(host: Host, repository: Path, tmp_path: Path) -> None:
+    library = make_repository(tmp_path / "library", {"lib.py": "lib"})
+    add_submodule(repository, "lib", "../../library/.git", library)
+    host.login = f"git:{TOKEN}"
+    asked: dict[str, Any] = {"repository": address(host), "access_token": TOKEN}
+    block = GitRepository(**asked, include_submodules=False, include_git_objects=True, depth=2)
+    block.get_directory(local_path=str(tmp_path / "a"))
+    assert not (tmp_path / "a" / "lib" / "lib.py").exists()
+    assert git(tmp_path / "a", "rev-list", "--count", "HEAD") == "2"
+    GitRepository(**asked).get_directory(local_path=str(tmp_path / "b"))
+    assert (tmp_path / "b" / "lib" / "lib.py").read_text() == "lib"
+    assert not (tmp_path / "b" / ".git").exists()
+
+
+def test_the_log_names_the_commit_also_after_its_branch_has_moved(
+    host: Host, repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "penstock.storage")
+    block = GitHub(repository=address(host), access_token=TOKEN, reference="feature/x")
+    commits = []
+    for text in ("third", "fourth"):
+        (repository / "flows" / "etl.py").write_text(text)
+        git(repository, "commit", "-qam", text)
+        git(repository, "branch", "-f", "feature/x")
+        block.get_directory(local_path=str(tmp_path / "a"))
+        assert (tmp_path / "a" / "flows" / "etl.py").read_text() == text
+        commits.append(git(repository, "rev-parse", "HEAD"))
+    assert [record.getMessage().rpartition(" ")[2] for record in caplog.records] == commits
 
 
 def test_a_host_that_is_down_for_a_moment_is_asked_again(host: Host, tmp_path: Path) -> None:
     host.failures = 1
-    GitHub(repository=host.url, access_token=TOKEN).get_directory(local_path=str(tmp_path / "a"))
+    GitHub(repository=address(host), access_token=TOKEN).get_directory(local_path=str(tmp_path / "a"))
     assert (tmp_path / "a" / "readme").exists()
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from penstock.blocks.credentials.azure import ACRManagedIdentity as ACRManagedIdentity
     from penstock.blocks.credentials.azure import AzureBlobStorageCredentials as AzureBlobStorageCredentials
     from penstock.blocks.credentials.azure import AzureContainerInstanceCredentials as AzureContainerInstanceCredentials
+    from penstock.blocks.credentials.code_hosts import BitBucketCredentials as BitBucketCredentials
+    from penstock.blocks.credentials.code_hosts import GitLabCredentials as GitLabCredentials
     from penstock.blocks.credentials.docker_registry import DockerRegistry as DockerRegistry
     from penstock.blocks.credentials.gcp import GcpCredentials as GcpCredentials
     from penstock.blocks.credentials.kubernetes_cluster import KubernetesClusterConfig as KubernetesClusterConfig
@@ -22,8 +24,10 @@ _PUBLIC = {
     "AwsCredentials": "penstock.blocks.credentials.aws",
     "AzureBlobStorageCredentials": "penstock.blocks.credentials.azure",
     "AzureContainerInstanceCredentials": "penstock.blocks.credentials.azure",
+    "BitBucketCredentials": "penstock.blocks.credentials.code_hosts",
     "DockerRegistry": "penstock.blocks.credentials.docker_registry",
     "GcpCredentials": "penstock.blocks.credentials.gcp",
+    "GitLabCredentials": "penstock.blocks.credentials.code_hosts",
     "KubernetesClusterConfig": "penstock.blocks.credentials.kubernetes_cluster",
     "MinIOCredentials": "penstock.blocks.credentials.aws",
 }
