@@ -11,7 +11,7 @@ from penstock.cli.deployment_apply import send, warn_if_not_run
 from penstock.cli.errors import CheckFailed, UsageProblem
 from penstock.cli.grammar import command
 from penstock.cli.infrastructure_options import new_infrastructure, read_overrides
-from penstock.cli.schedules import schedule_of
+from penstock.cli.schedules import CATCHUP, schedule_of
 from penstock.cli.session import Session, current
 from penstock.errors import Unreachable
 
@@ -61,6 +61,7 @@ _ADDING = {"parameters": "param", "infra_overrides": "overrides", "infrastructur
 @click.option("--anchor-date", metavar="TIME", help="From when --interval counts.")
 @click.option("--rrule", metavar="RULE", help="Run by this recurrence rule (RFC 5545).")
 @click.option("--timezone", metavar="ZONE", help="Time zone of the schedule, e.g. Europe/Berlin.")
+@CATCHUP
 @click.option("--no-schedule", is_flag=True, help="Remove the schedule that the deployment has.")
 @click.option("--path", metavar="PATH", help="Folder in the storage, or on the machine where the code lies.")
 @click.option(
@@ -150,7 +151,17 @@ def _given_fields(options: dict[str, Any]) -> dict[str, Any]:
     schedule = schedule_of(**{key: options[key] for key in ("cron", "interval", "rrule", "anchor_date", "timezone")})
     if schedule is not None or options["no_schedule"]:
         found |= {"schedule": schedule, "schedules": None}
+    if options["catchup"]:
+        found |= {"schedule": None, "schedules": [_with_policy(schedule, options["catchup"])]}
     return found
+
+
+def _with_policy(schedule: Any, policy: str) -> Any:
+    from penstock.model.deployments import DeploymentScheduleCreate
+
+    if schedule is None:
+        raise UsageProblem("--catchup belongs to a schedule, and there is none.", hint="Add --cron or --interval.")
+    return DeploymentScheduleCreate(schedule=schedule, catchup_policy=policy)
 
 
 def _add_blocks(fields: dict[str, Any], options: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from penstock.infrastructure.process.config import Process
 from penstock.infrastructure.registry import infrastructure_from
 from penstock.model.base import JSONObject, Name
 from penstock.model.deployments import DeploymentScheduleCreate
-from penstock.model.schedules import Schedule
+from penstock.model.schedules import CheckedSchedule
 from penstock.model.work_queues import DEFAULT_QUEUE
 from penstock.sdk import block_data, deployment_yaml
 from penstock.storage.bundle import Packed
@@ -31,7 +31,7 @@ class DeploymentFields(BaseModel):
     description: str | None = None
     version: str | None = None
     tags: list[str] = Field(default_factory=list)
-    schedule: Schedule | None = None
+    schedule: CheckedSchedule | None = None
     schedules: list[DeploymentScheduleCreate] | None = None
     is_schedule_active: bool | None = None
     flow_name: str | None = None

@@ -23,7 +23,7 @@ SAMPLES = 1600
 FIRST, LAST = datetime(1976, 1, 2, tzinfo=UTC), datetime(2034, 1, 1, tzinfo=UTC)
 
 _MINUTES = ("0", "30", "7", "15,45", "0-10/5", "*/20", "*/30")
-_HOURS = ("0", "1", "2", "3", "23", "1-3", "0,12", "0-23/3", "*", "*", "*/6")
+_HOURS = ("0", "1", "2", "3", "23", "1-3", "0,12", "0-23/3", "*/6", *("*",) * 5)
 _DAYS = ("* * *",) * 6 + (
     "1 * *",
     "L * *",
@@ -61,7 +61,7 @@ def moment_for(rng: random.Random, zone: str) -> datetime:
     near = [change for change in changes(ZoneInfo(zone)) if FIRST < change < LAST]
     if not near or rng.random() < 0.2:
         return FIRST + timedelta(seconds=rng.randrange(int((LAST - FIRST).total_seconds())))
-    minutes = rng.choice((rng.randrange(-1800, 200), rng.randrange(-130, 130)))
+    minutes = rng.choice((rng.randrange(-1800, 200), rng.randrange(-130, 130), rng.randrange(-70, 1)))
     return rng.choice(near) + timedelta(minutes=minutes, seconds=rng.choice((0, 0, 1, 59)))
 
 
