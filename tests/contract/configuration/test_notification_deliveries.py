@@ -1,21 +1,14 @@
 """States of runs that are told: real servers, the process that sends, and services on sockets that fail in every way."""
 
-import contextlib
-import os
-import signal
-import socket
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from message_services import MailServer, Service, http_service, mail_service
+from notification_house import ROOT, SECRET, House, a_house, free_port, slack, texts
 from postgresql import Cluster
-from wire import Api
 
-from penstock.blocks.base import Block
 from penstock.blocks.notifications import (
     CustomWebhookNotificationBlock,
     MattermostWebhook,
@@ -23,96 +16,7 @@ from penstock.blocks.notifications import (
     SlackWebhook,
     SmtpEmail,
 )
-from penstock.testing import TestServer, server, wait_until
-
-ROOT = "/flow_run_notification_policies/"
-SECRET = "T0P-s3cr3t-of-the-hook"
-#: A server that has little patience, so that a test need not have any.
-HASTY = {
-    "PENSTOCK_NOTIFICATIONS_RETRY_SECONDS": "0.2",
-    "PENSTOCK_NOTIFICATIONS_LEASE_SECONDS": "1.5",
-    "PENSTOCK_NOTIFICATIONS_LIMIT": "100",
-    "PENSTOCK_UI_URL": "https://flows.example.com",
-}
-
-
-class House:
-    """A server, and what a test does with it."""
-
-    def __init__(self, running: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.server, self._monkeypatch = running, monkeypatch
-        self.api = Api(running.api_url)
-
-    def restart(self) -> None:
-        """The server, on the same port and data."""
-        self.server.restart()
-        self.close()
-        self.api = Api(self.server.api_url, self.api.headers)
-
-    def close(self) -> None:
-        with self.api:
-            pass
-
-    def policy(self, block: Block, **fields: Any) -> dict[str, Any]:
-        """A policy that tells through the block, of Failed unless something else is said."""
-        self._monkeypatch.setenv("PENSTOCK_API_URL", self.server.api_url)
-        given = {"state_names": ["Failed"], "tags": [], "block_document_id": str(block.save(f"b-{uuid4()}")), **fields}
-        answer = self.api.post(ROOT, given)
-        assert answer.status == 201, answer
-        made: dict[str, Any] = answer.body
-        return made
-
-    def fail(self, kind: str = "FAILED", **fields: Any) -> str:
-        """A run that ends so; its id."""
-        run = self.api.run("RUNNING", **fields)
-        assert self.api.propose(run["id"], kind, message="ValueError: no orders").body["status"] == "ACCEPT"
-        return str(run["id"])
-
-    def deliveries(self, policy: dict[str, Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.api.get(f"{ROOT}{policy['id']}/deliveries?limit=200").body
-        return found
-
-    def delivery(self, policy: dict[str, Any]) -> dict[str, Any]:
-        (found,) = self.deliveries(policy)
-        return found
-
-    def settled(self, policy: dict[str, Any], count: int = 1) -> list[dict[str, Any]]:
-        """The deliveries, once there are so many and none is under way or waits."""
-
-        def over() -> bool:
-            found = self.deliveries(policy)
-            return len(found) >= count and all(one["status"] in ("Sent", "Failed") for one in found)
-
-        wait_until(over, 30, "not every message was settled")
-        return self.deliveries(policy)
-
-    def notifiers(self) -> list[int]:
-        """The processes of this server that send messages."""
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-                if int(parent) == self.server.pid and b"penstock.notifier" in (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
-        return found
-
-
-def lives(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def a_house(monkeypatch: pytest.MonkeyPatch, env: dict[str, str] | None = None, **options: Any) -> Iterator[House]:
-    """A server of the test's own, hasty but for `env`."""
-    with server(env={**HASTY, **(env or {})}, **options) as running:
-        house = House(running, monkeypatch)
-        try:
-            yield house
-        finally:
-            house.close()
+from penstock.testing import wait_until
 
 
 @pytest.fixture
@@ -131,21 +35,6 @@ def mail_server() -> Iterator[MailServer]:
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     with a_house(monkeypatch) as found:
         yield found
-
-
-def slack(service: Service) -> SlackWebhook:
-    return SlackWebhook(url=f"{service.url}/services/{SECRET}")
-
-
-def texts(service: Service) -> list[str]:
-    return [arrived.json["text"] for arrived in list(service.arrived)]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # -- what arrives -----------------------------------------------------------------------------------------------------
@@ -324,120 +213,6 @@ def test_a_block_whose_references_mean_the_servers_machine_is_not_used_unless_th
             assert allowed == "true" or "PENSTOCK_NOTIFICATIONS_REFERENCES" in delivery["error"]
 
 
-# -- processes that die -----------------------------------------------------------------------------------------------
-
-
-def test_what_was_not_sent_when_the_server_died_is_sent_by_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    port = free_port()
-    with a_house(monkeypatch, home=tmp_path) as house:
-        running = house.server
-        policy = house.policy(SlackWebhook(url=f"http://127.0.0.1:{port}/"))
-        runs = {house.fail() for _ in range(5)}
-        wait_until(house.notifiers, 20, "nothing was tried")
-        (notifier,) = house.notifiers()
-        running.kill()
-        wait_until(lambda: not lives(notifier), 8, "what sends messages has outlived its server")
-        with http_service(port) as service:
-            house.restart()
-            house.settled(policy, 5)
-            told = [text.rpartition("/")[2] for text in texts(service)]
-            assert sorted(told) == sorted(runs)
-
-
-def test_a_message_that_was_being_sent_when_the_server_died_comes_at_most_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service
-):
-    service.open.clear()
-    with a_house(monkeypatch, home=tmp_path) as house:
-        running = house.server
-        policy = house.policy(slack(service))
-        house.fail()
-        wait_until(lambda: len(service.arrived) == 1, 20, "nothing was sent")
-        (notifier,) = house.notifiers()
-        running.kill()
-        wait_until(lambda: not lives(notifier), 8, "what sends messages has outlived its server")
-        service.open.set()
-        house.restart()
-        (delivery,) = house.settled(policy)
-    assert (delivery["status"], delivery["tries"]) == ("Sent", 2)
-    assert len(service.arrived) == 2
-
-
-def test_a_server_that_is_stopped_lets_a_message_come_to_its_end_and_nothing_is_doubled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service
-):
-    service.open.clear()
-    with a_house(monkeypatch, home=tmp_path) as house:
-        running = house.server
-        policy = house.policy(slack(service))
-        house.fail()
-        wait_until(lambda: len(service.arrived) == 1, 20, "nothing was sent")
-        (notifier,) = house.notifiers()
-        os.kill(running.pid, signal.SIGTERM)
-        service.open.set()
-        running.stop()
-        assert not lives(notifier)
-        house.restart()
-        (delivery,) = house.settled(policy)
-    assert (delivery["status"], delivery["tries"]) == ("Sent", 1)
-    assert len(service.arrived) == 1
-
-
-def test_when_what_sends_messages_is_killed_another_one_sends_them(house: House, service: Service):
-    service.open.clear()
-    policy = house.policy(slack(service))
-    runs = {house.fail() for _ in range(3)}
-    wait_until(lambda: len(service.arrived) == 3, 20, "nothing was sent")
-    (notifier,) = house.notifiers()
-    service.open.set()
-    service.open.clear()
-    os.kill(notifier, signal.SIGKILL)
-    house.fail()
-    service.open.set()
-    found = house.settled(policy, 4)
-    assert {delivery["status"] for delivery in found} == {"Sent"}
-    told = [text.rpartition("/")[2] for text in texts(service)]
-    assert runs < set(told)
-    assert len(set(told)) == 4
-    assert max(told.count(run) for run in told) <= 2
-
-
-def test_there_is_no_process_without_a_message_and_it_leaves_when_it_is_idle(
-    monkeypatch: pytest.MonkeyPatch, service: Service
-):
-    with a_house(monkeypatch, {"PENSTOCK_NOTIFICATIONS_IDLE_SECONDS": "0.3"}) as house:
-        house.fail()
-        policy = house.policy(slack(service), state_names=["Crashed"])
-        house.fail()
-        assert house.notifiers() == []
-        house.fail("CRASHED")
-        house.settled(policy)
-        wait_until(lambda: not house.notifiers(), 10, "what sends messages did not leave")
-        house.fail("CRASHED")
-        house.settled(policy, 2)
-    assert len(service.arrived) == 2
-
-
-def test_what_sends_messages_has_no_secret_of_the_server_in_its_environment(
-    monkeypatch: pytest.MonkeyPatch, service: Service
-):
-    service.open.clear()
-    with a_house(monkeypatch, {"PENSTOCK_SERVER_API_KEY": "k3y-of-the-server"}) as house:
-        house.api.headers["Authorization"] = "Bearer k3y-of-the-server"
-        monkeypatch.setenv("PENSTOCK_API_KEY", "k3y-of-the-server")
-        house.policy(slack(service))
-        house.fail()
-        wait_until(lambda: len(service.arrived) == 1, 20, "nothing was sent")
-        (notifier,) = house.notifiers()
-        for name in ("environ", "cmdline"):
-            text = Path(f"/proc/{notifier}/{name}").read_bytes()
-            assert b"k3y-of-the-server" not in text
-            assert SECRET.encode() not in text
-        service.open.set()
-
-
 # -- too many ---------------------------------------------------------------------------------------------------------
 
 
@@ -459,8 +234,6 @@ def test_a_burst_of_failures_is_told_in_few_messages_and_none_is_forgotten(
         found = sorted(one["last_try"] for one in house.deliveries(policy))
     assert len(service.arrived) == len(found)
     # any four of them are more than a span apart
-    from datetime import datetime
-
     moments = [datetime.fromisoformat(moment) for moment in found]
     assert all((later - first).total_seconds() >= 1 for first, later in zip(moments, moments[3:], strict=False))
     assert any("more" in text for text in texts(service))
@@ -481,10 +254,3 @@ def test_two_servers_on_one_database_send_each_message_once(
             told = [text.rpartition("/")[2] for text in texts(service)]
     assert set(runs) < set(told)
     assert len(told) == len(set(told))
-
-
-def test_the_process_ends_with_its_input_and_says_nothing_that_is_no_answer():
-    import subprocess
-
-    done = subprocess.run([sys.executable, "-m", "penstock.notifier"], input=b"", capture_output=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
