@@ -25,6 +25,8 @@ Fields = TypeVar("Fields", bound=DeploymentFields)
 _SCHEDULES: dict[str, type[BaseModel]] = {"interval": IntervalSchedule, "cron": CronSchedule, "rrule": RRuleSchedule}
 #: Fields whose null means that there are none.
 _COLLECTIONS = {"tags": list, "parameters": dict, "infra_overrides": dict, "parameter_openapi_schema": dict}
+#: Fields that are text, whatever a number in their place would be.
+_TEXTS = ("name", "flow_name", "description", "version", "work_queue_name", "work_pool_name")
 _PARAMETER_SCHEMA = (
     "title", "type", "properties", "required", "definitions", "$defs", "description", "additionalProperties",
 )  # fmt: skip
@@ -65,7 +67,7 @@ def parse(text: str, source: str) -> Lines:
 
 def is_of(lines: Lines, flow_name: str | None, name: str) -> bool:
     """Whether the file is that of the deployment `name` of that flow."""
-    return (lines.values.get("flow_name"), str(lines.values.get("name"))) == (flow_name, name)
+    return (lines.written(("flow_name",)), lines.written(("name",))) == (flow_name, name)
 
 
 def fields(lines: Lines, without: Collection[str] = ()) -> JSONObject:
@@ -73,8 +75,7 @@ def fields(lines: Lines, without: Collection[str] = ()) -> JSONObject:
     found = {name: value for name, value in lines.values.items() if name not in without}
     found.pop("triggers", None)
     found.pop(deployment_yaml.BUILT_FROM, None)
-    if "version" in found:
-        found["version"] = lines.written(("version",))
+    found |= {name: lines.written((name,)) for name in _TEXTS if name in found}
     for name, kind in _COLLECTIONS.items():
         if name in found and found[name] is None:
             found[name] = kind()

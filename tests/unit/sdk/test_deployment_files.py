@@ -132,9 +132,13 @@ def test_what_is_no_deployment_is_refused(tmp_path: Path, text: str, said: str) 
 
 
 def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
-    text = BY_HAND.replace("version: 7", "version: 1.10").replace("    A: ", "    on: yes please\n    A: ")
+    text = (
+        BY_HAND.replace("version: 7", "version: 1.10")
+        .replace("work_queue_name: q", "work_queue_name: 007")
+        .replace("    A: ", "    on: yes please\n    A: ")
+    )
     found = _load(tmp_path, text)
-    assert found.version == "1.10"
+    assert (found.version, found.work_queue_name) == ("1.10", "007")
     assert found.infrastructure.env == {"B": "2", "on": "yes please", "A": "1"}
 
 
