@@ -1,5 +1,6 @@
 """GCS blocks against a small store that speaks Google's JSON API; Azure blocks against Azurite where it is installed."""
 
+import base64
 import email
 import email.policy
 import importlib.util
@@ -16,7 +17,7 @@ from uuid import uuid4
 import azurite
 import pydantic
 import pytest
-from google_storage import Emulator, emulator, service_account
+from google_storage import service_account
 
 from penstock.blocks.credentials import GcpCredentials
 from penstock.filesystems import GCS, Azure, GcsBucket
@@ -114,16 +115,6 @@ def account(store: Store) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def emulated() -> Iterator[Emulator]:
-    need("gcsfs")
-    need("gcp_storage_emulator")
-    with emulator() as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.env.items():
-            patch.setenv(name, value)
-        yield running
-
-
-@pytest.fixture(scope="module")
 def azurite_connection() -> Iterator[str]:
     need("adlfs")
     if azurite.find_azurite() is None:
@@ -173,6 +164,28 @@ def test_a_check_says_that_a_bucket_is_missing(account: dict[str, str]) -> None:
     finding = GCS(bucket_path="no-such-bucket", service_account_info=json.dumps(account)).check()[-1]
     assert not finding.ok
     assert "no-such-bucket" in finding.said
+
+
+def test_a_missing_bucket_or_container_is_named_by_reading_and_writing(
+    account: dict[str, str], azurite_connection: str
+) -> None:
+    google = GCS(bucket_path="no-such-bucket/x", service_account_info=json.dumps(account))
+    microsoft = Azure(bucket_path="no-such-container/x", azure_storage_connection_string=azurite_connection)
+    for block, place in ((google, "gs://no-such-bucket"), (microsoft, "az://no-such-container")):
+        for use in (lambda block=block: block.read_path("a"), lambda block=block: block.write_path("a", b"1")):
+            with pytest.raises(FileNotFoundError, match=f"nothing at {place}/x/a: {place} does not exist"):
+                use()
+
+
+def test_a_key_that_azure_does_not_take_is_told_in_one_line_without_it(azurite_connection: str) -> None:
+    wrong = base64.b64encode(b"x" * 64).decode()
+    block = Azure(
+        bucket_path="container/x", azure_storage_connection_string=azurite_connection.replace(azurite.KEY, wrong)
+    )
+    with pytest.raises(PermissionError, match=r"az://container/x/a may not be used: .*authenticat") as caught:
+        block.read_path("a")
+    assert "\n" not in str(caught.value)
+    assert wrong not in str(caught.value)
 
 
 @pytest.mark.parametrize(
