@@ -10,7 +10,7 @@ from penstock.cli.deployment_apply import apply
 from penstock.cli.deployment_build import build
 from penstock.cli.deployment_check import check
 from penstock.cli.deployment_details import COLUMNS as DETAILS
-from penstock.cli.deployment_details import add_details
+from penstock.cli.deployment_details import add_details, schedules_text
 from penstock.cli.deployment_limit import clear_concurrency_limit, set_concurrency_limit
 from penstock.cli.deployment_render import render
 from penstock.cli.deployment_run import run
@@ -18,17 +18,17 @@ from penstock.cli.deployment_schedule import pause_schedule, resume_schedule, sc
 from penstock.cli.grammar import group
 from penstock.cli.live_runs import LIVE_RUNS, add_live_runs
 from penstock.cli.output import Column
-from penstock.cli.schedules import schedule_text
 from penstock.cli.session import current
 
 COLUMNS = [
     Column("NAME", "full_name"),
     Column("QUEUE", "work_queue_name"),
-    Column("SCHEDULE", "schedule", show=schedule_text),
+    Column("SCHEDULE", "schedules", show=schedules_text),
     Column("ACTIVE", "is_schedule_active"),
     Column("STATUS", "status"),
     Column("ID", "id"),
     Column("POOL", "work_pool_name", wide=True),
+    Column("LIMIT", "concurrency_limit", wide=True),
     Column("ENTRYPOINT", "entrypoint", wide=True),
     Column("TAGS", "tags", wide=True),
     Column("UPDATED", "updated", wide=True, show=times.ago),

@@ -61,7 +61,8 @@ def _next_runs(connection: Connection, row: Row) -> list[Row]:
     return [{key: run[key] for key in ("id", "name", "expected_start_time")} for run in found]
 
 
-def _schedules_text(schedules: Any) -> str:
+def schedules_text(schedules: Any) -> str:
+    """All schedules of a deployment in a few words."""
     return "; ".join(
         f"{schedule_text(item['schedule'])}{'' if item.get('active', True) else ' (paused)'}"
         for item in schedules or []
@@ -83,7 +84,7 @@ COLUMNS = [
     Column("status", "status"),
     Column("queue", "work_queue_name"),
     Column("pool", "work_pool_name"),
-    Column("schedules", "schedules", show=_schedules_text),
+    Column("schedules", "schedules", show=schedules_text),
     Column("schedule active", "is_schedule_active"),
     Column(
         "next runs", "next_runs", show=lambda runs: ", ".join(times.ago(run["expected_start_time"]) for run in runs)
