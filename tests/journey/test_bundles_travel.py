@@ -187,9 +187,11 @@ def test_a_damaged_copy_on_the_machine_that_runs_it_is_fetched_anew(
     monkeypatch.setenv("PENSTOCK_HOME", str(builder.server.home))
     (kept,) = bundle_cache.folder().glob("*.tar")
     kept.write_bytes(kept.read_bytes().replace(b"hello", b"howdy"))
-    builder.wait_for(started(builder, deployment, "after"), StateType.COMPLETED)
-    assert (builder.probes() / "after").read_text().startswith("hello world ")
-    assert counted.struck == 2
+    runs = [started(builder, deployment, f"after-{number}") for number in range(4)]
+    for number, run in enumerate(runs):
+        builder.wait_for(run, StateType.COMPLETED)
+        assert (builder.probes() / f"after-{number}").read_text().startswith("hello world ")
+    assert counted.struck == 2, "of jobs that want it at the same time, one fetches it"
 
 
 def test_applying_elsewhere_needs_the_same_files(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from penstock.errors import Conflict
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import bundle, bundle_part
+from penstock.server.database.turns import take_turn
 from penstock.server.operations.read_bundles import bundle_users, read_bundle, used_digests
 
 #: How many users of a bundle an error names.
@@ -44,8 +45,10 @@ def delete_bundle(tx: Transaction, digest: str) -> None:
 def remove_unused_bundles(tx: Transaction, days: float) -> int:
     """Remove one batch of bundles that nobody has used for so many days, and of uploads that came to nothing.
 
-    Returns how many went.
+    Returns how many went; none if another server is at it.
     """
+    if not take_turn(tx, "bundles"):
+        return 0
     used = used_digests(tx)
     noted = tx.now - timedelta(hours=NOTE_HOURS)
     rows = tx.execute(
