@@ -87,6 +87,3 @@ class Azure(FsspecStorage):
             if secret is not None:
                 chosen[argument] = secret.get_secret_value()
         return chosen
-
-    def _root(self) -> str:
-        return self._place(None).partition("/")[0]

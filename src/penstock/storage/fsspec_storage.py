@@ -21,8 +21,9 @@ from penstock.storage.transfers import MAX_TRIES, Transfer, carry_out, patiently
 
 T = TypeVar("T")
 
-#: Where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
-_WHOLE_FILES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory", "oci", "oss"})
+#: Schemes whose URLs begin with a bucket; and where a file that is written appears whole or not at all; elsewhere it is written under another name and then moved.
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oci", "oss"})
+_WHOLE_FILES = _BUCKETS | {"memory"}
 #: Of a scheme, the extra that brings what fsspec needs for it.
 _EXTRAS = {
     "s3": "s3",
@@ -65,7 +66,7 @@ class FsspecStorage(Storage):
     @property
     def filesystem(self) -> Any:
         """The file system of fsspec. Raises ConfigurationError if the package it needs is not installed."""
-        scheme = urlsplit(self.location()).scheme
+        scheme = self._scheme()
         fsspec = import_extra("fsspec", extra=_EXTRAS.get(scheme, "remote"), user=self.get_block_type_name())
         if scheme in _OWN:
             module, name = _OWN[scheme]
@@ -152,6 +153,8 @@ class FsspecStorage(Storage):
         try:
             block._look()
         except FileNotFoundError as error:
+            if block._root() == block._base() and block._scheme() not in _BUCKETS:
+                return [*found, Finding(tried, True, "is not there yet: it is made where something is written")]
             return [*found, Finding(tried, False, str(error), "Create it, or correct its name.")]
         except (OSError, ConfigurationError) as error:
             return [*found, Finding(tried, False, str(error), getattr(error, "hint", "") or "Check name and access.")]
@@ -168,7 +171,10 @@ class FsspecStorage(Storage):
             self._ask(base, lambda files: files.ls(base))
 
     def _is_whole(self) -> bool:
-        return urlsplit(self.location()).scheme in _WHOLE_FILES
+        return self._scheme() in _WHOLE_FILES
+
+    def _scheme(self) -> str:
+        return urlsplit(self.location()).scheme
 
     def _write(self, files: Any, place: str, write_at: Callable[[str], None]) -> None:
         """Have a file written at `place`, whole or not at all. The folder above it is there."""
@@ -185,8 +191,8 @@ class FsspecStorage(Storage):
             raise
 
     def _root(self) -> str:
-        """What has to exist before anything can be written."""
-        return self._place(None)
+        """What has to exist before anything can be written: the bucket. Folders are made."""
+        return self._base().partition("/")[0] if self._scheme() in _BUCKETS else self._base()
 
     def _place(self, path: str | None) -> str:
         """Where `path` is, as fsspec's file system names it. Raises ConfigurationError if it leads out of the base."""
@@ -212,7 +218,7 @@ class FsspecStorage(Storage):
         base = self._base()
         if place == base or place.startswith(f"{base}/"):
             return self.location().rstrip("/") + place.removeprefix(base)
-        scheme = urlsplit(self.location()).scheme
+        scheme = self._scheme()
         return f"{scheme}://{place.lstrip('/') if scheme != 'file' else place}"
 
     def _ask(self, place: str, action: Callable[[Any], T], files: Any = None) -> T:

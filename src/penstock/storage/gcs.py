@@ -49,9 +49,6 @@ class GCS(FsspecStorage):
             chosen.setdefault("project", chosen["token"].get("project_id"))
         return chosen
 
-    def _root(self) -> str:
-        return self._place(None).partition("/")[0]
-
 
 class GcsBucket(FsspecStorage):
     """Keeps files in a bucket of Google Cloud Storage, entered with a credentials block that others can share."""
@@ -89,6 +86,3 @@ class GcsBucket(FsspecStorage):
         elif told.service_account_file is not None:
             chosen["token"] = str(told.service_account_file.expanduser())
         return chosen
-
-    def _root(self) -> str:
-        return self._place(None).partition("/")[0]

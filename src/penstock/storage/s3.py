@@ -73,9 +73,6 @@ class S3(FsspecStorage):
             chosen["endpoint_url"] = self.endpoint_url
         return chosen
 
-    def _root(self) -> str:
-        return self._place(None).partition("/")[0]
-
 
 class S3Bucket(FsspecStorage):
     """Keeps files in a bucket of Amazon S3 or MinIO, entered with a credentials block that others can share."""
@@ -125,6 +122,3 @@ class S3Bucket(FsspecStorage):
             if value is not None:
                 chosen[name] = value.get_secret_value() if isinstance(value, SecretStr) else value
         return chosen
-
-    def _root(self) -> str:
-        return self._place(None).partition("/")[0]

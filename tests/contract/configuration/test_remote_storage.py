@@ -128,6 +128,11 @@ def test_a_path_that_leads_out_is_refused(path: str) -> None:
 
 def test_a_check_says_whether_the_bucket_is_there(s3_url: str, bucket: str) -> None:
     assert [finding.ok for finding in s3(s3_url, f"{bucket}/not/yet").check()] == [True, True]
+    anything = RemoteFileSystem(
+        basepath=f"s3://{bucket}/not/yet",
+        settings={"key": "k", "secret": SECRET, "client_kwargs": {"endpoint_url": s3_url}},
+    )
+    assert [finding.ok for finding in anything.check()] == [True, True]
     missing = s3(s3_url, "no-such-bucket/x").check()[-1]
     assert not missing.ok
     assert "no-such-bucket" in missing.said

@@ -98,11 +98,12 @@ def test_nothing_at_a_path_of_the_server_is_told(server: sshd.Server, tmp_path: 
         storage.get_directory("no-such", str(tmp_path / "got"))
 
 
-def test_a_check_of_sftp_finds_the_folder_or_says_that_it_is_missing(server: sshd.Server) -> None:
+def test_a_check_of_sftp_says_whether_the_folder_is_there(server: sshd.Server) -> None:
     storage = sftp(server)
-    assert "nothing at sftp://" in storage.check()[-1].said
+    assert "is not there yet" in storage.check()[-1].said
     storage.write_path("there", b"")
-    assert [finding.ok for finding in storage.check()] == [True, True]
+    assert [(finding.ok, finding.said) for finding in storage.check()][-1] == (True, "can be read")
+    assert not sftp(server, port=1).check()[-1].ok
 
 
 def test_a_key_that_the_server_does_not_know_is_told_without_it(server: sshd.Server) -> None:

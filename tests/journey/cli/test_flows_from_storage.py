@@ -100,6 +100,7 @@ def test_a_run_needs_nothing_but_the_storage(
     project, name = write_project(tmp_path / "my project"), f"from-{slug}"
     terminal = SameProcess({**running.env, **every_store.env}, project)
     what = ("flows/report.py:report", "-n", name, "-q", "storage", "-sb", f"{reference}/v/1", "-a", "--no-check")
+    assert "\tno\t" not in terminal.ok("block", "check", reference).out
     assert "Uploaded 4 files" in terminal.ok("deployment", "build", *what).err
     shutil.rmtree(project)
     deployment = read(running, name)
