@@ -57,6 +57,7 @@ def test_the_diff_is_what_apply_then_changes(files: Files) -> None:
     file = files.build("diffed")
     new = files("deployment", "apply", str(file), "--diff")
     assert (new.code, new.out.splitlines()[0]) == (7, "hello/diffed (new)")
+    assert '  + entrypoint: "flows.py:hello"' in new.out.splitlines()
     assert files("deployment", "inspect", "hello/diffed").code == 3
     files.apply(str(file))
     assert files.apply(str(file), "--diff").out == ""

@@ -5,7 +5,7 @@ import pydantic_core
 import sqlalchemy as sa
 
 from penstock.errors import Invalid, NotFound, did_you_mean
-from penstock.model.applying import DeploymentApplied, DeploymentApply
+from penstock.model.applying import ChangeKind, DeploymentApplied, DeploymentApply
 from penstock.model.base import JSONObject, new_id
 from penstock.model.deployments import Deployment, DeploymentScheduleCreate
 from penstock.model.flows import FlowCreate
@@ -87,6 +87,9 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
                 tx, given_blocks[part], contents.get(part), live_blocks[part], deployment_id
             )
     _tell_blocks(merged, live_blocks, given_blocks, last)
+    if created:
+        for change in merged.changes:
+            change.kind = ChangeKind.ADDED
     _write(tx, deployment, columns, merged, schedules, created)
     remembered = {**last, **given}
     if schedules is not None:
