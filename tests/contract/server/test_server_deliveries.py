@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -244,6 +245,26 @@ def test_repeated_tries_count_and_are_gathered_with_what_they_had_gathered(post:
     assert sum(found.gathered + 1 for found in post.deliveries(policy)) == 20
     post.settle(*again)
     assert {found.status for found in post.deliveries(policy)} == {"Sent"}
+
+
+def test_what_has_gathered_others_is_gathered_with_them(post: Post):
+    policy = post.policy()
+    post.fail(10)
+    post.settle(*post.claim(), error="down")
+    post.forward(61)
+    post.terms = replace(post.terms, limit=1)
+    (order,) = post.claim()
+    assert order.subject.endswith("and 9 more")
+    assert post.delivery(policy).gathered == 9
+
+
+def test_tests_use_up_nothing_of_the_limit(post: Post):
+    policy = post.policy()
+    for _ in range(5):
+        post.write(send_test_notification, policy.id, "", False)
+    assert len(post.claim()) == 5
+    post.fail(3)
+    assert len(post.claim()) == 3
 
 
 def test_room_is_no_reason_to_gather(post: Post):
