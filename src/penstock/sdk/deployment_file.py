@@ -4,6 +4,7 @@ From text to the fields of a `Deployment`. Blocks that are saved under a name ar
 their secrets come back.
 """
 
+import os
 from collections.abc import Collection, Iterable
 from os import PathLike
 from pathlib import Path
@@ -41,12 +42,26 @@ def read(path: str | PathLike[str]) -> Lines:
     one, and if the file is not of a deployment.
     """
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", code="deployment_file") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is no text: {error}.", code="deployment_file") from None
     return parse(text, str(path))
+
+
+def write(path: str | PathLike[str], text: str) -> None:
+    """Write the file at `path` as a whole or not at all. Raises ConfigurationError if that cannot be."""
+    target = Path(path).resolve()
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        if target.exists():
+            draft.chmod(target.stat().st_mode)
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.", code="deployment_file") from None
 
 
 def parse(text: str, source: str) -> Lines:

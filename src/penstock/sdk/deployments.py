@@ -147,12 +147,8 @@ class Deployment(DeploymentFields):
         Raises ConfigurationError if there is a file at `path` that cannot be read as a deployment's.
         """
         lines = deployment_rebuild.file_of(path, self)
-        before = Path(path).read_text() if lines is not None else ""
-        text = deployment_rebuild.text_of(self, lines, before)
-        try:
-            Path(path).write_text(text)
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be written: {error.strerror}.", code="deployment_file") from None
+        before = Path(path).read_text(encoding="utf-8") if lines is not None else ""
+        deployment_file.write(path, deployment_rebuild.text_of(self, lines, before))
 
     @sync_compatible
     def update(self, ignore_none: bool = False, **fields: Any) -> None:

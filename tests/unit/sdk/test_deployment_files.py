@@ -15,7 +15,7 @@ from penstock.deployments import Deployment
 from penstock.errors import ConfigurationError, ParameterError, PenstockError
 from penstock.infrastructure import Process
 from penstock.model.schedules import CronSchedule
-from penstock.sdk import yaml_edits, yaml_lines
+from penstock.sdk import deployment_file, yaml_edits, yaml_lines
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 
@@ -224,6 +224,11 @@ def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"greet-deployment\.yaml:9: .*Did you mean 'tags'"):
         _built(file)
     assert "tgas" in file.read_text()
+    folder = tmp_path / "folder.yaml"
+    folder.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be written: Is a directory"):
+        deployment_file.write(folder, "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.yaml", "greet-deployment.yaml"]
     with pytest.raises(ConfigurationError, match="cannot be written"):
         _built(tmp_path / "new.yaml").to_yaml(tmp_path / "none" / "new.yaml")
 
