@@ -129,7 +129,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("slug", ["local-file-system", "s3", "gcs", "remote-file-system"])
+@pytest.mark.parametrize("slug", ["local-file-system", "s3", "smb", "remote-file-system"])
 def test_code_that_was_built_anywhere_is_loaded_in_an_empty_folder(
     slug: str, running: TestServer, every_store: Stores, save: Callable[[Any], str], tmp_path: Path
 ) -> None:
