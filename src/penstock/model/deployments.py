@@ -8,7 +8,8 @@ from pydantic import Field
 
 from penstock.model.base import JSONObject, Name, Request, Stored
 from penstock.model.flow_runs import CreatedBy
-from penstock.model.schedules import CatchupPolicy, CheckedSchedule, Schedule
+from penstock.model.schedule_checks import CheckedSchedule
+from penstock.model.schedules import CatchupPolicy, Schedule
 
 
 class DeploymentScheduleCreate(Request):

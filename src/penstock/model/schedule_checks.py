@@ -1,11 +1,13 @@
 """What is refused where a schedule is written, because it could never make a run."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
+from pydantic import AfterValidator
+
 from penstock.errors import did_you_mean
-from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule, Schedule
 
 if TYPE_CHECKING:
     from cronsim import CronSim
@@ -36,6 +38,15 @@ def check_schedule(schedule: IntervalSchedule | CronSchedule | RRuleSchedule) ->
         from penstock.model.recurrence_rules import read_recurrence
 
         read_recurrence(schedule.rrule, schedule.timezone)
+
+
+def _checked(schedule: Schedule) -> Schedule:
+    check_schedule(schedule)
+    return schedule
+
+
+#: A schedule that is asked for: one that could never make a run is refused. One that is kept already is read as it is.
+CheckedSchedule = Annotated[Schedule, AfterValidator(_checked)]
 
 
 def check_timezone(name: str | None) -> None:

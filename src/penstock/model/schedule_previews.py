@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, Field
 
 from penstock.model.base import Data, Request
-from penstock.model.schedules import CheckedSchedule
+from penstock.model.schedule_checks import CheckedSchedule
 
 #: Most times of one answer.
 MOST_PREVIEWED = 1000

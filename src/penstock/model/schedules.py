@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from penstock.model.base import Request
 
@@ -57,14 +57,3 @@ class CatchupPolicy(StrEnum):
     ALL = "all"  #: each of them runs, in order
     LATEST = "latest"  #: the newest of them runs
     SKIP = "skip"  #: none of them runs
-
-
-def _checked(schedule: Any) -> Any:
-    from penstock.model.schedule_checks import check_schedule
-
-    check_schedule(schedule)
-    return schedule
-
-
-#: A schedule that is asked for: one that could never make a run is refused. One that is kept already is read as it is.
-CheckedSchedule = Annotated[Schedule, AfterValidator(_checked)]

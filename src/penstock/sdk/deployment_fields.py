@@ -16,7 +16,7 @@ from penstock.infrastructure.process.config import Process
 from penstock.infrastructure.registry import infrastructure_from
 from penstock.model.base import JSONObject, Name
 from penstock.model.deployments import DeploymentScheduleCreate
-from penstock.model.schedules import CheckedSchedule
+from penstock.model.schedule_checks import CheckedSchedule
 from penstock.model.work_queues import DEFAULT_QUEUE
 from penstock.sdk import block_data, deployment_yaml
 from penstock.storage.bundle import Packed
