@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from penstock.model.base import Data, JSONObject, Name, Request
 from penstock.model.block_documents import BlockDocumentCreate
 from penstock.model.deployments import Deployment, DeploymentScheduleCreate
-from penstock.model.schedules import CheckedSchedule
+from penstock.model.schedule_checks import CheckedSchedule
 
 
 class DeploymentApply(Request):
