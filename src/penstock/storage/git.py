@@ -16,9 +16,9 @@ from penstock.blocks.extras import holds_reference
 from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.model.findings import Finding
+from penstock.storage.folders import copy_tree
 from penstock.storage.git_program import Login, opened
 from penstock.storage.ignore import Ignore
-from penstock.storage.folders import copy_tree
 
 _SCP_FORM = re.compile(r"[\w.-]+@[\w.-]+:[^/].*")
 _NOT_IN_NAMES = re.compile(r"[\s~^:?*\[\\]")
