@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from penstock.cli import assignments, references, schedules, serving, states
-from penstock.cli.deployment import schedule_text
 from penstock.cli.deployment_build import _target
 from penstock.cli.errors import UsageProblem
 from penstock.cli.run import generated_name
+from penstock.cli.schedules import schedule_text
 from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from penstock.model.states import TERMINAL, StateType
 from penstock.model.transitions import NAMES
