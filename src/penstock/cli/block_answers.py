@@ -99,7 +99,9 @@ def names_of_users(users: dict[str, Any] | None) -> list[str]:
         return ["unknown: the server cannot tell"]
     blocks = [f"block {user['block_type_slug']}/{user['name']}" for user in users["block_documents"]]
     deployments = [f"deployment {user['flow_name']}/{user['name']}" for user in users["deployments"]]
-    return blocks + deployments + [f"notification policy {user['id']}" for user in users.get("notification_policies", [])]
+    return (
+        blocks + deployments + [f"notification policy {user['id']}" for user in users.get("notification_policies", [])]
+    )
 
 
 def has_masks(value: Any) -> bool:
