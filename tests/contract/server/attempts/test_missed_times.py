@@ -25,6 +25,7 @@ from penstock.server import keys
 from penstock.server.database import tables as t
 from penstock.server.operations import change_deployment_schedules as schedules
 from penstock.server.operations.create_deployment import create_deployment
+from penstock.server.operations.delete_deployment import delete_deployment
 from penstock.server.operations.explain_flow_run import explain_flow_run
 from penstock.server.operations.plan_runs import AHEAD, COVER, LEAST, MOST, find_due_schedules, plan_runs
 from penstock.server.operations.update_deployment import pause_deployment, update_deployment
@@ -285,6 +286,24 @@ def test_edits_and_planning_at_once_leave_exactly_the_planned_times(world: Any) 
     tick(world)
     for deployment in deployments:
         _check(world, deployment)
+
+
+def test_a_deployment_that_is_deleted_while_it_is_planned_leaves_no_planned_runs(world: Any) -> None:
+    deployments = [deploy(world, DeploymentScheduleCreate(schedule=HOURLY)) for _ in range(20)]
+
+    def plan() -> None:
+        for _ in range(len(deployments)):
+            world.write(plan_runs, world.write(find_due_schedules, 3), wait=False)
+
+    def delete() -> None:
+        for deployment in deployments:
+            world.write(delete_deployment, deployment)
+
+    with ThreadPoolExecutor(3) as pool:
+        for work in [pool.submit(plan), pool.submit(plan), pool.submit(delete)]:
+            work.result()
+    left = world.write(lambda tx: tx.execute(sa.select(t.flow_run.c.id).where(t.flow_run.c.auto_scheduled)).all())
+    assert left == []
 
 
 def _edit(world: Any, rng: random.Random, deployment: UUID) -> Any:
