@@ -86,7 +86,9 @@ def test_times_are_those_that_other_libraries_find_at_every_change_of_every_zone
     for zone in sorted(available_timezones()):
         for change in changes(ZoneInfo(zone)):
             if FIRST < change < LAST:
-                compare(schedule_for(rng, zone), change + timedelta(minutes=rng.choice((-1500, -100, -59, -1, 0, 1, 100))))
+                compare(
+                    schedule_for(rng, zone), change + timedelta(minutes=rng.choice((-1500, -100, -59, -1, 0, 1, 100)))
+                )
 
 
 @pytest.mark.parametrize(
