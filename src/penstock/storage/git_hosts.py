@@ -45,9 +45,8 @@ class BitBucketRepository(GitCode):
         from penstock.filesystems import BitBucketRepository
 
         login = BitBucketCredentials.load("CREDENTIALS_NAME")
-        BitBucketRepository(
-            repository="https://bitbucket.org/example/flows.git", bitbucket_credentials=login
-        ).save("BLOCK_NAME")
+        block = BitBucketRepository(repository="https://bitbucket.org/example/flows.git", bitbucket_credentials=login)
+        block.save("BLOCK_NAME")
     """
 
     bitbucket_credentials: BitBucketCredentials | None = Field(
