@@ -24,6 +24,8 @@ from penstock.errors import ConfigurationError
 #: Seconds that opening a connection may take, and without an answer of the server.
 _CONNECT_TIMEOUT = 20
 _SILENCE = 60
+#: Bytes of a file that are held at once.
+_PIECE = 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -95,17 +97,18 @@ class SftpServer(SFTPFileSystem):  # type: ignore[misc]
                     ftp.stat(folder)  # somebody else has made it meanwhile; otherwise it is still not there
 
     def get_file(self, rpath: str, lpath: str, **_kwargs: Any) -> None:
-        with self._asking(rpath) as ftp:
-            ftp.get(rpath, lpath)
+        with self._asking(rpath) as ftp, open(lpath, "wb") as file:
+            _read_whole(ftp, rpath, file)
 
     def put_file(self, lpath: str, rpath: str, **_kwargs: Any) -> None:
         with self._asking(rpath) as ftp:
             ftp.put(lpath, rpath)
 
     def cat_file(self, path: str, **_kwargs: Any) -> bytes:
-        with self._asking(path) as ftp, ftp.open(path, "rb") as file:
-            file.prefetch()
-            return bytes(file.read())
+        content = io.BytesIO()
+        with self._asking(path) as ftp:
+            _read_whole(ftp, path, content)
+        return content.getvalue()
 
     def pipe_file(self, path: str, value: bytes, **_kwargs: Any) -> None:
         with self._asking(path) as ftp:
@@ -218,6 +221,25 @@ def _channel_of(client: Any) -> Any:
     channel = client.open_sftp()
     channel.get_channel().settimeout(_SILENCE)
     return channel
+
+
+def _read_whole(ftp: Any, path: str, target: Any) -> None:
+    """Copy a file to `target`. To paramiko the end of the connection is the end of the file: the size tells them apart."""
+    size, copied = ftp.stat(path).st_size, 0
+    with ftp.open(path, "rb") as file:
+        ask = file._prefetch_thread
+
+        def ask_quietly(*chunks: Any) -> None:
+            with suppress(EOFError, OSError, paramiko.SSHException):  # who reads meets it too, and tells
+                ask(*chunks)
+
+        file._prefetch_thread = ask_quietly
+        file.prefetch(size)
+        while piece := file.read(_PIECE):
+            target.write(piece)
+            copied += len(piece)
+    if copied != size:
+        raise ConnectionError(f"{copied} of {size} bytes of {path} have come")
 
 
 def _is_lost(error: Exception) -> bool:
