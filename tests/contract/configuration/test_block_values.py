@@ -121,7 +121,8 @@ def test_who_uses_a_block_is_told(api: Api, vaults: Vaults):
     users = api.get(f"/block_documents/{inner}/used_by").body
     assert [(user["id"], user["fields"]) for user in users["block_documents"]] == [(str(outer), ["inner", "value.0"])]
     assert [(user["name"], user["uses_as"]) for user in users["deployments"]] == [("d", ["infrastructure"])]
-    assert api.get(f"/block_documents/{outer}/used_by").body == {"block_documents": [], "deployments": []}
+    unused = {"block_documents": [], "deployments": [], "notification_policies": []}
+    assert api.get(f"/block_documents/{outer}/used_by").body == unused
     assert api.get(f"/block_documents/{flow}/used_by").status == 404
 
 

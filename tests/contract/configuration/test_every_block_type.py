@@ -49,7 +49,8 @@ SEEDS: dict[str, dict[str, Any]] = {
             "current-context": "a",
         },
         "context_name": "a",
-    }
+    },
+    "bundle": {"digest": f"sha256:{'0123456789abcdef' * 4}"},
 }
 plain_text = st.text(st.characters(codec="utf-8", exclude_characters="\x00*"), max_size=12)
 texts = st.sampled_from(FORMS) | plain_text
