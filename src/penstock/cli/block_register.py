@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from penstock.cli import output
+from penstock.cli.collections import modules_meant
 from penstock.cli.connection import connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command
@@ -27,8 +28,9 @@ def register(module: str | None, file: str | None) -> None:
     from penstock.client.admin import read_health
     from penstock.engine.code import load_module
 
-    loaded = load_module(module or str(Path(str(file)).resolve()))
-    blocks = blocks_in(loaded)
+    names = modules_meant(module) if module is not None else (str(Path(str(file)).resolve()),)
+    found = {block for name in names for block in blocks_in(load_module(name))}
+    blocks = sorted(found, key=lambda block: str(block.get_block_type_slug()))
     if not blocks:
         raise NotFound(f"{module or file} defines no blocks.", hint="A block is a class derived from Block.")
     with connect() as connection:

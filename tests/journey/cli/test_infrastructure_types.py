@@ -341,3 +341,27 @@ def test_the_blocks_of_a_platform_are_registered_by_their_module(here: Terminal)
         "aws-credentials",
         "ecs-task",
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "slugs"),
+    [
+        ("prefect_aws.ecs", ["aws-credentials", "ecs-task", "minio-credentials"]),
+        ("penstock_gcp.cloud_run", ["cloud-run-job", "gcp-credentials"]),
+        ("prefect_github", ["git-repository", "github"]),
+        (
+            "prefect_gitlab",
+            ["bitbucket-credentials", "bitbucket-repository", "gitlab-credentials", "gitlab-repository"],
+        ),
+    ],
+)
+def test_packages_of_prefect_2_whose_blocks_come_along_are_known_by_name(
+    here: Terminal, module: str, slugs: list[str]
+) -> None:
+    assert here.ok("block", "register", "-m", module, "-o", "name").out.split() == slugs
+
+
+def test_a_package_that_does_not_come_along_is_told(here: Terminal) -> None:
+    said = here("block", "register", "-m", "prefect_snowflake")
+    assert said.code != 0
+    assert "There is no module 'prefect_snowflake'" in said.err
