@@ -9,9 +9,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.model.base import JSONObject, new_id
+from penstock.model.base import JSONObject
 from penstock.model.states import State, StateType
-from penstock.server.database.bulk import insert_columns
+from penstock.server.database.bulk import insert_columns, ordered_ids
 from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import state_values
 from penstock.server.database.tables import flow_run, flow_run_state
@@ -56,8 +56,10 @@ def insert_planned_runs(tx: Transaction, planned: Sequence[PlannedRuns]) -> None
                 runs.setdefault(name, []).append(value)
     if not runs:
         return
+    count = len(runs["name"])
+    runs["id"], runs["state_id"] = ordered_ids(count, tx.now), ordered_ids(count, tx.now)
     for name, value in state_values(first).items():
-        states[name] = [value] * len(runs["id"])
+        states[name] = [value] * count
     states["id"] = runs["state_id"]
     states["flow_run_id"] = runs["id"]
     states["state_details"] = [
@@ -66,7 +68,7 @@ def insert_planned_runs(tx: Transaction, planned: Sequence[PlannedRuns]) -> None
     ]
     insert_columns(tx, flow_run, runs)
     insert_columns(tx, flow_run_state, states)
-    change_counters(tx, {COUNTER.format(StateType.SCHEDULED.value): len(runs["id"])})
+    change_counters(tx, {COUNTER.format(StateType.SCHEDULED.value): count})
     _tell(tx, runs, first)
 
 
@@ -99,8 +101,6 @@ def _same_for_all(tx: Transaction, source: sa.Row[Any], first: State) -> JSONObj
 
 def _own(source: sa.Row[Any], time: datetime) -> JSONObject:
     return {
-        "id": new_id(),
-        "state_id": new_id(),
         "name": two_words(secrets.randbits(40)),
         "idempotency_key": f"scheduled {source.schedule_id} {time.isoformat()}",
         "expected_start_time": time,

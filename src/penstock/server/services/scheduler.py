@@ -7,7 +7,7 @@ from penstock.server.operations.skip_missed_runs import find_missed_runs, skip_m
 from penstock.server.services.base import Service
 
 #: Schedules that one transaction plans at most: others write in between.
-BATCH = 200
+BATCH = 400
 
 
 class SchedulerService(Service):
