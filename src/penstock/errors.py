@@ -191,6 +191,19 @@ class NotReachable(InfrastructureError):
     code = "not_reachable"
 
 
+class StillPreparing(InfrastructureError):
+    """The job is not started yet: its platform is busy with what it needs first. Ask again.
+
+    `message` says what that is, for people; `phase` is a `penstock.model.reasons.Phase` value.
+    """
+
+    code = "still_preparing"
+
+    def __init__(self, message: str, *, phase: str = "image") -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
 class RunError(PenstockError):
     """A run ended without a result."""
 

@@ -13,7 +13,9 @@ What may be called when:
   by its name and returns an equal handle; it never makes a second job. If a job of that name exists and carries
   another owner, `JobRejected` is raised and that job is left alone. If `start` raises `JobRejected`, nothing of the
   job is left on the platform, and `reason` says whether another try makes sense. If it raises `NotReachable`, nothing
-  is known: look for the job by its name, or start it again.
+  is known: look for the job by its name, or start it again. If it raises `StillPreparing`, nothing of the job exists yet
+  and the platform is busy with what it needs (its image is being fetched): call it again, which joins what is under
+  way. A preparation that nobody asks for any more starts nothing.
 * `observe` is level-triggered: each answer is the state now, not a change. A driver that cannot see the platform says
   UNKNOWN; it says MISSING only when the platform itself answered that there is no such job. It raises nothing.
 * `stop` returns when the job is confirmed gone: politely first, after `grace` seconds by force. Stopping a job that has
@@ -21,6 +23,8 @@ What may be called when:
   known.
 * `output` is resumable: `since` is the offset that the last call returned. Its failure never changes a verdict.
 * `remove` deletes what is left of an ended job (records, logs, containers). Removing what is gone is success.
+* `reach` comes before any other call about jobs of a configuration, also for jobs that are taken over: from then on the
+  driver knows the way to that place, and `observe`, `find` and the others cover it.
 """
 
 from collections.abc import Sequence
@@ -82,13 +86,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Found:
-    """A job on the platform that carries our owner's label, as `find` meets it."""
+    """A job on the platform that carries our owner's label, as `find` meets it. `keep` is what `Driver.keeps` says."""
 
     handle: Handle
     job_name: str
     attempt_id: UUID | None
     ended: bool
     ended_at: datetime | None = None
+    keep: bool | None = None
 
 
 @runtime_checkable
@@ -132,6 +137,13 @@ class Driver(Protocol):
 
     async def find_job(self, job_name: str) -> Handle | None:
         """The job of that name, running or ended, or None if the platform has none."""
+
+    def keeps(self, handle: Handle) -> bool | None:
+        """Whether what is left of the ended job stays for people to look at, as its configuration wants it.
+
+        True: until the sweep's time for that is over. False: it goes at once. None: it goes at once if the job ended
+        well or was cancelled, and stays otherwise.
+        """
 
     def pid(self, handle: Handle) -> str:
         """The `infrastructure_pid` that the flow run shows, e.g. ``host:1234``."""

@@ -181,6 +181,9 @@ class FakeDriver:
         self._ask()
         return self._handle(job_name) if self._read(job_name) is not None else None
 
+    def keeps(self, handle: Handle) -> bool | None:
+        return None
+
     def pid(self, handle: Handle) -> str:
         return f"fake:{handle.data['name']}"
 

@@ -3,6 +3,8 @@
 FLOW_RUN_ID = "PENSTOCK__FLOW_RUN_ID"
 ATTEMPT_ID = "PENSTOCK__ATTEMPT_ID"
 ATTEMPT_TOKEN = "PENSTOCK__ATTEMPT_TOKEN"
+#: Names a file that holds the token, where a platform can hand over files.
+ATTEMPT_TOKEN_FILE = "PENSTOCK__ATTEMPT_TOKEN_FILE"
 API_URL = "PENSTOCK_API_URL"
 #: Variables with this prefix are Penstock's own, one job's alone: no other job inherits them.
 INTERNAL_PREFIX = "PENSTOCK__"

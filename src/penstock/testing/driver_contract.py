@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -59,8 +60,18 @@ class DriverContract:
 
     candidate: Candidate
 
-    def job(self, command: Sequence[str] = EXIT_0, owner: str = "the-examiner") -> Job:
+    @cached_property
+    def owner(self) -> str:
+        """Whose jobs these are: nobody else's, so that several exams can share a platform."""
+        return uuid4().hex[:16]
+
+    @property
+    def stranger(self) -> str:
+        return self.owner[::-1]
+
+    def job(self, command: Sequence[str] = EXIT_0, owner: str | None = None) -> Job:
         """A job as an agent makes one."""
+        owner = owner or self.owner
         attempt_id, flow_run_id = uuid4(), uuid4()
         return Job(
             name=job_name("Exam", attempt_id),
@@ -93,7 +104,7 @@ class DriverContract:
                 handles = await asyncio.gather(*(each.start(request) for each in (driver, other, driver, other)))
             assert all(handle == handles[0] for handle in handles)
             await self._until_output(driver, handles[0], "ready\n")
-            assert len(await driver.find("the-examiner")) == 1
+            assert len(await driver.find(self.owner)) == 1
 
         self._ask(question)
 
@@ -109,7 +120,7 @@ class DriverContract:
 
     def test_a_name_that_belongs_to_somebody_else_is_a_hard_error_and_left_alone(self) -> None:
         async def question(driver: Driver) -> None:
-            theirs = self.job(POLITE, owner="somebody-else")
+            theirs = self.job(POLITE, owner=self.stranger)
             handle = await driver.start(self.candidate.request(theirs))
             ours = self.job(POLITE)
             clash = Job(**{**vars(ours), "name": theirs.name})
@@ -310,10 +321,10 @@ class DriverContract:
 
     def test_jobs_are_found_by_their_owner_and_no_others(self) -> None:
         async def question(driver: Driver) -> None:
-            running, over, foreign = self.job(POLITE), self.job(EXIT_0), self.job(POLITE, owner="somebody-else")
+            running, over, foreign = self.job(POLITE), self.job(EXIT_0), self.job(POLITE, owner=self.stranger)
             handles = {job.name: await driver.start(self.candidate.request(job)) for job in (running, over, foreign)}
             await self._until(driver, handles[over.name], "ENDED")
-            found = {item.job_name: item for item in await driver.find("the-examiner")}
+            found = {item.job_name: item for item in await driver.find(self.owner)}
             assert set(found) == {running.name, over.name}
             for job, ended in ((running, False), (over, True)):
                 assert found[job.name].handle == handles[job.name]
@@ -337,7 +348,7 @@ class DriverContract:
             await self._until(driver, handle, "ENDED")
             await driver.remove(handle)
             await driver.remove(handle)
-            assert await driver.find("the-examiner") == []
+            assert await driver.find(self.owner) == []
 
         self._ask(question)
 
@@ -372,7 +383,7 @@ class DriverContract:
 
     async def _clean_up(self) -> None:
         async with self._open() as driver:
-            for owner in ("the-examiner", "somebody-else"):
+            for owner in (self.owner, self.stranger):
                 for found in await driver.find(owner):
                     await driver.stop(found.handle, 0)
                     await driver.remove(found.handle)

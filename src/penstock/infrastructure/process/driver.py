@@ -127,6 +127,9 @@ class ProcessDriver:
         handle = await _on_disk(lambda: observation.handle_of(self._folder(job_name)))
         return handle if handle and handle.data["host_id"] == procfs.host_id() else None
 
+    def keeps(self, handle: Handle) -> bool | None:
+        return None
+
     def pid(self, handle: Handle) -> str:
         return f"{handle.data['host']}:{handle.data['pid']}"
 
