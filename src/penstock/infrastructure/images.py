@@ -2,6 +2,7 @@
 
 import re
 import sys
+from typing import NamedTuple
 
 from penstock.version import __version__
 
@@ -11,6 +12,10 @@ FLOWS_IN_IMAGE = "/opt/penstock/flows"
 #: What images start before the job's command.
 ENTRYPOINT = "/opt/penstock/entrypoint.sh"
 
+#: The registry of names that name none, as logins know it.
+DEFAULT_REGISTRY = "docker.io"
+_NAMES_OF_DEFAULT_REGISTRY = (DEFAULT_REGISTRY, "index.docker.io")
+
 _TAG_LIMIT = 128
 _DOMAIN = (
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
@@ -19,6 +24,15 @@ _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:{_DOMAIN}(?::[0-9]+)?/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_TAG_LIMIT - 1}}}")
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+
+
+class Reference(NamedTuple):
+    """What an image's name says; `tag` and `digest` are "" where it does not say them."""
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
 
 
 def default_image(version: str = __version__, python: tuple[int, int] = sys.version_info[:2]) -> str:
@@ -43,6 +57,28 @@ def check_image(text: str) -> str:
         hint = f" Repositories are lower case: {small!r}." if _REPOSITORY.fullmatch(small) else ""
         raise ValueError(f"{text!r} names no image: write [registry/]repository[:tag].{hint}")
     return text
+
+
+def registry_of(reference: str) -> str:
+    """The registry, with its port, that an image is fetched from: ``docker.io`` for names that name none.
+
+    As engines read it: the part before the first slash is a registry only with a dot, a port or capitals in it, or if it is
+    ``localhost``.
+    """
+    return split_reference(reference).registry
+
+
+def split_reference(reference: str) -> "Reference":
+    """The parts of `reference`, which is taken to be one. ``busybox`` is ``docker.io/library/busybox``."""
+    name, _, digest = reference.partition("@")
+    name, _, tag = _split_tag(name)
+    first, slash, rest = name.partition("/")
+    if not slash or not (any(sign in first for sign in ".:") or first == "localhost" or first != first.lower()):
+        first, rest = DEFAULT_REGISTRY, name
+    if first in _NAMES_OF_DEFAULT_REGISTRY:
+        first = DEFAULT_REGISTRY
+        rest = rest if "/" in rest else f"library/{rest}"
+    return Reference(first, rest, tag, digest)
 
 
 def _split_tag(name: str) -> tuple[str, str, str]:
