@@ -2,7 +2,8 @@
 
 PENSTOCK__FLOW_RUN_ID   the run, 32 hexadecimal digits with or without dashes
     PENSTOCK__ATTEMPT_ID    the attempt, and
-    PENSTOCK__ATTEMPT_TOKEN its token. Without these two the run is executed by hand: by whoever started this process.
+    PENSTOCK__ATTEMPT_TOKEN its token, or PENSTOCK__ATTEMPT_TOKEN_FILE, which names a file that holds it. Without
+                            an attempt the run is executed by hand: by whoever started this process.
     PENSTOCK_API_URL        the server, and the other settings of jobs
 
 The process says by its exit code how it went. What the server knows counts more; the code is for whoever has only that:
@@ -28,6 +29,7 @@ from uuid import UUID, uuid4
 from penstock import settings
 from penstock.client.patience import ask
 from penstock.client.sync import SyncClient, get_sync_client
+from penstock.client.token_of_job import ATTEMPT_TOKEN, ATTEMPT_TOKEN_FILE, token_of_job
 from penstock.clock import monotonic
 from penstock.engine.deployed_runs import deployed_run_steps
 from penstock.engine.interruption import TERMINATED, Interruption, Superseded, SuspendRequested, TerminationSignal
@@ -125,12 +127,14 @@ def run_job(environ: Mapping[str, str]) -> int:
 
 def assignment_from(environ: Mapping[str, str]) -> Assignment:
     """What the environment asks for. Raises ConfigurationError that names the variable."""
-    attempt_id, token = environ.get("PENSTOCK__ATTEMPT_ID"), environ.get("PENSTOCK__ATTEMPT_TOKEN")
     flow_run_id = _uuid(environ, "PENSTOCK__FLOW_RUN_ID")
-    if not attempt_id:
+    if not environ.get("PENSTOCK__ATTEMPT_ID"):
         return Assignment(flow_run_id, None)
+    token = token_of_job(environ)
     if not token:
-        raise ConfigurationError("PENSTOCK__ATTEMPT_ID is set, but PENSTOCK__ATTEMPT_TOKEN is not")
+        raise ConfigurationError(
+            f"PENSTOCK__ATTEMPT_ID is set, but neither {ATTEMPT_TOKEN} nor {ATTEMPT_TOKEN_FILE} is"
+        )
     return Assignment(flow_run_id, (_uuid(environ, "PENSTOCK__ATTEMPT_ID"), token))
 
 
