@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from penstock import clock
-from penstock.errors import InfrastructureError, JobNotFound, JobRejected, NotReachable
+from penstock.errors import InfrastructureError, JobNotFound, JobRejected, NotReachable, StillPreparing
 from penstock.file_locks import locked
 from penstock.infrastructure.base import Finding, Found, Handle, Job, Output
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.job import with_block
 from penstock.model.attempts import Exit, Observation
+from penstock.model.block_documents import is_mask
 from penstock.model.reasons import Reason
 
 #: Runs a command so that its output and exit code are in the job's folder, whoever starts it and dies.
@@ -54,10 +55,20 @@ class Fake(Infrastructure):
     prints: str = Field(default="", description="What a job without a command has written as soon as it runs.")
     start_error: Literal["once", "always"] | None = Field(default=None, description="Whether `start` is refused.")
     start_reason: Reason = Reason.START_FAILED
+    prepares_for: float = Field(default=0, description="How long `start` says at first that it is still preparing.")
+    keep: bool | None = Field(default=None, description="What `Driver.keeps` says of the ended job.")
+    key: SecretStr | None = Field(
+        default=None,
+        description="The way to its jobs leads through `reach` with this key. Not to be had from a snapshot.",
+    )
     loses_answer: bool = Field(default=False, description="The first `start` is carried out, but raises NotReachable.")
     vanishes_after: float | None = Field(default=None, description="The platform forgets the job then.")
     unseen_for: float = Field(default=0, description="How long the platform cannot say anything of it.")
     stop_takes: float = Field(default=0, description="How long a stop takes.")
+
+
+def _hidden() -> Observation:
+    return Observation(status="UNKNOWN", observed_at=clock.now(), message="The way to this job is not known.")
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class FakeDriver:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._has_key = False
         folder.mkdir(parents=True, exist_ok=True)
 
     @contextmanager
@@ -96,6 +108,11 @@ class FakeDriver:
             mark.unlink()
 
     async def reach(self, config: Fake) -> str:
+        self._ask()
+        if config is not None and config.key is not None:
+            if is_mask(config.key.get_secret_value()):
+                raise NotReachable("The fake platform does not know this key.")
+            self._has_key = True
         return f"fake:{self._folder}"
 
     async def prepare(self) -> None:
@@ -113,6 +130,7 @@ class FakeDriver:
                 if (known["owner"], known["attempt_id"]) != (job.owner, str(job.attempt_id)):
                     raise JobRejected(f"{job.name} belongs to {known['owner']}.", reason=Reason.CONFIGURATION_INVALID)
                 return self._handle(job.name)
+            self._prepare(job.name, knobs.prepares_for)
             refused = self._folder / f".refused-{job.name}"
             if knobs.start_error == "always" or (knobs.start_error == "once" and not refused.exists()):
                 refused.touch()
@@ -123,13 +141,15 @@ class FakeDriver:
         return self._handle(job.name)
 
     async def observe(self, handles: Sequence[Handle]) -> list[Observation]:
-        return [self._observe(handle.data["name"]) for handle in handles]
+        return [self._observe(handle.data["name"]) if self._may_see(handle) else _hidden() for handle in handles]
 
     async def wait_for_news(self, timeout: float) -> None:
         await asyncio.sleep(min(timeout, _TICK))
 
     async def output(self, handle: Handle, since: int = 0) -> Output:
         self._ask()
+        if not self._may_see(handle):
+            raise NotReachable(_hidden().message or "")
         name = handle.data["name"]
         if self._read(name) is None:
             raise JobNotFound(f"There is no job {name}.")
@@ -172,9 +192,8 @@ class FakeDriver:
             if record is not None and record["owner"] == owner:
                 seen = self._observe(name)
                 ended_at = seen.exit.observed_at if seen.exit else None
-                found.append(
-                    Found(self._handle(name), name, UUID(record["attempt_id"]), seen.status == "ENDED", ended_at)
-                )
+                handle, attempt_id = self._handle(name), UUID(record["attempt_id"])
+                found.append(Found(handle, name, attempt_id, seen.status == "ENDED", ended_at, self.keeps(handle)))
         return found
 
     async def find_job(self, job_name: str) -> Handle | None:
@@ -182,7 +201,8 @@ class FakeDriver:
         return self._handle(job_name) if self._read(job_name) is not None else None
 
     def keeps(self, handle: Handle) -> bool | None:
-        return None
+        keep: bool | None = handle.data["keep"]
+        return keep
 
     def pid(self, handle: Handle) -> str:
         return f"fake:{handle.data['name']}"
@@ -200,7 +220,22 @@ class FakeDriver:
             raise NotReachable("The fake platform does not answer.")
 
     def _handle(self, name: str) -> Handle:
-        return Handle(type=self.type, version=1, data={"name": name})
+        record = self._read(name)
+        knobs = record["knobs"] if record is not None else {"keep": None, "key": None}
+        data = {"name": name, "keep": knobs["keep"], "locked": knobs["key"] is not None}
+        return Handle(type=self.type, version=1, data=data)
+
+    def _may_see(self, handle: Handle) -> bool:
+        return self._has_key or not handle.data["locked"]
+
+    def _prepare(self, name: str, seconds: float) -> None:
+        """Raise StillPreparing until `seconds` after the first call."""
+        mark = self._folder / f".prepares-{name}"
+        if seconds and not mark.exists():
+            mark.write_text(str(clock.now().timestamp()))
+        left = seconds - (clock.now().timestamp() - float(mark.read_text())) if seconds else 0.0
+        if left > 0:
+            raise StillPreparing("the image fake:1 to be fetched")
 
     def _make(self, request: FakeRequest) -> None:
         job = request.job
