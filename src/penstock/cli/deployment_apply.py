@@ -80,9 +80,9 @@ def send(
 
 def warn_if_not_run(deployment: "Deployment") -> None:
     """Say it now if runs of the deployment are bound to fail, because its infrastructure cannot be run."""
-    from penstock.infrastructure.registry import why_not_run
+    from penstock.infrastructure.registry import why_no_driver
 
-    obstacle = why_not_run(deployment.infrastructure.get_block_type_slug())
+    obstacle = why_no_driver(deployment.infrastructure.get_block_type_slug())
     if obstacle is not None:
         current().warn(f"{obstacle} No agent of this version takes its runs.")
 

@@ -81,7 +81,7 @@ def _check_driver(infrastructure: Infrastructure) -> list[Finding]:
     obstacle = registry.why_not_run(slug)
     if obstacle is not None:
         able = [known for known in registry.known_types() if registry.why_not_run(known) is None]
-        return [Finding(f"the driver of {slug}", False, obstacle, f"This version runs {', '.join(able)}.")]
+        return [Finding(f"the driver of {slug}", False, obstacle, f"From here runs {', '.join(able)}.")]
     try:
         return asyncio.run(_asked(infrastructure))
     except TimeoutError:

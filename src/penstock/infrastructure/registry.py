@@ -31,6 +31,11 @@ _PACKAGES = {
 }
 #: Other words that mean a type: what the field `type` of its blocks says where that is not the slug.
 _OTHER_WORDS = {"container-instance-job": "azure-container-instance-job"}
+#: slug -> the module that the driver needs, and the extra of penstock that brings it.
+_EXTRAS = {
+    "docker-container": ("docker", "docker"),
+    "kubernetes-job": ("kubernetes_asyncio", "kubernetes"),
+}
 DEFAULT = "process"
 
 
@@ -76,27 +81,57 @@ def slug_of(word: str) -> str:
     return slug
 
 
-def why_not_run(slug: str) -> str | None:
-    """Why this version cannot run jobs of a known type, None if it can."""
-    if slug in _registered or importlib.util.find_spec(f"{_PACKAGES[slug]}.driver") is not None:
+def why_no_driver(slug: str) -> str | None:
+    """Why this version cannot run jobs of a known type anywhere, None if it can."""
+    if slug in _registered or _is_there(f"{_PACKAGES[slug]}.driver"):
         return None
     return f"Penstock {__version__} has no driver for {slug} yet: it knows such infrastructure, but cannot run it."
 
 
+def why_not_run(slug: str) -> str | None:
+    """Why jobs of a known type cannot be run from this installation, with the cure if there is one; None if they can.
+
+    Imports nothing of the platform's SDK.
+    """
+    obstacle = why_no_driver(slug)
+    if obstacle is not None or slug in _registered or slug not in _EXTRAS:
+        return obstacle
+    module, extra = _EXTRAS[slug]
+    if _is_there(module):
+        return None
+    return f"{slug} needs the Python package {module}, which is not installed here: pip install 'penstock[{extra}]'"
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module could be imported; of it nothing is, its parent packages at most."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
 def driver_for(type_slug: str) -> Driver:
     """A new driver for jobs of that type. Raises ConfigurationError with the nearest slug if there is none."""
+    return load_driver(type_slug)()
+
+
+def load_driver(type_slug: str) -> Callable[[], Driver]:
+    """What makes a driver for jobs of that type. Imports the platform's SDK, which may take a second.
+
+    Raises ConfigurationError with the nearest slug if there is no such type, or if it cannot be run from here.
+    """
     found = _registered.get(type_slug)
     if found is not None:
-        return found.create_driver()
+        return found.create_driver
     package = _PACKAGES[slug_of(type_slug)]
     obstacle = why_not_run(type_slug)
     if obstacle is not None:
         able = [known for known in known_types() if why_not_run(known) is None]
         raise ConfigurationError(
-            obstacle, code="no_driver", hint=f"Use other infrastructure; this version runs {', '.join(able)}."
+            obstacle, code="no_driver", hint=f"Or use other infrastructure: from here runs {', '.join(able)}."
         )
-    created: Driver = importlib.import_module(f"{package}.driver").create()
-    return created
+    create: Callable[[], Driver] = importlib.import_module(f"{package}.driver").create
+    return create
 
 
 def render(infrastructure: Infrastructure, job: Job) -> Any:
