@@ -6,6 +6,8 @@ from penstock.infrastructure.base import Job
 
 #: The command of a job that says nothing else: the engine, on the image's interpreter.
 ENGINE_COMMAND = ("python", "-m", "penstock.engine")
+#: Where a container finds its attempt's token, if its platform can hand over files.
+TOKEN_FILE = "/run/penstock/token"
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0")
 
 

@@ -13,8 +13,8 @@ _STANDS_FOR = re.compile(r"\$?\$\{[^}]*\}|\$[A-Za-z_]\w*|\{\{.*\}\}")
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether what bears this name is to be kept secret: DB_PASSWORD, api_key."""
-    return _SECRET_NAME.search(name) is not None
+    """Whether what bears this name is to be kept secret: DB_PASSWORD, api_key. Not DB_PASSWORD_FILE: that is a path."""
+    return _SECRET_NAME.search(name) is not None and not name.lower().endswith("_file")
 
 
 def is_placeholder(text: str) -> bool:

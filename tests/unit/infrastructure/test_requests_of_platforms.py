@@ -271,9 +271,16 @@ def test_a_kubernetes_job_is_started_once_under_the_attempts_name_with_its_token
     assert env["A"]["value"] == "1"
     assert "B" not in env
     assert env["C"]["valueFrom"]["fieldRef"]
-    reference = {"secretKeyRef": {"name": JOB.name, "key": "PENSTOCK__ATTEMPT_TOKEN"}}
-    assert env["PENSTOCK__ATTEMPT_TOKEN"]["valueFrom"] == reference
-    assert [*found["secret"]["stringData"]] == ["PENSTOCK__ATTEMPT_TOKEN"]
+    assert "PENSTOCK__ATTEMPT_TOKEN" not in env
+    assert env["PENSTOCK__ATTEMPT_TOKEN_FILE"]["value"] == "/run/penstock/token"
+    (mount,) = container["volumeMounts"]
+    (volume,) = pod["volumes"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], "/run/penstock")
+    assert (volume["secret"]["secretName"], volume["secret"]["items"]) == (
+        found["secret"]["metadata"]["name"],
+        [{"key": "token", "path": "token"}],
+    )
+    assert [*found["secret"]["stringData"]] == ["token"]
     assert found["secret"]["metadata"]["name"] == JOB.name
 
 

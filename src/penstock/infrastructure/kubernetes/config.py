@@ -183,9 +183,15 @@ class KubernetesJob(Infrastructure):
         return _from_file(filename, read_patch)
 
     def limits(self) -> Limits:
-        return with_platform_limits(
+        limits = with_platform_limits(
             super().limits(), self, start="pod_watch_timeout_seconds", run="job_watch_timeout_seconds"
         )
+        grace = self.job["spec"]["template"]["spec"].get("terminationGracePeriodSeconds")
+        return limits if grace is None or self.has_own_grace() else limits.model_copy(update={"grace": float(grace)})
+
+    def has_own_grace(self) -> bool:
+        """Whether `grace_seconds` says something else than its default, so that it holds and not the manifest's grace."""
+        return bool(self.grace_seconds != type(self).model_fields["grace_seconds"].default)
 
 
 def _from_file(filename: str | os.PathLike[str], read: Callable[[str], _T]) -> _T:

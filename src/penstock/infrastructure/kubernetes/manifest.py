@@ -10,6 +10,10 @@ from penstock.model.base import JSONObject
 CONTAINER_NAME = "penstock-job"
 _API_VERSION, _KIND = "batch/v1", "Job"
 _COUNTS = ("parallelism", "completions")
+#: A pod that was evicted, preempted or drained away fails the Job with that as its reason, which outlives the pod.
+_FAILURE_POLICY: JSONObject = {
+    "rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+}
 
 
 def base_manifest() -> JSONObject:
@@ -67,6 +71,22 @@ def namespace_of(job: JSONObject) -> str | None:
     """The namespace that the manifest names, if it does."""
     found = (job.get("metadata") or {}).get("namespace")
     return str(found) if found else None
+
+
+def part(parent: JSONObject, name: str) -> JSONObject:
+    """The mapping at `name` of `parent`, made if it is not there."""
+    if parent.get(name) is None:
+        parent[name] = {}
+    found: JSONObject = parent[name]
+    return found
+
+
+def fill_spec(spec: JSONObject) -> None:
+    """Set in a Job's spec what a flow run needs and the manifest leaves open: one pod, which is started once."""
+    _fill(spec, {"parallelism": 1, "completions": 1, "backoffLimit": 0})
+    _fill(spec["template"]["spec"], {"restartPolicy": "Never"})
+    if spec["backoffLimit"] == 0:
+        _fill(spec, {"podFailurePolicy": copy.deepcopy(_FAILURE_POLICY)})
 
 
 def shape(job: JSONObject) -> JSONObject:

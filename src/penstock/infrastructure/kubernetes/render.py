@@ -1,20 +1,32 @@
 """From a KubernetesJob block and a job to the exact objects that the cluster gets. Pure.
 
-job          the Job's manifest: the block's, then what its other fields say, then its customizations
-secret       the manifest of the Secret that carries the attempt's token, named like the Job and owned by it
+namespace    where both objects are made
+secret       the Secret: the attempt's token, which the pod gets as a file, and variables that are named like secrets.
+             Its name is the Job's; its values are `SecretStr`, all else is plain JSON
+job          the Job: the block's manifest, what its other fields say, its customizations. Nothing in it is secret
+container    the name of the flow run's container, whose end is the run's
+keep         True: the ended Job stays until Kubernetes removes it (`finished_job_ttl`); None: nothing is said
 connection   the cluster, where the block names one
+
+The order in which they are made: the Secret, the Job, then the Job is made the Secret's owner
+(`metadata.ownerReferences`, which an immutable Secret allows), so that Kubernetes removes both together. A pod that
+comes before its Secret would wait; a Secret without its Job is removed by name, and its token is worth nothing once
+the attempt is over.
 """
 
 import copy
-import math
 from typing import Any
+
+from pydantic import SecretStr
 
 from penstock.errors import Unsupported
 from penstock.infrastructure import containers, labels
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.job import with_block
-from penstock.infrastructure.kubernetes import manifest
+from penstock.infrastructure.kubernetes import manifest, secret
 from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE, KubernetesJob
+from penstock.infrastructure.kubernetes.deadlines import fill_deadlines, hold_ended
+from penstock.infrastructure.kubernetes.literals import quoted
 from penstock.infrastructure.patches import apply_patch
 from penstock.model.base import JSONObject
 from penstock.model.reasons import Reason
@@ -28,31 +40,38 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
     found: JSONObject = copy.deepcopy(config.job)
     namespace = config.namespace or manifest.namespace_of(found) or DEFAULT_NAMESPACE
     marks = labels.for_kubernetes(merged.labels)
-    metadata = _part(found, "metadata")
-    metadata["name"], metadata["namespace"] = merged.name, namespace
-    metadata.pop("generateName", None)
-    _part(metadata, "labels").update(marks)
-    _part(metadata, "annotations").update(_whole_texts(merged, marks))
-    _fill_spec(found["spec"], config)
-    template = found["spec"]["template"]
-    _part(_part(template, "metadata"), "labels").update(marks)
-    _fill_pod(template["spec"], config)
-    _fill_container(template["spec"]["containers"][0], config, merged)
+    _fill_metadata(found, merged, namespace, marks)
+    manifest.fill_spec(found["spec"])
+    fill_deadlines(found["spec"], config)
+    pod = found["spec"]["template"]["spec"]
+    _fill_pod(pod, config, merged)
+    _fill_container(pod["containers"][0], config, merged)
     found = apply_patch(config.customizations, found, "customizations")
     _refuse_other_identity(found, merged, marks)
-    found_namespace = manifest.namespace_of(found) or namespace
-    rendered: JSONObject = {"job": found, "secret": _secret(merged, found_namespace, marks)}
+    hold_ended(found["spec"])
+    held = secret.contents(merged)
+    secret.conceal(found["spec"]["template"]["spec"], merged.name, held)
+    rendered: JSONObject = {
+        "namespace": manifest.namespace_of(found) or namespace,
+        "secret": {},
+        "job": found,
+        "container": found["spec"]["template"]["spec"]["containers"][0]["name"],
+        "keep": True if config.finished_job_ttl is not None else None,
+    }
+    rendered["secret"] = _secret(merged, rendered["namespace"], marks, held)
     if config.cluster_config is not None:
         rendered["connection"] = config.cluster_config.model_dump()
     return rendered
 
 
-def _part(parent: JSONObject, name: str) -> JSONObject:
-    """The mapping at `name`, made if it is not there."""
-    if parent.get(name) is None:
-        parent[name] = {}
-    part: JSONObject = parent[name]
-    return part
+def _fill_metadata(found: JSONObject, job: Job, namespace: str, marks: dict[str, str]) -> None:
+    metadata = manifest.part(found, "metadata")
+    metadata["name"], metadata["namespace"] = job.name, namespace
+    metadata.pop("generateName", None)
+    manifest.part(metadata, "labels").update(marks)
+    manifest.part(metadata, "annotations").update(_whole_texts(job, marks))
+    template = manifest.part(found["spec"]["template"], "metadata")
+    manifest.part(template, "labels").update(marks)
 
 
 def _whole_texts(job: Job, marks: dict[str, str]) -> dict[str, str]:
@@ -61,25 +80,10 @@ def _whole_texts(job: Job, marks: dict[str, str]) -> dict[str, str]:
     return {**changed, NAME_ANNOTATION: job.title}
 
 
-def _fill_spec(spec: JSONObject, config: KubernetesJob) -> None:
-    for name, value in (("parallelism", 1), ("completions", 1), ("backoffLimit", 0)):
-        if spec.get(name) is None:
-            spec[name] = value
-    if config.finished_job_ttl is not None:
-        spec["ttlSecondsAfterFinished"] = config.finished_job_ttl
-    limits = config.limits()
-    if limits.run is not None and spec.get("activeDeadlineSeconds") is None:
-        # a net below the server's own limits, for the day when nobody is left to enforce these
-        spec["activeDeadlineSeconds"] = math.ceil((limits.start or 0) + limits.run + limits.grace + limits.cancel)
-
-
-def _fill_pod(pod: JSONObject, config: KubernetesJob) -> None:
-    if pod.get("restartPolicy") is None:
-        pod["restartPolicy"] = "Never"
-    if pod.get("terminationGracePeriodSeconds") is None:
-        pod["terminationGracePeriodSeconds"] = math.ceil(config.grace_seconds)
+def _fill_pod(pod: JSONObject, config: KubernetesJob, job: Job) -> None:
     if config.service_account_name is not None:
         pod["serviceAccountName"] = config.service_account_name
+    pod["volumes"] = [*(pod.get("volumes") or []), secret.token_volume(job.name)]
 
 
 def _fill_container(container: JSONObject, config: KubernetesJob, job: Job) -> None:
@@ -89,21 +93,23 @@ def _fill_container(container: JSONObject, config: KubernetesJob, job: Job) -> N
         container["image"] = config.image
     if config.image_pull_policy is not None:
         container["imagePullPolicy"] = config.image_pull_policy.value
-    container["args"] = containers.command_of(job)
-    ours: list[JSONObject] = [{"name": name, "value": value} for name, value in containers.variables_of(job).items()]
-    ours += [{"name": name, "valueFrom": {"secretKeyRef": {"name": job.name, "key": name}}} for name in job.secret_env]
+    container["args"] = [quoted(word) for word in containers.command_of(job)]
+    variables = containers.variables_of(job).items()
+    ours: list[JSONObject] = [{"name": name, "value": quoted(value)} for name, value in variables]
     taken = {*job.env, *job.secret_env}
-    container["env"] = [item for item in container.get("env") or [] if item.get("name") not in taken] + ours
+    theirs = [item for item in container.get("env") or [] if item.get("name") not in taken]
+    container["env"] = [*theirs, *ours, *secret.references(job)]
+    container["volumeMounts"] = [*(container.get("volumeMounts") or []), secret.token_mount()]
 
 
-def _secret(job: Job, namespace: str, marks: dict[str, str]) -> JSONObject:
+def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, SecretStr]) -> JSONObject:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": job.name, "namespace": namespace, "labels": marks},
         "type": "Opaque",
         "immutable": True,
-        "stringData": dict[str, Any](containers.secrets_of(job)),
+        "stringData": dict[str, Any](held),
     }
 
 
