@@ -149,8 +149,8 @@ class Agent:
         await self.claims.say_goodbye(hand_over=False)
         await self._until(lambda: not self.ledger.at(Stage.LAUNCHING), LAUNCH_SECONDS)
         patience = settings.get("PENSTOCK_AGENT_DRAIN_SECONDS")
-        if patience > 0 and self.ledger.live:
-            _log.info("Waiting up to %.0f s for %d runs to end", patience, self.ledger.live)
+        if patience > 0 and len(self.ledger):
+            _log.info("Waiting up to %.0f s for %d runs to end and be cleared away", patience, len(self.ledger))
             renewing = self.supervisor.keep("renewing", self.claims.renew)
             await self._until(lambda: not len(self.ledger), patience)
             renewing.cancel()

@@ -94,9 +94,12 @@ class Child:
         last = "\n".join(f"  {line}" for line in self._lines[-10:])
         return PenstockError(f"{self.module} {what}." + (f" Its last lines:\n{last}" if last else ""))
 
-    def stop(self) -> None:
-        """SIGTERM, after GRACE seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer."""
-        grace = GRACE
+    def stop(self, *, at_once: bool = False) -> None:
+        """SIGTERM, after GRACE seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer.
+
+        `at_once`: it gets no time.
+        """
+        grace = 0.0 if at_once else GRACE
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:

@@ -29,7 +29,7 @@ def cancel(ids: tuple[str, ...], wait: bool, timeout: str) -> None:
     with connect() as connection:
         runs = [references.flow_run(connection, reference) for reference in references.expand(ids)]
         for run in runs:
-            state = _ask(connection, run)
+            state = ask(connection, run)
             after = connection.row(_read(run)) if not wait else _wait(connection, session, run, limit)
             state = str(after["state_name"])
             more = "" if state == "Cancelled" else f" See `penstock flow-run watch {run['id']}`."
@@ -42,7 +42,7 @@ def _read(run: dict[str, Any]) -> Any:
     return flow_runs.read_flow_run(run["id"])
 
 
-def _ask(connection: Connection, run: dict[str, Any]) -> str:
+def ask(connection: Connection, run: dict[str, Any]) -> str:
     """Propose Cancelling; the server makes Cancelled of it when there is nothing to stop. Returns the state's name."""
     from penstock.client import flow_runs
     from penstock.model.states import Answer, StateCreate, StateType

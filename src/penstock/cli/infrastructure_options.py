@@ -5,6 +5,25 @@ from typing import Any
 from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
+#: What types are called for short, on the command line only: by the words that their extras have.
+_SHORT = {
+    "docker": "docker-container",
+    "kubernetes": "kubernetes-job",
+    "ecs": "ecs-task",
+    "cloud-run": "cloud-run-job",
+    "aci": "azure-container-instance-job",
+}
+
+
+def type_meant(word: str) -> str:
+    """The slug of the type that was typed, in full or for short. Raises UsageProblem with the nearest."""
+    from penstock.infrastructure.registry import slug_of
+
+    try:
+        return slug_of(_SHORT.get(word, word))
+    except ConfigurationError as error:
+        raise UsageProblem(error.message, hint=error.hint) from None
+
 
 def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[str, str]]:
     """A new infrastructure block of the type that `word` means, and the overrides that are left.
@@ -12,13 +31,9 @@ def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[
     Fields that such a block cannot be without are taken out of the overrides. Raises UsageProblem with the nearest type,
     or that says which field is missing; ConfigurationError about a value.
     """
-    from penstock.infrastructure.registry import slug_of
     from penstock.sdk import block_data
 
-    try:
-        slug = slug_of(word)
-    except ConfigurationError as error:
-        raise UsageProblem(error.message, hint=error.hint) from None
+    slug = type_meant(word)
     needed, secret = required_fields(slug)
     missing = [name for name in needed if name not in overrides]
     if secret:

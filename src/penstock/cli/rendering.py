@@ -8,9 +8,9 @@ from penstock.cli import assignments, output, references
 from penstock.cli.block_answers import document_of
 from penstock.cli.connection import Connection
 from penstock.cli.errors import UsageProblem
+from penstock.cli.infrastructure_options import type_meant
 from penstock.cli.output import Column
 from penstock.cli.session import current
-from penstock.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from penstock.infrastructure.base import Job
@@ -67,13 +67,9 @@ def named(connection: Connection | None, reference: str) -> Subject:
     from penstock.blocks.reading import claimed_document
     from penstock.client import block_documents
     from penstock.infrastructure.effective import infrastructure_class
-    from penstock.infrastructure.registry import slug_of
 
     word, slash, name = reference.partition("/")
-    try:
-        slug = slug_of(word)
-    except ConfigurationError as error:
-        raise UsageProblem(error.message, hint=error.hint) from None
+    slug = type_meant(word)
     infrastructure_class(slug)
     if not slash or connection is None:
         return Subject(slug)

@@ -1,29 +1,32 @@
 """`penstock run`: a flow of a file, on infrastructure, in one command."""
 
+import asyncio
 import hashlib
-import os
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli import assignments, entrypoints, exit_codes, output, serving
-from penstock.cli.children import Child
 from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_run import COLUMNS, create_run
 from penstock.cli.errors import UsageProblem
+from penstock.cli.flow_run_cancel import ask
 from penstock.cli.grammar import command as verb
 from penstock.cli.infrastructure_options import new_infrastructure, read_overrides
+from penstock.cli.own_agent import own_agent
 from penstock.cli.session import Session, current
 from penstock.cli.watch import watch_run
-from penstock.errors import NotFound, PenstockError
+from penstock.errors import Conflict
 
-_PATIENCE = 30.0
+if TYPE_CHECKING:
+    from penstock.infrastructure.block import Infrastructure
+
+#: Seconds that a platform may take to say that it is there.
+_PLATFORM_SECONDS = 30.0
+#: What the flow prints is to be seen here, wherever it runs: as log lines, unless the flow says otherwise itself.
+_SHOW_PRINTS = {"env.PENSTOCK_LOGGING_LOG_PRINTS": "true"}
 
 
 @verb("run")
@@ -32,10 +35,14 @@ _PATIENCE = 30.0
     "-p", "--param", "params_", multiple=True, metavar="KEY=VALUE", help="One parameter; the value is JSON or text."
 )
 @click.option("--params", metavar="JSON", help="Parameters as a JSON object; - reads it from stdin.")
-@click.option("--on", "infra", default="process", show_default=True, metavar="TYPE", help="Type of infrastructure.")
+@click.option(
+    "--on", "infra", default="process", show_default=True, metavar="TYPE", help="Type of infrastructure, e.g. docker."
+)
+@click.option("--image", metavar="IMAGE", help="Image of the containers, for types that have one.")
 @click.option(
     "--override", "overrides", multiple=True, metavar="KEY=VALUE", help="Change one setting of the infrastructure."
 )
+@click.option("--include-secret-files", is_flag=True, help="Bundle files, too, that usually hold secrets.")
 @click.option(
     "-q", "--work-queue", "queue", default="default", show_default=True, metavar="QUEUE", help="Work queue of the run."
 )
@@ -46,163 +53,183 @@ def command(
     params_: tuple[str, ...],
     params: str | None,
     infra: str,
+    image: str | None,
     overrides: tuple[str, ...],
+    include_secret_files: bool,
     queue: str,
     tags: tuple[str, ...],
     detach: bool,
 ) -> int:
     """Run a flow of a file on infrastructure and follow it.
 
-    Deploys it under a name made of the file's path and runs it. When no agent serves the queue, one is started for
-    this run. The exit code tells how the run ended.
+    Deploys it under a name made of the file's path and runs it. Where the infrastructure has an image, the current folder
+    travels along as a bundle. When no agent serves the queue, one is started for this run, and Ctrl-C cancels the run.
+    The exit code tells how the run ended.
     """
     session = current()
     parameters = {**assignments.json_object(params, "--params"), **assignments.values(params_, "--param")}
-    deployment = _deployment(entrypoint, infra, assignments.texts(overrides, "--override"), queue, parameters)
+    changes = _with_image(assignments.texts(overrides, "--override"), image)
+    built = _deployment(entrypoint, infra, changes, queue, parameters, include_secret_files)
+    if image is not None and not hasattr(built.infrastructure, "image"):
+        raise UsageProblem(
+            f"A {built.infrastructure.get_block_type_slug()} has no image.",
+            hint="Leave --image out, or say --on docker.",
+        )
     with connect() as connection:
+        order = _Order(connection, session, built, parameters, list(tags))
         served = serving.agents_of(connection, None, queue)
-        if any(agent.get("host") != socket.gethostname() for agent in served):
+        if built.packed is None and any(agent.get("host") != socket.gethostname() for agent in served):
             served = []  # a run that another machine may take would not find the file there
-        identifier = str(deployment.apply())
         if detach:
-            return _detached(connection, session, identifier, parameters, list(tags), queue, bool(served))
-        if served:
-            created = _create(connection, identifier, parameters, list(tags))
-            _tell(session, created, f"the agent {serving.names(served)}")
-            return watch_run(connection, session, created)
-        return _with_own_agent(connection, session, identifier, parameters, list(tags))
+            return order.detached(bool(served))
+        return order.followed(serving.names(served)) if served else order.with_own_agent()
 
 
-def _deployment(entrypoint: str, infra: str, overrides: dict[str, str], queue: str, parameters: dict[str, Any]) -> Any:
+def _with_image(overrides: dict[str, str], image: str | None) -> dict[str, str]:
+    if image is None:
+        return overrides
+    if overrides.get("image", image) != image:
+        raise UsageProblem("--image and --override image=… say different things.", hint="Give one of them.")
+    return {**overrides, "image": image}
+
+
+def _deployment(
+    entrypoint: str,
+    infra: str,
+    overrides: dict[str, str],
+    queue: str,
+    parameters: dict[str, Any],
+    include_secret_files: bool,
+) -> Any:
     from penstock.infrastructure.registry import why_not_run
     from penstock.sdk.deployments import Deployment
 
     entrypoint = entrypoints.portable(entrypoint)
     infrastructure, overrides = new_infrastructure(infra, overrides)
-    obstacle = why_not_run(infrastructure.get_block_type_slug())
+    slug = infrastructure.get_block_type_slug()
+    obstacle = why_not_run(slug)
     if obstacle is not None:
         raise UsageProblem(obstacle, hint="Run it on other infrastructure, e.g. --on process.")
     flow = entrypoints.load_flow(entrypoint)
-    built = Deployment.build_from_flow(
+    return Deployment.build_from_flow(
         flow,
-        generated_name(entrypoint),
+        generated_name(entrypoint, slug),
         skip_upload=True,
         load_existing=False,
+        include_secret_files=include_secret_files,
         infrastructure=infrastructure,
         infra_overrides=read_overrides(infrastructure, overrides),
         work_queue_name=queue,
         parameters=parameters,
         tags=["penstock-run"],
     )
-    built.parameters = {}  # they were checked; they belong to the run, not to the deployment
-    return built
 
 
-def generated_name(entrypoint: str) -> str:
-    """The name of the deployment that stands for a flow of a file: the same each time, so that none is left behind."""
+def generated_name(entrypoint: str, slug: str) -> str:
+    """The name of the deployment that stands for a flow of a file on infrastructure of that type.
+
+    It is the same each time, so that none is left behind.
+    """
     path, _, name = entrypoint.rpartition(":")
     place = str(Path(path).resolve()) if path.endswith(".py") else path
-    return f"run-{hashlib.sha256(f'{place}:{name}'.encode()).hexdigest()[:8]}"
+    return f"run-{hashlib.sha256(f'{place}:{name}:{slug}'.encode()).hexdigest()[:8]}"
 
 
-def _create(
-    connection: Connection, deployment: str, parameters: dict[str, Any], tags: list[str], queue: str | None = None
-) -> dict[str, Any]:
-    # What the flow prints is to be seen here, wherever it runs: as log lines, unless the flow says otherwise itself.
-    variables = {"env": {"PENSTOCK_LOGGING_LOG_PRINTS": "true"}}
-    return create_run(connection, deployment, parameters=parameters, tags=tags, queue=queue, job_variables=variables)
+class _Order:
+    """One run that was asked for on the command line, with the deployment that it takes."""
 
+    def __init__(
+        self, connection: Connection, session: Session, built: Any, parameters: dict[str, Any], tags: list[str]
+    ) -> None:
+        self._connection, self._session, self._built = connection, session, built
+        self._parameters, self._tags = parameters, tags
+        # They were checked; they belong to this run, and the same flow may be asked for with others meanwhile.
+        self._overrides = dict(built.infra_overrides)
+        built.parameters, built.infra_overrides = {}, {}
 
-def _tell(session: Session, created: dict[str, Any], who: str) -> None:
-    output.done(
-        session, f"Run {created['name']!r} ({created['id']}), by {who}.", created, COLUMNS, lambda row: str(row["id"])
-    )
+    def followed(self, agents: str) -> int:
+        """Have it run by agents that are there."""
+        created = self._create(f"the agent {agents}")
+        return watch_run(self._connection, self._session, created)
 
+    def detached(self, served: bool) -> int:
+        """Leave it to whoever serves the queue."""
+        queue = str(self._built.work_queue_name)
+        created = self._create(f"the queue {queue!r}")
+        if not served:
+            start = serving.start_command(None, queue)
+            self._session.warn(f"No agent takes runs from the queue {queue!r}. Start one: {start}")
+        self._session.say(f"  watch it: penstock flow-run watch {created['id']}")
+        return exit_codes.OK
 
-def _detached(
-    connection: Connection,
-    session: Session,
-    deployment: str,
-    parameters: dict[str, Any],
-    tags: list[str],
-    queue: str,
-    served: bool,
-) -> int:
-    created = _create(connection, deployment, parameters, tags)
-    _tell(session, created, f"the queue {queue!r}")
-    if not served:
-        session.warn(f"No agent takes runs from the queue {queue!r}. Start one: {serving.start_command(None, queue)}")
-    session.say(f"  watch it: penstock flow-run watch {created['id']}")
-    return exit_codes.OK
+    def with_own_agent(self) -> int:
+        """Run it on a queue that nobody else serves, with an agent that is stopped afterwards."""
+        meet_platform(self._built.infrastructure, self._overrides)
+        with own_agent(self._connection, self._session) as agent:
+            created = self._create("an agent of its own", agent.queue)
+            try:
+                return watch_run(self._connection, self._session, created, alive=agent.check, on_interrupt=self._cancel)
+            except KeyboardInterrupt:
+                agent.keep_queue = True
+                self._session.say(
+                    f"\nLeft at once; {created['name']} is looked after again by any agent of this machine on its queue.\n"
+                    f"  look after it:  penstock agent start -q {agent.queue}\n"
+                    f"  watch it:       penstock flow-run watch {created['id']}"
+                )
+                return exit_codes.INTERRUPTED
 
+    def _create(self, who: str, queue: str | None = None) -> dict[str, Any]:
+        """Deploy the flow, ask for the run, and tell it."""
+        packed = self._built.packed
+        if packed is not None:
+            self._session.say(packed.manifest().partition("\n")[0])
+        if packed is not None and (warning := packed.warning()) is not None:
+            self._session.warn(warning)
+        created = create_run(
+            self._connection,
+            str(self._built.apply()),
+            parameters=self._parameters,
+            tags=self._tags,
+            queue=queue,
+            job_variables={**_SHOW_PRINTS, **self._overrides},
+        )
+        said = f"Run {created['name']!r} ({created['id']}), by {who}."
+        output.done(self._session, said, created, COLUMNS, lambda row: str(row["id"]))
+        return created
 
-def _with_own_agent(
-    connection: Connection, session: Session, deployment: str, parameters: dict[str, Any], tags: list[str]
-) -> int:
-    """Run on a queue that nobody else serves, with an agent that is stopped afterwards."""
-    queue = f"run-{uuid4().hex[:12]}"
-    with _own_agent(connection, session, queue) as agent:
-        created = _create(connection, deployment, parameters, tags, queue)
-        _tell(session, created, "an agent of its own")
+    def _cancel(self, run: dict[str, Any]) -> None:
+        self._session.say(
+            f"\nCancelling {run['name']}, until nothing of it is left. Ctrl-C once more leaves it at once."
+        )
         try:
-            return watch_run(connection, session, created, alive=agent.check, detach=False)
-        except KeyboardInterrupt:
-            agent.keep_queue = True
-            session.say(
-                f"\nStopped watching and stopped the agent; {created['name']} goes on, and is looked after again by any"
-                f" agent of this machine on its queue.\n"
-                f"  look after it:  penstock agent start -q {queue}\n"
-                f"  watch it:       penstock flow-run watch {created['id']}\n"
-                f"  cancel it:      penstock flow-run cancel {created['id']}"
-            )
-            return exit_codes.INTERRUPTED
+            ask(self._connection, run)
+        except Conflict:
+            return  # it has ended meanwhile
 
 
-class _OwnAgent:
-    """An agent for one run. `keep_queue`: the run goes on, so that its queue is still needed."""
+def meet_platform(infrastructure: "Infrastructure", overrides: dict[str, Any]) -> None:
+    """Ask the platform that jobs of `infrastructure` run on whether it is there, before anybody waits for it.
 
-    def __init__(self, connection: Connection, session: Session, queue: str) -> None:
-        self.keep_queue = False
-        self._session = session
-        environ = {**os.environ, "PENSTOCK_API_URL": connection.api_url}
-        self._child = Child("penstock.agent", ["-q", queue, "--name", queue], environ, self._tell, ready=True)
+    Raises ConfigurationError if the packages for it are missing, NotReachable with what the platform's library said.
+    """
+    from penstock.blocks.references import resolved
+    from penstock.errors import NotReachable
+    from penstock.infrastructure import registry
+    from penstock.infrastructure.effective import Layer, effective
+    from penstock.sdk import block_data
 
-    def _tell(self, line: str) -> None:
-        if self._session.verbose:
-            print(f"agent | {line}", file=sys.stderr, flush=True)
+    slug = infrastructure.get_block_type_slug()
+    document = block_data.as_claimed(infrastructure)
+    acting = resolved(effective(slug, document, [Layer("--override", overrides)]).infrastructure)
 
-    def wait_ready(self) -> None:
-        self._child.wait_ready(_PATIENCE)
+    async def meet() -> None:
+        driver = registry.driver_for(slug)
+        try:
+            async with asyncio.timeout(_PLATFORM_SECONDS):
+                await driver.reach(acting)
+        except TimeoutError:
+            raise NotReachable(f"The platform of {slug} jobs did not answer within {_PLATFORM_SECONDS:g} s.") from None
+        finally:
+            await driver.close()
 
-    def check(self) -> None:
-        """Raise, with its last lines, if the agent has ended: nobody would take the run."""
-        if not self._child.running:
-            raise self._child.failure(f"ended with exit code {self._child.returncode}")
-
-    def stop(self) -> None:
-        self._child.stop()
-
-
-@contextmanager
-def _own_agent(connection: Connection, session: Session, queue: str) -> Iterator[_OwnAgent]:
-    """An agent on `queue` for as long as the block runs; the queue goes with it."""
-    agent = _OwnAgent(connection, session, queue)
-    try:
-        agent.wait_ready()
-        yield agent
-    finally:
-        agent.stop()
-        if not agent.keep_queue:
-            _delete_queue(connection, queue)
-
-
-def _delete_queue(connection: Connection, queue: str) -> None:
-    from penstock.client import work_queues
-
-    try:
-        found = connection.row(work_queues.read_work_queue_by_name(queue))
-        connection.send(work_queues.delete_work_queue(found["id"]))
-    except NotFound:
-        return
-    except PenstockError as error:
-        current().warn(f"The queue {queue!r} that was made for this run could not be deleted: {error.message}")
+    asyncio.run(meet())

@@ -111,36 +111,44 @@ def watch_run(
     *,
     timeout: float | None = None,
     interval: float = _INTERVAL,
-    detach: bool = True,
     alive: Callable[[], None] | None = None,
+    on_interrupt: Callable[[dict[str, Any]], None] | None = None,
 ) -> int:
     """Follow `run` to its end and return the exit code that tells how it ended: 0, 10, 11 or 12.
 
-    Ctrl-C leaves the run alone, says how to come back and how to cancel, and gives 130; with `detach` False it is left
-    to the caller. `alive` is called at each look and may raise. Raises TimedOut after `timeout` seconds.
+    Ctrl-C leaves the run alone, says how to come back and how to cancel, and gives 130. With `on_interrupt` that is called
+    with the run instead, and the run is followed on; Ctrl-C once more is left to the caller. `alive` is called at each
+    look and may raise. Raises TimedOut after `timeout` seconds.
     """
     watch = Watch(connection, session, run)
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        while not _look(watch, session):
-            if watch.run["state_type"] not in states.FINAL:
-                if alive is not None:
-                    alive()
-                if deadline is not None and time.monotonic() > deadline:
-                    raise TimedOut(
-                        f"{run['name']} is still {watch.run['state_name']}; it goes on.",
-                        hint=f"Watch it again with `penstock flow-run watch {run['id']}`.",
-                    )
-                time.sleep(interval)
+        return _to_the_end(watch, session, interval, deadline, alive)
     except KeyboardInterrupt:
-        if not detach:
-            raise
+        if on_interrupt is not None:
+            on_interrupt(watch.run)
+            return _to_the_end(watch, session, interval, deadline, alive)
         session.say(
             f"\nStopped watching; {run['name']} goes on.\n"
             f"  watch it again:  penstock flow-run watch {run['id']}\n"
             f"  cancel it:       penstock flow-run cancel {run['id']}"
         )
         return exit_codes.INTERRUPTED
+
+
+def _to_the_end(
+    watch: Watch, session: Session, interval: float, deadline: float | None, alive: Callable[[], None] | None
+) -> int:
+    while not _look(watch, session):
+        if watch.run["state_type"] not in states.FINAL:
+            if alive is not None:
+                alive()
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimedOut(
+                    f"{watch.run['name']} is still {watch.run['state_name']}; it goes on.",
+                    hint=f"Watch it again with `penstock flow-run watch {watch.run['id']}`.",
+                )
+            time.sleep(interval)
     return watch.conclude()
 
 

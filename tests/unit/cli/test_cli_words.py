@@ -156,6 +156,7 @@ def test_the_deployment_file_is_yaml() -> None:
         _target("hello.py:hello", "out.json")
 
 
-def test_a_generated_name_is_the_same_each_time_and_another_for_another_flow() -> None:
-    assert generated_name("a.py:f") == generated_name("./a.py:f")
-    assert generated_name("a.py:f") != generated_name("a.py:g")
+def test_a_generated_name_is_the_same_each_time_and_another_for_another_flow_and_type() -> None:
+    assert generated_name("a.py:f", "process") == generated_name("./a.py:f", "process")
+    assert generated_name("a.py:f", "process") != generated_name("a.py:g", "process")
+    assert generated_name("a.py:f", "process") != generated_name("a.py:f", "docker-container")

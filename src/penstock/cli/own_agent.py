@@ -1,0 +1,74 @@
+"""An agent that a command brings along for one run: on a queue of its own, gone with the run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from penstock.cli.children import Child
+from penstock.cli.connection import Connection
+from penstock.cli.session import Session
+from penstock.errors import NotFound, PenstockError
+
+#: Seconds that the agent has until it takes runs.
+_PATIENCE = 30.0
+#: Seconds that it has at the end to see the job end and to clear it away; less than it is given to leave.
+_DRAIN = 10.0
+
+
+class OwnAgent:
+    """An agent for one run, on `queue`. `keep_queue`: the run goes on without it, so that its queue is still needed."""
+
+    def __init__(self, connection: Connection, session: Session) -> None:
+        self.queue = f"run-{uuid4().hex[:12]}"
+        self.keep_queue = False
+        self._session = session
+        environ = {
+            **os.environ,
+            "PENSTOCK_API_URL": connection.api_url,
+            # the run is over for the server before its job has ended, and a container is still to be removed then
+            "PENSTOCK_AGENT_DRAIN_SECONDS": f"{_DRAIN:g}",
+        }
+        self._child = Child("penstock.agent", ["-q", self.queue, "--name", self.queue], environ, self._tell, ready=True)
+
+    def _tell(self, line: str) -> None:
+        if self._session.verbose:
+            print(f"agent | {line}", file=sys.stderr, flush=True)
+
+    def wait_ready(self) -> None:
+        self._child.wait_ready(_PATIENCE)
+
+    def check(self) -> None:
+        """Raise, with its last lines, if the agent has ended: nobody would take the run."""
+        if not self._child.running:
+            raise self._child.failure(f"ended with exit code {self._child.returncode}")
+
+    def stop(self) -> None:
+        """Let it leave when nothing of the run is left; at once if the run goes on."""
+        self._child.stop(at_once=self.keep_queue)
+
+
+@contextmanager
+def own_agent(connection: Connection, session: Session) -> Iterator[OwnAgent]:
+    """An agent for as long as the block runs; its queue goes with it."""
+    agent = OwnAgent(connection, session)
+    try:
+        agent.wait_ready()
+        yield agent
+    finally:
+        agent.stop()
+        if not agent.keep_queue:
+            _delete_queue(connection, session, agent.queue)
+
+
+def _delete_queue(connection: Connection, session: Session, queue: str) -> None:
+    from penstock.client import work_queues
+
+    try:
+        found = connection.row(work_queues.read_work_queue_by_name(queue))
+        connection.send(work_queues.delete_work_queue(found["id"]))
+    except NotFound:
+        return
+    except PenstockError as error:
+        session.warn(f"The queue {queue!r} that was made for this run could not be deleted: {error.message}")
