@@ -1,0 +1,346 @@
+"""A dockerd of the tests' own: beside any other, with nothing of it left when it ends, however the tests end.
+
+A second process, the guard, ends it: when the tests close it, when they die, or, where several processes of one test run
+share it, when the last of them has gone.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def find_dockerd() -> str | None:
+    """The path of dockerd, or None where there is none or where this user cannot start it."""
+    return shutil.which("dockerd", path=_PATH) if os.geteuid() == 0 else None
+
+
+@dataclass
+class Daemon:
+    """A dockerd with everything in `folder` but its `data`; `bridge` gives its containers a network (else: none, or the host's)."""
+
+    folder: Path
+    data: Path
+    bridge: bool = False
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    @property
+    def output(self) -> str:
+        """What it has written so far."""
+        return (self.folder / "output").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Returns when it answers. Falls back to a driver that copies, where this machine has no overlays."""
+        if self.bridge:
+            _make_bridge(self.folder)
+        known = self.data / "driver"
+        drivers = [known.read_text()] if known.exists() else ["overlay2", "vfs"]
+        for driver in drivers:
+            if self._start(driver):
+                known.write_text(driver)
+                return
+        raise RuntimeError(f"dockerd did not start: {self.output[-2000:]}")
+
+    def stop(self) -> None:
+        """As a service manager stops it: its containers are stopped."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As if the machine had killed it: its containers go on, with nobody to answer for them."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """It takes connections and says nothing any more, until `thaw`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def forget(self) -> None:
+        """What is left to do here after somebody else has ended it."""
+        if self._process is not None:
+            self._process.wait(60)
+            self._process = None
+
+    def _start(self, driver: str) -> bool:
+        (self.data).mkdir(parents=True, exist_ok=True)
+        (self.folder / "docker.pid").unlink(missing_ok=True)
+        with (self.folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command(driver),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**os.environ, "PATH": _PATH},
+            )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            if answers(self.address):
+                return True
+            time.sleep(0.02)
+        self._end(signal.SIGKILL)
+        return False
+
+    def _command(self, driver: str) -> list[str]:
+        """dockerd with every path and name its own, so that it meets no other one."""
+        folder, config = self.folder, self.folder / "daemon.json"
+        # before, the engine's id came from a key that all engines of a machine share
+        config.write_text(json.dumps({"deprecated-key-path": f"{self.data}/key.json"} if _version() < 24 else {}))
+        command = [
+            str(find_dockerd()),
+            "--config-file",
+            str(config),
+            "--host",
+            self.address,
+            "--storage-driver",
+            driver,
+        ]
+        command += ["--data-root", str(self.data), "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"]
+        command += ["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--cgroup-parent", f"/{folder.name}"]
+        command += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--group", str(os.getgid())]
+        # where the machine has a containerd running, dockerd takes that one
+        command += ["--containerd-namespace", folder.name, "--containerd-plugins-namespace", f"{folder.name}-plugins"]
+        command += ["--bridge", _bridge_name(folder) if self.bridge else "none"]
+        return command
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            if number == signal.SIGTERM:
+                self._process.send_signal(signal.SIGCONT)
+            self._process.wait(60)
+            self._process = None
+
+
+def answers(address: str) -> bool:
+    """Whether an engine answers there."""
+    from docker import APIClient
+    from docker.errors import DockerException
+
+    try:
+        client = APIClient(base_url=address, version="auto", timeout=5)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except (DockerException, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def guard(folder: Path) -> "subprocess.Popen[bytes]":
+    """A process that removes what `folder` holds, with its daemon, when its standard input is closed."""
+    return subprocess.Popen(
+        [sys.executable, __file__, "guard", str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
+
+
+def share(folder: Path, data: Path) -> str:
+    """The address of the daemon that all test processes of this user share. It is held until this process ends.
+
+    Who is first starts it; when nobody holds it any more, it ends. Its data stays, so that images are there the next time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "starting").open("a") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        _hold(folder / "users")  # waits for one that is just ending
+        if not _held(folder / "guard"):
+            command = [sys.executable, __file__, "share", str(folder), str(data)]
+            with (folder / "guard-output").open("wb") as output:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+            while not (answers(_address(folder)) and _held(folder / "guard")):
+                if process.poll() is not None:
+                    raise RuntimeError(f"no engine for the tests: {(folder / 'guard-output').read_text()[-2000:]}")
+                time.sleep(0.05)
+    return _address(folder)
+
+
+def remove(folder: Path, *, keep_containers: bool = False) -> None:
+    """End the daemon of `folder`, whether it is well or not, with its containers, mounts, networks and control groups."""
+    if not keep_containers:
+        for shim in _processes_of(folder, "containerd-shim"):
+            for child in _descendants(shim):
+                _send(child, signal.SIGKILL)
+    _remove_networks(folder)
+    daemon = _pid_in(folder / "docker.pid")
+    if daemon is not None:
+        _send(daemon, signal.SIGCONT)
+        _send(daemon, signal.SIGTERM)
+        _wait(lambda: not _alive(daemon), 20)
+    for pid in _processes_of(folder, ""):
+        for child in _descendants(pid):
+            _send(child, signal.SIGKILL)
+        _send(pid, signal.SIGKILL)
+    for point in sorted(_mounts_below(folder), reverse=True):
+        subprocess.run(["umount", "-l", point], check=False, capture_output=True)
+    subprocess.run(["ip", "link", "delete", _bridge_name(folder)], check=False, capture_output=True)
+    for top in [_CGROUPS / folder.name, *_CGROUPS.glob(f"*/{folder.name}")]:
+        _remove_cgroups(top)
+
+
+def _address(folder: Path) -> str:
+    return f"unix://{folder}/docker.sock"
+
+
+def _hold(path: Path) -> None:
+    """Count as a user until this process ends. A lock of the process: what it forks does not hold it."""
+    file = path.open("a+")
+    fcntl.lockf(file, fcntl.LOCK_SH)
+    _held_files.append(file)
+
+
+_held_files: list[object] = []
+
+
+def _held(path: Path) -> bool:
+    """Whether another process holds it."""
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
+def _bridge_name(folder: Path) -> str:
+    return f"pt{folder.name[-8:].replace('-', '').replace('_', '')}"  # at most 15 letters
+
+
+def _make_bridge(folder: Path) -> None:
+    """A bridge with a network that nothing else of this machine has."""
+    name = _bridge_name(folder)
+    if Path(f"/sys/class/net/{name}").exists():
+        return
+    taken = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=True).stdout
+    free = next(number for number in range(10, 250) if f" 10.199.{number}." not in taken)
+    for arguments in (
+        ("link", "add", name, "type", "bridge"),
+        ("address", "add", f"10.199.{free}.1/24", "dev", name),
+        ("link", "set", name, "up"),
+    ):
+        subprocess.run(["ip", *arguments], check=True)
+
+
+def _remove_networks(folder: Path) -> None:
+    """The bridges of networks that tests have made would outlive the daemon."""
+    from docker import APIClient
+    from docker.errors import DockerException
+
+    if not answers(_address(folder)):
+        return
+    client = APIClient(base_url=_address(folder), version="auto", timeout=20)
+    try:
+        for container in client.containers(all=True):
+            client.remove_container(container["Id"], force=True)
+        for network in client.networks(filters={"type": "custom"}):
+            client.remove_network(network["Id"])
+    except DockerException as error:
+        print(f"networks of the tests may be left: {error}", file=sys.stderr)
+    finally:
+        client.close()
+
+
+def _version() -> int:
+    """The major version of dockerd: "Docker version 20.10.24+dfsg1, build …"."""
+    said = subprocess.run([str(find_dockerd()), "--version"], capture_output=True, text=True, check=True).stdout
+    return int(said.split("version ")[1].split(".")[0])
+
+
+def _processes_of(folder: Path, program: str) -> Iterator[int]:
+    """Those that were started with a path in `folder`, and with `program` in their command."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            ours = any(argument.removeprefix("unix://").startswith(f"{folder}/") for argument in arguments[1:])
+            if ours and program in arguments[0] and __file__ not in arguments:
+                yield int(entry.name)
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [one for child in children for one in (child, *_descendants(child))]
+
+
+def _pid_in(path: Path) -> int | None:
+    try:
+        pid = int(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _alive(pid) else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _wait(over: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not over() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [point for line in lines if (point := line.split()[4]).startswith(f"{folder}/")]
+
+
+def _remove_cgroups(top: Path) -> None:
+    if top.is_dir():
+        for folder, _, _ in sorted(os.walk(top), reverse=True):
+            try:
+                os.rmdir(folder)
+            except OSError as error:
+                print(f"control group {folder} is left: {error}", file=sys.stderr)
+
+
+def _main(mode: str, folder: Path, data: Path | None = None) -> None:
+    if mode == "guard":
+        sys.stdin.buffer.read()
+        remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    assert data is not None
+    with (folder / "users").open("a+") as users, (folder / "guard").open("a") as alive:  # alive is let go of first
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        Daemon(folder, data, bridge=True).start()
+        fcntl.lockf(users, fcntl.LOCK_EX)
+        remove(folder)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], *(Path(argument) for argument in sys.argv[2:]))

@@ -1,0 +1,136 @@
+"""A Docker engine, images and registries for tests. What is missing skips the test, saying so; with CI set it fails.
+
+`engine()` is for nearly everything: the machine's own, or one that the tests start and that goes when they have gone.
+It is shared: name or label what you make, remove it, and nothing else. `own_engine()` is for tests that stop or break one.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import docker
+import docker_daemon
+import docker_images
+import docker_registry
+import pytest
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One that runs; `address` is what DOCKER_HOST says."""
+
+    address: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that make programs and libraries use it."""
+        return {"DOCKER_HOST": self.address}
+
+    @contextmanager
+    def client(self) -> Iterator[docker.APIClient]:
+        """A client of its own, closed at the end."""
+        client = docker.APIClient(base_url=self.address, version="auto", timeout=120)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@dataclass(frozen=True)
+class OwnEngine(Engine):
+    """One that nobody else uses: it may be stopped, killed, frozen and started again, on the same address and data."""
+
+    daemon: docker_daemon.Daemon
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self.daemon.start()
+
+    def stop(self) -> None:
+        """As a service manager does; its containers are stopped."""
+        self.daemon.stop()
+
+    def kill(self) -> None:
+        """Its containers go on, and nobody answers for them."""
+        self.daemon.kill()
+
+    def freeze(self) -> None:
+        """It takes connections and says nothing, until `thaw`."""
+        self.daemon.freeze()
+
+    def thaw(self) -> None:
+        self.daemon.thaw()
+
+
+@cache
+def engine() -> Engine:
+    """The engine that tests share."""
+    for address in (os.environ.get("DOCKER_HOST"), "unix:///var/run/docker.sock"):
+        if address and docker_daemon.answers(address):
+            return Engine(address)
+    if docker_daemon.find_dockerd() is None:
+        _missing("no Docker engine answers here, and only root can start one (Debian's package docker.io)")
+    folder = Path(tempfile.gettempdir()) / f"penstock-engine-{os.getuid()}"
+    return Engine(docker_daemon.share(folder, docker_images.cache_folder() / "engine"))
+
+
+@contextmanager
+def own_engine(*, bridge: bool = False) -> Iterator[OwnEngine]:
+    """A dockerd with busybox in it; with `bridge` its containers have a network besides none and the host's.
+
+    When the block ends, everything of it is gone, whatever was done to it.
+    """
+    if docker_daemon.find_dockerd() is None:
+        _missing("only root can start a dockerd, and there must be one (Debian's package docker.io)")
+    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
+    guard = docker_daemon.guard(folder)
+    daemon = docker_daemon.Daemon(folder, folder / "data", bridge)
+    try:
+        daemon.start()
+        running = OwnEngine(daemon.address, daemon)
+        busybox_image(running)
+        yield running
+    finally:
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait(60)
+        daemon.forget()
+
+
+def busybox_image(where: Engine | None = None) -> str:
+    """The name of an image of 2 MB with `sh`, `sleep`, `cat`, `wget` …, which is there now."""
+    try:
+        with docker_images.locked("busybox"), (where or engine()).client() as client:
+            return docker_images.import_busybox(client)
+    except FileNotFoundError as error:
+        _missing(str(error))
+
+
+def python_image(where: Engine | None = None) -> str:
+    """The name of an image with Debian and python3, which is there now: ``penstock-test/python:3.11`` on Debian 12."""
+    try:
+        with docker_images.locked("python"), (where or engine()).client() as client:
+            return docker_images.import_python(client)
+    except FileNotFoundError as error:
+        _missing(str(error))
+
+
+@contextmanager
+def registry(users: Mapping[str, str] | None = None) -> Iterator[docker_registry.Registry]:
+    """A registry that lets in these users with their passwords; without any, everybody."""
+    if docker_registry.find_registry() is None:
+        _missing("docker-registry is not installed (Debian's package docker-registry)")
+    with docker_registry.running_registry(users or {}) as running:
+        yield running
+
+
+def _missing(what: str) -> NoReturn:
+    message = f"{what}; see tests/services/install"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
