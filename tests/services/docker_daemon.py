@@ -81,7 +81,9 @@ class Daemon:
 
     def _start(self, driver: str) -> bool:
         (self.data).mkdir(parents=True, exist_ok=True)
-        (self.folder / "docker.pid").unlink(missing_ok=True)
+        for pid_file in (self.folder / "docker.pid", self.folder / "exec/containerd/containerd.pid"):
+            if _pid_in(pid_file) is None:  # to dockerd one that nobody has collected still runs
+                pid_file.unlink(missing_ok=True)
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 self._command(driver),
@@ -176,23 +178,22 @@ def share(folder: Path, data: Path) -> str:
     return _address(folder)
 
 
-def remove(folder: Path, *, keep_containers: bool = False) -> None:
+def remove(folder: Path, data: Path) -> None:
     """End the daemon of `folder`, whether it is well or not, with its containers, mounts, networks and control groups."""
-    if not keep_containers:
-        for shim in _processes_of(folder, "containerd-shim"):
-            for child in _descendants(shim):
-                _send(child, signal.SIGKILL)
-    _remove_networks(folder)
+    for shim in _processes_of(folder, "containerd-shim"):
+        for child in _descendants(shim):
+            _send(child, signal.SIGKILL)
     daemon = _pid_in(folder / "docker.pid")
     if daemon is not None:
         _send(daemon, signal.SIGCONT)
+        _remove_networks(folder)
         _send(daemon, signal.SIGTERM)
         _wait(lambda: not _alive(daemon), 20)
     for pid in _processes_of(folder, ""):
         for child in _descendants(pid):
             _send(child, signal.SIGKILL)
         _send(pid, signal.SIGKILL)
-    for point in sorted(_mounts_below(folder), reverse=True):
+    for point in sorted({*_mounts_below(folder), *_mounts_below(data)}, reverse=True):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
     subprocess.run(["ip", "link", "delete", _bridge_name(folder)], check=False, capture_output=True)
     for top in [_CGROUPS / folder.name, *_CGROUPS.glob(f"*/{folder.name}")]:
@@ -247,9 +248,10 @@ def _remove_networks(folder: Path) -> None:
     from docker import APIClient
     from docker.errors import DockerException
 
-    if not answers(_address(folder)):
+    try:
+        client = APIClient(base_url=_address(folder), version="auto", timeout=20)
+    except DockerException:
         return
-    client = APIClient(base_url=_address(folder), version="auto", timeout=20)
     try:
         for container in client.containers(all=True):
             client.remove_container(container["Id"], force=True)
@@ -331,7 +333,7 @@ def _remove_cgroups(top: Path) -> None:
 def _main(mode: str, folder: Path, data: Path | None = None) -> None:
     if mode == "guard":
         sys.stdin.buffer.read()
-        remove(folder)
+        remove(folder, folder / "data")
         shutil.rmtree(folder, ignore_errors=True)
         return
     assert data is not None
@@ -339,7 +341,7 @@ def _main(mode: str, folder: Path, data: Path | None = None) -> None:
         fcntl.flock(alive, fcntl.LOCK_EX)
         Daemon(folder, data, bridge=True).start()
         fcntl.lockf(users, fcntl.LOCK_EX)
-        remove(folder)
+        remove(folder, data)
 
 
 if __name__ == "__main__":
