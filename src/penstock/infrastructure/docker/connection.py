@@ -8,7 +8,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -214,6 +214,42 @@ class Engine:
 def connect_from_environment() -> Engine:
     """The engine that this process's environment names. Raises ConfigurationError."""
     return Engine(engine_address(os.environ, Path.home()))
+
+
+@contextlib.contextmanager
+def stream(client: "APIClient", path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Iterator[Any]:
+    """The answer to a POST, to be read line by line: for what the SDK itself would wait for without any limit.
+
+    `path` is below the API's version. Raises the SDK's APIError if the engine says no.
+    """
+    raw: Any = client  # these parts of it are not in its types
+    with contextlib.closing(raw._post(raw._url(path), params=params, headers=headers, stream=True)) as response:
+        raw._raise_for_status(response)
+        yield response
+
+
+def inspect_image(client: "APIClient", image: str) -> dict[str, Any] | None:
+    """What the engine says of an image that it has; None if it has none of that name."""
+    from docker.errors import NotFound
+
+    raw: Any = client
+    try:
+        found: dict[str, Any] = raw.inspect_image(image)
+    except NotFound:
+        return None
+    return found
+
+
+def read_distribution(client: "APIClient", image: str, header: str) -> dict[str, Any]:
+    """What the registry says of `image`, through the engine and with a login's `header`; nothing is fetched.
+
+    Raises the SDK's APIError with the registry's words.
+    """
+    raw: Any = client
+    found: dict[str, Any] = raw._result(
+        raw._get(raw._url("/distribution/{0}/json", image), headers={"X-Registry-Auth": header}), json=True
+    )
+    return found
 
 
 def _identify(client: "APIClient") -> tuple[str, str]:
