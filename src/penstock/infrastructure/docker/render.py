@@ -14,6 +14,7 @@ from penstock.blocks.extras import holds_reference
 from penstock.infrastructure import containers
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.docker.config import DockerContainer, ImagePullPolicy
+from penstock.infrastructure.docker.marks import marks_of
 from penstock.infrastructure.docker.volumes import bytes_of, read_volume
 from penstock.infrastructure.job import with_block
 from penstock.infrastructure.variables import API_URL
@@ -43,7 +44,7 @@ def render(config: DockerContainer, job: Job, on_linux: bool = sys.platform == "
             "command": containers.command_of(merged),
             "name": merged.name,
             "environment": {**env, **containers.secrets_of(merged)},
-            "labels": {**merged.labels, NAME_LABEL: merged.title},
+            "labels": {**merged.labels, NAME_LABEL: merged.title, **marks_of(job, config.auto_remove)},
             "volumes": [volume.target for volume in volumes],
             "detach": True,
         },

@@ -1,0 +1,235 @@
+"""What the Docker engine's words mean: why it refused a container, and how one ended. Pure."""
+
+import re
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from penstock.model.attempts import Exit
+from penstock.model.reasons import Reason
+
+#: What an engine remembers of what happened, at most, in events. It forgets all of it when it is restarted.
+REMEMBERED = 256
+#: An engine without live-restore stops the containers that it finds running when it starts. It takes no longer than this.
+_STOPPED_AT_START = timedelta(seconds=30)
+#: Exit status of a container of which the engine knows only that it is gone.
+_UNKNOWN_CODE = 255
+_SOURCE = "docker"
+
+#: words of the engine -> reason, what to do. The first that is found in what it said counts.
+_REFUSALS: tuple[tuple[str, Reason, str], ...] = (
+    (
+        r"exec format error",
+        Reason.COMMAND_NOT_FOUND,
+        "The image or its command is for another kind of processor, or a script without its first line (#!). Choose an "
+        "image for this machine's platform.",
+    ),
+    (
+        r"executable file not found|exec: .*(no such file or directory|permission denied|is a directory)|"
+        r"crun: .*(not found|Permission denied)",
+        Reason.COMMAND_NOT_FOUND,
+        "Check the command, the image's entrypoint, and that Penstock is installed in the image.",
+    ),
+    (
+        r"no such image|image not known|reference does not exist",
+        Reason.IMAGE_NOT_FOUND,
+        "The engine does not have the image. Correct its name, or let it be pulled: image_pull_policy.",
+    ),
+    (
+        r"port is already allocated|address already in use",
+        Reason.START_FAILED,
+        "Another container or program has the port. Publish another one, or none: flow runs need no port.",
+    ),
+    (
+        r"no space left on device|cannot allocate memory|too many open files|non-overlapping IPv4 address pool|"
+        r"no available IPv4 addresses|resource temporarily unavailable",
+        Reason.NO_CAPACITY,
+        "The engine's machine is full. Remove images and containers that nobody needs, or use another machine.",
+    ),
+    (
+        r"could not select device driver|unknown (or invalid )?runtime|gathering device information|no such device",
+        Reason.CONFIGURATION_INVALID,
+        "The engine's machine lacks the device or its runtime. For GPUs of NVIDIA the NVIDIA Container Toolkit has to be "
+        "installed there.",
+    ),
+    (
+        r"network .*not found|no such network|unable to find network|network not found",
+        Reason.CONFIGURATION_INVALID,
+        "The engine has no such network. `docker network ls` shows those there are.",
+    ),
+    (
+        r"no such container|joining network|join network of|cannot join",
+        Reason.CONFIGURATION_INVALID,
+        "The container whose network is to be shared does not run.",
+    ),
+    (
+        r"bind source path|mount|volume|statfs",
+        Reason.CONFIGURATION_INVALID,
+        "Check the volumes: paths are those of the engine's machine and have to exist there.",
+    ),
+    (
+        r"unable to find user|no matching entries in (passwd|group)|unable to find group",
+        Reason.CONFIGURATION_INVALID,
+        "The image has no such user or group. A number works without one.",
+    ),
+    (
+        r"authorization denied|access denied",
+        Reason.NOT_PERMITTED,
+        "The engine's authorization plugin refused it. Ask whoever looks after that engine.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a container could not be made or started, and what to do."""
+
+    reason: Reason
+    hint: str
+
+
+def refusal(words: str, status: int) -> Refusal:
+    """What the engine's `words` and its HTTP `status` mean for the job."""
+    for pattern, reason, hint in _REFUSALS:
+        if re.search(pattern, words, re.IGNORECASE):
+            return Refusal(reason, hint)
+    if status == 403:
+        return Refusal(Reason.NOT_PERMITTED, "The agent may not do this on that engine.")
+    if status in {400, 404, 422}:
+        return Refusal(Reason.CONFIGURATION_INVALID, "Correct what the engine names; `render` shows what it was sent.")
+    return Refusal(Reason.START_FAILED, "The engine's own log says more (`journalctl -u docker`).")
+
+
+@dataclass(frozen=True)
+class History:
+    """What the engine remembers of one container.
+
+    `signals`: those that it was told to send, or sent itself, with their times. `restarted`: whether the engine was
+    started anew since the container was; None: that cannot be told. `engine_started`: since when it remembers.
+    """
+
+    signals: tuple[tuple[int, datetime], ...] = ()
+    restarted: bool | None = None
+    engine_started: datetime | None = None
+
+
+def needs_history(state: Mapping[str, Any]) -> bool:
+    """Whether the end of a container cannot be told from its State alone."""
+    code = state.get("ExitCode")
+    return isinstance(code, int) and code > 128 and not state.get("OOMKilled")
+
+
+def read_history(
+    events: Iterable[Mapping[str, Any]],
+    container_id: str,
+    started_at: datetime | None,
+    network_made: datetime | None,
+) -> History:
+    """What `events`, all that the engine remembers, say of one container.
+
+    An engine that has not forgotten anything yet and does not remember the container's start was started after it.
+    `network_made` is when the default network was: the engine makes it anew each time that it starts.
+    """
+    remembered = list(events)
+    own = [event for event in remembered if (event.get("Actor") or {}).get("ID") == container_id]
+    signals = [
+        (int(number), _at(event))
+        for event in own
+        if event.get("Action") == "kill" and (number := event["Actor"]["Attributes"].get("signal", "")).isdigit()
+    ]
+    began = network_made
+    if began is None and remembered and len(remembered) < REMEMBERED:
+        began = _at(remembered[0])
+    restarted: bool | None = None
+    if any(event.get("Action") == "start" for event in own):
+        restarted = False
+    elif len(remembered) < REMEMBERED:
+        restarted = True
+    elif network_made is not None and started_at is not None:
+        restarted = network_made > started_at
+    return History(tuple(signals), restarted, began)
+
+
+def ending(state: Mapping[str, Any], history: History) -> Exit:
+    """How a container ended, from its State as `inspect` tells it and what the engine remembers of it.
+
+    A signal is named only if the engine says that it was sent. The exit status of a process that dies by signal N is
+    told as 128 + N, as is that of one which exits with that very number; then the number is all that is known.
+    """
+    code = int(state["ExitCode"])
+    finished_at = parse_time(state.get("FinishedAt"))
+    oom = bool(state.get("OOMKilled"))
+    number = code - 128 if _is_signal(code - 128) else None
+    sent = [(sent_number, when) for sent_number, when in history.signals if sent_number == number]
+    code_or_none: int | None = code
+    signal_or_none: int | None = None
+    reason: Reason | None = Reason.EXITED
+    text = f"The container exited with code {code}."
+    if code == 0:
+        reason = None
+        text += " A process in it was killed because memory ran out, and it ended well all the same." if oom else ""
+    elif oom:
+        reason = Reason.OUT_OF_MEMORY
+        text += " It, or a process in it, was killed because memory ran out."
+    elif (number is not None or code == _UNKNOWN_CODE) and _went_with_the_engine(history, finished_at):
+        reason = Reason.HOST_REBOOTED
+        text += " The Docker engine was stopped or restarted while the container ran, and ended it."
+        if code == _UNKNOWN_CODE:
+            code_or_none = None
+            text = "The Docker engine or its machine was restarted while the container ran; nobody knows how it ended."
+    elif number is not None and sent:
+        code_or_none, signal_or_none, reason = None, number, Reason.SIGNALLED
+        text = (
+            f"The container was killed by {_name(number)} (signal {number}), which the Docker engine was told to send."
+        )
+    elif number is not None:
+        reason = Reason.SIGNALLED
+        text = (
+            f"The container exited with code {code}: 128 + {number}, as is told of a process that {_name(number)} "
+            "killed. The Docker engine was not told to send it."
+        )
+    words = str(state.get("Error") or "")
+    return Exit(
+        code=code_or_none,
+        signal=signal_or_none,
+        oom=oom,
+        reason=reason,
+        message=f"{text} Docker: {words}" if words else text,
+        source=_SOURCE,
+        observed_at=finished_at,
+    )
+
+
+def _went_with_the_engine(history: History, finished_at: datetime | None) -> bool:
+    """Whether the container ended because its engine was stopped or started anew."""
+    if not history.restarted:
+        return False
+    began = history.engine_started
+    if began is None or finished_at is None:
+        return not history.signals
+    return finished_at < began + _STOPPED_AT_START
+
+
+def parse_time(text: Any) -> datetime | None:
+    """A time as the engine writes it; its zero is None."""
+    if not isinstance(text, str) or not text or text.startswith("0001-"):
+        return None
+    # Python takes microseconds, the engine writes nanoseconds
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
+
+
+def _at(event: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC)
+
+
+def _is_signal(number: int) -> bool:
+    return 0 < number <= 64
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"
