@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -120,7 +121,7 @@ class Daemon:
         command += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--group", str(os.getgid())]
         # where the machine has a containerd running, dockerd takes that one
         command += ["--containerd-namespace", folder.name, "--containerd-plugins-namespace", f"{folder.name}-plugins"]
-        command += ["--bridge", _bridge_name(folder) if self.bridge else "none"]
+        command += ["--bridge", bridge_name(folder) if self.bridge else "none"]
         return command
 
     def _end(self, number: int) -> None:
@@ -195,7 +196,7 @@ def remove(folder: Path, data: Path) -> None:
         _send(pid, signal.SIGKILL)
     for point in sorted({*_mounts_below(folder), *_mounts_below(data)}, reverse=True):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
-    subprocess.run(["ip", "link", "delete", _bridge_name(folder)], check=False, capture_output=True)
+    subprocess.run(["ip", "link", "delete", bridge_name(folder)], check=False, capture_output=True)
     for top in [_CGROUPS / folder.name, *_CGROUPS.glob(f"*/{folder.name}")]:
         _remove_cgroups(top)
 
@@ -224,20 +225,26 @@ def _held(path: Path) -> bool:
         return False
 
 
-def _bridge_name(folder: Path) -> str:
+def free_network() -> str:
+    """The first three numbers of a network that this machine is not in."""
+    taken = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=True).stdout
+    free = [f"10.199.{number}" for number in range(10, 250) if f" 10.199.{number}." not in taken]
+    return random.choice(free)  # another test run may be looking as well
+
+
+def bridge_name(folder: Path) -> str:
+    """The bridge of the daemon of `folder`."""
     return f"pt{folder.name[-8:].replace('-', '').replace('_', '')}"  # at most 15 letters
 
 
 def _make_bridge(folder: Path) -> None:
     """A bridge with a network that nothing else of this machine has."""
-    name = _bridge_name(folder)
+    name = bridge_name(folder)
     if Path(f"/sys/class/net/{name}").exists():
         return
-    taken = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=True).stdout
-    free = next(number for number in range(10, 250) if f" 10.199.{number}." not in taken)
     for arguments in (
         ("link", "add", name, "type", "bridge"),
-        ("address", "add", f"10.199.{free}.1/24", "dev", name),
+        ("address", "add", f"{free_network()}.1/24", "dev", name),
         ("link", "set", name, "up"),
     ):
         subprocess.run(["ip", *arguments], check=True)

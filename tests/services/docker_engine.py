@@ -17,6 +17,7 @@ import docker
 import docker_daemon
 import docker_images
 import docker_registry
+import podman_service as podman
 import pytest
 
 
@@ -118,6 +119,17 @@ def python_image(where: Engine | None = None) -> str:
             return docker_images.import_python(client)
     except FileNotFoundError as error:
         _missing(str(error))
+
+
+@contextmanager
+def podman_engine() -> Iterator[Engine]:
+    """Podman, which speaks Docker's API, with busybox in it and storage of its own; it is gone when the block ends."""
+    if podman.find_podman() is None:
+        _missing("only root can start podman, and there must be one (Debian's package podman)")
+    with podman.running_podman() as address:
+        running = Engine(address)
+        busybox_image(running)
+        yield running
 
 
 @contextmanager

@@ -219,6 +219,9 @@ def _import(client: docker.APIClient, name: str, recipe: str, content: bytes | P
             client.import_image_from_data(file, repository=repository, tag=tag, changes=changes)
     else:
         client.import_image_from_data(content, repository=repository, tag=tag, changes=changes)
+    if _recipe_of(client, name) != recipe and _recipe_of(client, repository) == recipe:  # Podman does not hear the tag
+        client.tag(repository, repository, tag)
+        client.remove_image(f"{repository}:latest", noprune=True)
     if _recipe_of(client, name) != recipe:
         raise RuntimeError(f"the engine did not take {name}")
 
