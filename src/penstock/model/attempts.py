@@ -126,6 +126,9 @@ class Claim(Data):
 
     `attempt.status` tells which: CLAIMED is to be launched from the start; LAUNCHING was intended by somebody, find its job
     by `attempt.job_name` or start it again under that very name; STARTED and RUNNING have a handle and are to be watched.
+
+    `storage` says of the deployment's storage no more than which one it is, and of a folder where that lies; it is told
+    for infrastructure that is not a plain local process.
     """
 
     attempt: Attempt
@@ -134,6 +137,7 @@ class Claim(Data):
     flow: Flow
     deployment: Deployment | None = None
     infrastructure: InfrastructureDocument | None = None
+    storage: InfrastructureDocument | None = None
 
 
 class CancelOrder(Data):

@@ -39,12 +39,11 @@ _PLAIN = (
 _BLOCKS = ("infrastructure", "storage")
 
 
-class Written(Protocol):
+class Written(deployment_code.Located, Protocol):
     """What is asked of a deployment that is applied; `penstock.sdk.deployments.Deployment` is one."""
 
     name: Any
     flow_name: str | None
-    storage: Block | None
 
     def check(self) -> None: ...
 
@@ -71,6 +70,7 @@ def apply(
     if not deployment.flow_name:
         raise ConfigurationError(f"The deployment {deployment.name!r} does not say which flow it runs: set flow_name.")
     deployment.check()
+    deployment_code.refuse_out_of_reach(deployment)
     with get_sync_client() as client:
         if not dry_run:
             deployment_code.deliver(client, deployment.storage)

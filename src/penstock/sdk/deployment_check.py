@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from penstock import clock, settings
-from penstock.blocks.base import Block
 from penstock.blocks.extras import holds_reference
 from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError, PenstockError
 from penstock.infrastructure import registry
 from penstock.infrastructure.block import Infrastructure
+from penstock.infrastructure.local_code import has_image
 from penstock.infrastructure.process.config import DEFAULT_COMMAND, ENGINE
 from penstock.infrastructure.process.inheritance import inherited
 from penstock.infrastructure.process.render import ProcessRequest
@@ -23,6 +23,7 @@ from penstock.infrastructure.variables import API_URL, INTERNAL_PREFIX
 from penstock.model.base import JSONObject
 from penstock.model.findings import Finding
 from penstock.sdk import block_data
+from penstock.sdk.deployment_code import Located, refuse_out_of_reach
 
 #: Seconds that fetching and importing the code may take.
 PATIENCE = 120.0
@@ -30,15 +31,11 @@ PATIENCE = 120.0
 _LAST_LINES = 3
 
 
-class WithCode(Protocol):
+class WithCode(Located, Protocol):
     """What is asked of a deployment whose code is checked; `penstock.sdk.deployments.Deployment` is one."""
 
     name: Any
     flow_name: str | None
-    infrastructure: Infrastructure
-    infra_overrides: JSONObject
-    storage: Block | None
-    path: str | None
     entrypoint: str | None
 
 
@@ -71,9 +68,9 @@ def check_code(
         infrastructure = registry.infrastructure_from(
             block_data.as_claimed(deployment.infrastructure), deployment.infra_overrides
         )
-        image = getattr(infrastructure, "image", None)
-        if deployment.storage is None and hasattr(infrastructure, "image"):
-            return [_in_image(deployment, image)]
+        refuse_out_of_reach(deployment)
+        if deployment.storage is None and has_image(infrastructure):
+            return [_in_image(deployment, getattr(infrastructure, "image", None))]
         place = _place_of(infrastructure, deployment)
     except PenstockError as error:
         return [Finding(_tried(deployment), False, error.message, error.hint or "")]

@@ -4,13 +4,18 @@ A storage block that is named wins. Without one, a local process runs the code w
 next run; infrastructure with an image, which sees nothing of this machine, gets a bundle.
 """
 
-from collections.abc import Collection, Iterator
+import tempfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from penstock.blocks.base import Block
+from penstock.blocks.extras import holds_reference
 from penstock.errors import CodeError, ConfigurationError, did_you_mean
+from penstock.infrastructure import local_code
+from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.images import FLOWS_IN_IMAGE
+from penstock.model.base import JSONObject
 from penstock.sdk import block_data
 from penstock.sdk.deployment_fields import DeploymentFields
 from penstock.storage import bundle
@@ -23,6 +28,15 @@ if TYPE_CHECKING:
 Code = Literal["local", "bundle", "image"]
 #: What `--code` and `code=` may say; a storage block is the fourth way.
 CODES: tuple[Code, ...] = ("local", "bundle", "image")
+
+
+class Located(Protocol):
+    """What is asked of a deployment to know where its code lies; `penstock.sdk.deployments.Deployment` is one."""
+
+    infrastructure: Infrastructure
+    infra_overrides: JSONObject
+    storage: Block | None
+    path: str | None
 
 
 def place(
@@ -41,7 +55,7 @@ def place(
     """
     chosen = _chosen(deployment, said, code)
     if chosen is None:
-        _refuse_out_of_reach(deployment)
+        refuse_out_of_reach(deployment)
         return None
     path = deployment.path if "path" in said else None
     if chosen == "bundle":
@@ -68,7 +82,7 @@ def deliver(client: "SyncClient", storage: Block | None) -> bool:
 def _chosen(deployment: DeploymentFields, said: Collection[str], code: str | None) -> Code | None:
     """Which way it is to be; None: the storage that the deployment has. Raises ConfigurationError."""
     named = "storage" in said and deployment.storage is not None
-    has_image = hasattr(deployment.infrastructure, "image")
+    has_image = local_code.has_image(deployment.infrastructure)
     kind = deployment.infrastructure.get_block_type_slug()
     if code is None:
         if deployment.storage is not None:
@@ -101,7 +115,7 @@ def _chosen(deployment: DeploymentFields, said: Collection[str], code: str | Non
         )
     if code == "local" and has_image:
         place = deployment.path if "path" in said and deployment.path else str(Path.cwd())
-        if not is_mounted(deployment, place):
+        if not _is_mounted(deployment, place):
             raise ConfigurationError(
                 f"A {kind} sees nothing of this machine: the code cannot lie in {place}.",
                 code="code_out_of_reach",
@@ -110,40 +124,40 @@ def _chosen(deployment: DeploymentFields, said: Collection[str], code: str | Non
     return next(known for known in CODES if known == code)
 
 
-def _refuse_out_of_reach(deployment: DeploymentFields) -> None:
-    """Raise ConfigurationError for a folder of this machine that infrastructure with an image would look for in vain."""
-    storage = deployment.storage
-    if not isinstance(storage, LocalFileSystem) or not hasattr(deployment.infrastructure, "image"):
+def refuse_out_of_reach(deployment: Located) -> None:
+    """Raise ConfigurationError for a folder of this machine that infrastructure with an image would look for in vain.
+
+    A path without a storage is one of the image, unless it cannot be, or is a folder of this machine in which images keep
+    no code: in somebody's home, or among what is temporary.
+    """
+    if not local_code.has_image(deployment.infrastructure):
         return
-    folder = storage.basepath or "."
-    if "${" in folder or is_mounted(deployment, folder):
+    storage, slug = deployment.storage, deployment.infrastructure.get_block_type_slug()
+    if isinstance(storage, LocalFileSystem):
+        folder = storage.basepath or deployment.path or "."
+        name = f"/{storage._block_document_name}" if block_data.is_saved(storage) else ""
+        what = f"The storage local-file-system{name} is the folder {folder} of a machine"
+    elif storage is None and _is_folder_of_this_machine(deployment.path):
+        folder = str(deployment.path)
+        what = f"The code lies in {folder} of this machine"
+    else:
         return
-    name = f"/{storage._block_document_name}" if block_data.is_saved(storage) else ""
+    if holds_reference(folder) or _is_mounted(deployment, folder):
+        return
     raise ConfigurationError(
-        f"The storage local-file-system{name} is the folder {folder} of a machine, and a "
-        f"{deployment.infrastructure.get_block_type_slug()} sees nothing of any machine.",
-        code="code_out_of_reach",
-        hint="Leave the storage block out, and the code travels as a bundle; or mount the folder at that path.",
+        f"{what}, and a {slug} sees nothing of any machine.", code="code_out_of_reach", hint=local_code.WAY_OUT
     )
 
 
-def is_mounted(deployment: DeploymentFields, folder: str) -> bool:
-    """Whether the infrastructure mentions a mount at `folder` or above it, in whichever words its platform has."""
-    place = PurePosixPath(folder)
-    wanted = (deployment.infrastructure.model_dump(mode="json", exclude={"env", "command"}), deployment.infra_overrides)
-    parts = (part for text in _texts(wanted) for part in text.split(":"))
-    return any(part.startswith("/") and part != "/" and place.is_relative_to(part) for part in parts)
+def _is_folder_of_this_machine(path: str | None) -> bool:
+    if not path or local_code.is_no_path_of_images(path):
+        return bool(path)
+    own = (Path.home(), Path(tempfile.gettempdir()))
+    return Path(path).is_dir() and any(Path(path).is_relative_to(folder) for folder in own if len(folder.parts) > 1)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+def _is_mounted(deployment: Located, folder: str) -> bool:
+    return local_code.is_mounted(deployment.infrastructure, deployment.infra_overrides, folder)
 
 
 def _check_entrypoint(entrypoint: str | None, packed: Packed) -> None:

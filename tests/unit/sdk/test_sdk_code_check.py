@@ -89,7 +89,7 @@ def test_a_variable_that_is_removed_or_empty_is_so_when_the_code_is_imported(
 
 def test_the_variables_of_a_container_are_there_when_its_code_is_imported_on_this_machine(project: Path) -> None:
     (project / "flows.py").write_text(f"import os\nos.environ['OF_THE_BLOCK']\n{FLOW}")
-    block = DockerContainer(image="flows:1", env={"OF_THE_BLOCK": "1"})
+    block = DockerContainer(image="flows:1", env={"OF_THE_BLOCK": "1"}, volumes=[f"{project}:{project}"])
     found = _checked(storage=LocalFileSystem(basepath=str(project)), infrastructure=block)
     assert found.ok, found
 

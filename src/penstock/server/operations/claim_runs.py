@@ -8,7 +8,16 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from penstock.errors import ConfigurationError
-from penstock.model.attempts import AgentOrders, AgentPoll, AttemptStatus, CancelOrder, Claim, Limits
+from penstock.model.attempts import (
+    AgentOrders,
+    AgentPoll,
+    AttemptStatus,
+    CancelOrder,
+    Claim,
+    InfrastructureDocument,
+    Limits,
+)
+from penstock.model.deployments import Deployment
 from penstock.model.reasons import Phase, Reason
 from penstock.server import keys
 from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
@@ -24,6 +33,8 @@ from penstock.server.operations.register_agent import register_agent
 from penstock.server.operations.run_surroundings import Surroundings
 from penstock.server.rules.attempts import Ending
 
+#: The storage that is a folder of a machine.
+_FOLDER = "local-file-system"
 #: Orphans that one poll takes over at most.
 MOST_ADOPTED = 100
 
@@ -135,9 +146,22 @@ def _claims(tx: Transaction, rows: list[sa.Row[Any]], around: Surroundings) -> l
                 flow=around.flow(run.flow_id),
                 deployment=deployment,
                 infrastructure=infrastructure,
+                storage=_whereabouts(around, deployment) if infrastructure is not None else None,
             )
         )
     return claims
+
+
+def _whereabouts(around: Surroundings, deployment: Deployment | None) -> InfrastructureDocument | None:
+    """Which storage the deployment has, without what is in it but the folder of one that is a folder."""
+    try:
+        found = around.document(deployment.storage_document_id, "storage") if deployment else None
+    except ConfigurationError:
+        return None  # the job says so, where it fetches its code
+    if found is None:
+        return None
+    folder = found.data.get("basepath") if found.slug == _FOLDER else None
+    return InfrastructureDocument(slug=found.slug, name=found.name, data={"basepath": folder} if folder else {})
 
 
 def _cannot_launch(tx: Transaction, row: sa.Row[Any], error: ConfigurationError) -> None:
