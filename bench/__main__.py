@@ -2,7 +2,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bench import block_figures, bundle_figures, log_figures, schedule_figures, task_figures
+from bench import block_figures, bundle_figures, container_figures, log_figures, schedule_figures, task_figures
 from bench import peer as peers
 from bench.figures import FIGURES as OF_ONE_RUN
 from bench.measure import machine
@@ -14,6 +14,7 @@ FIGURES = (
     | block_figures.FIGURES
     | bundle_figures.FIGURES
     | schedule_figures.FIGURES
+    | container_figures.FIGURES
 )
 
 
@@ -28,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="what to measure beside it, from PyPI; 'none' for nothing",
     )
     parser.add_argument("--runs", type=int, default=1_000_000, help="runs in the database of `lists`")
+    parser.add_argument("--image", help="image of `containers`; by default the project's own of this version")
     parser.add_argument("--profile", action="store_true", help="add where the time goes")
     options = parser.parse_args(argv)
     for name in options.figures:
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(machine())
     over = 0
     for name in options.figures or FIGURES:
-        extra = {"runs": options.runs} if name == "lists" else {}
+        extra = {"lists": {"runs": options.runs}, "containers": {"image": options.image}}.get(name, {})
         for figure in FIGURES[name](peer, **extra):
             print(figure.line(), flush=True)
             over += figure.within is False

@@ -108,7 +108,7 @@ def burst(peer: peers.Peer | None, *, runs: int = 100, **_: Any) -> Iterator[Fig
             start = time.perf_counter()
             with ThreadPoolExecutor(8) as pool:
                 ids = list(pool.map(lambda i: _ask(client, deployment, f"{folder}/probe-{i}"), range(runs)))
-            _wait_all(client, ids)
+            wait_all(client, ids)
             took = time.perf_counter() - start
         assert len(list(Path(folder).glob("probe-*"))) == runs
     rate = runs / took
@@ -124,10 +124,10 @@ def memory(peer: peers.Peer | None, *, attempts: int = 200, **_: Any) -> Iterato
             deployment = _deploy(server, folder, "staying", programs.STAYING)
             go = f"{folder}/go"
             ids = [_ask(client, deployment, go, name="go") for _ in range(attempts)]
-            _wait_all(client, ids, "RUNNING")
+            wait_all(client, ids, "RUNNING")
             used = resident_mb(agent.pid)
             Path(go).touch()
-            _wait_all(client, ids)
+            wait_all(client, ids)
         yield Figure(f"resident memory: agent, {attempts} open attempts", used, "MB", "<= 90", used <= 90)
 
 
@@ -245,11 +245,11 @@ def _launch(server: testing.TestServer, deployment: UUID, path: str) -> float:
     with get_sync_client(server.api_url) as client:
         start = time.time()
         run = _ask(client, deployment, path)
-        _wait_all(client, [run])
+        wait_all(client, [run])
     return float(Path(path).read_text()) - start
 
 
-def _wait_all(client: Any, ids: list[UUID], state: str = "COMPLETED") -> None:
+def wait_all(client: Any, ids: list[UUID], state: str = "COMPLETED") -> None:
     """Return when all of them are in `state`. Counts, so that waiting costs the server next to nothing."""
     some = [str(i) for i in ids]
     deadline = time.monotonic() + 300
