@@ -55,10 +55,7 @@ class Infrastructure(Block):
     @field_validator("env", "labels", mode="before")
     @classmethod
     def _text_values(cls, value: Any) -> Any:
-        # YAML and JSON know numbers and booleans, an environment knows text
-        if isinstance(value, Mapping):
-            return {k: str(v) if isinstance(v, bool | int | float) else v for k, v in value.items()}
-        return value
+        return text_values(value)
 
     @field_validator("command", mode="before")
     @classmethod
@@ -98,6 +95,13 @@ class Infrastructure(Block):
             f"A block of type {slug} has no preview of its own.",
             hint=f"Save it, and see the whole request: penstock infrastructure render {slug}/NAME",
         )
+
+
+def text_values(value: Any) -> Any:
+    """A mapping with texts where YAML or JSON had numbers and booleans: an environment and labels know text only."""
+    if isinstance(value, Mapping):
+        return {k: str(v) if isinstance(v, bool | int | float) else v for k, v in value.items()}
+    return value
 
 
 def mask_if_secret(name: str, value: str | None) -> str | None:

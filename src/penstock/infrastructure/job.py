@@ -10,6 +10,11 @@ from penstock.infrastructure.variables import API_URL, ATTEMPT_ID, ATTEMPT_TOKEN
 from penstock.model.attempts import Claim
 from penstock.version import __version__
 
+#: Labels that begin so are Penstock's own.
+OWN_LABELS = "penstock.io/"
+#: Those that jobs are found by.
+_FOUND_BY = tuple(f"{OWN_LABELS}{name}" for name in ("owner", "attempt-id", "flow-run-id"))
+
 
 def build_job(claim: Claim, api_url: str, settings_for_job: Mapping[str, str], owner: str) -> Job:
     """The job of this claim's attempt.
@@ -34,15 +39,17 @@ def build_job(claim: Claim, api_url: str, settings_for_job: Mapping[str, str], o
 def with_block(job: Job, block: Infrastructure) -> Job:
     """`job` with what the block says of command, environment, labels and name: the block wins.
 
-    Doing it twice changes nothing. The variables that carry the attempt cannot be taken away by a block.
+    Doing it twice changes nothing. The variables that carry the attempt, and the labels that the job is found by, cannot be
+    taken away by a block.
     """
     own = {name: value for name, value in job.env.items() if name in {FLOW_RUN_ID, ATTEMPT_ID}}
+    marks = {key: value for key, value in job.labels.items() if key in _FOUND_BY}
     return dataclasses.replace(
         job,
         title=block.name or job.title,
         command=tuple(block.command or job.command),
         env={**job.env, **block.env, **own},
-        labels={**job.labels, **block.labels},
+        labels={**job.labels, **block.labels, **marks},
     )
 
 

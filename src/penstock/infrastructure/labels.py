@@ -3,6 +3,7 @@
 Ours are called ``penstock.io/…`` everywhere that allows it. What becomes of a label is the same each time.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -13,17 +14,31 @@ _AZURE_KEY, _AZURE_VALUE, _AZURE_COUNT = 512, 256, 50
 
 
 def for_kubernetes(labels: Mapping[str, str]) -> dict[str, str]:
-    """Lower-case keys of letters, digits, ``-``, ``_`` and ``.``, with a domain before a slash; values likewise."""
+    """Lower-case keys of letters, digits, ``-``, ``_`` and ``.``, with a domain before a slash; values likewise.
+
+    Keys that would become one are kept apart by a few digits, which are made from the key as it was.
+    """
+    keys = {key: _kubernetes_key(key) for key in labels}
+    spelled = [*keys.values()]
     found: dict[str, str] = {}
     for key, value in labels.items():
-        prefix, slash, name = key.rpartition("/")
-        prefix = _plain(prefix, r"[^a-z0-9.-]", _KUBERNETES_PREFIX, lower=True)
-        name = _plain(name, r"[^a-z0-9._-]", _KUBERNETES_NAME, lower=True)
-        if name:
-            found[f"{prefix}/{name}" if slash and prefix else name] = _plain(
-                value, r"[^A-Za-z0-9._-]", _KUBERNETES_VALUE
-            )
+        plain = keys[key]
+        if plain != key and spelled.count(plain) > 1:
+            mark = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
+            prefix, slash, name = plain.rpartition("/")
+            plain = f"{prefix}{slash}{name[: _KUBERNETES_NAME - 9].rstrip('-_.')}-{mark}"
+        if plain:
+            found[plain] = _plain(value, r"[^A-Za-z0-9._-]", _KUBERNETES_VALUE)
     return found
+
+
+def _kubernetes_key(key: str) -> str:
+    """`key` as near as Kubernetes takes it, empty if nothing of its name is left."""
+    domain, slash, text = key.rpartition("/")
+    parts = [re.sub(r"[^a-z0-9-]", "-", part).strip("-") for part in domain.lower().split(".")]
+    prefix = ".".join(part for part in parts if part)[:_KUBERNETES_PREFIX].rstrip("-.")
+    name = _plain(text, r"[^a-z0-9._-]", _KUBERNETES_NAME, lower=True)
+    return f"{prefix}/{name}" if slash and prefix and name else name
 
 
 def for_google(labels: Mapping[str, str]) -> dict[str, str]:

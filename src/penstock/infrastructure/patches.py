@@ -28,7 +28,7 @@ def read_patch(value: Any) -> list[JSONObject]:
     Raises ValueError that names the operation and what is wrong with it.
     """
     if isinstance(value, str):
-        value = _parse(value)
+        value = read_text(value)
     if value is None:
         return []
     value = getattr(value, "patch", value)
@@ -36,7 +36,7 @@ def read_patch(value: Any) -> list[JSONObject]:
         raise ValueError("a list of operations is needed; put this one into [ ].")
     if not isinstance(value, list | tuple):
         raise ValueError(f"a list of operations is needed, not {type(value).__name__}.")
-    return [_operation(item, index) for index, item in enumerate(value)]
+    return [read_operation(item, index) for index, item in enumerate(value)]
 
 
 #: The type of fields that hold customizations.
@@ -48,35 +48,49 @@ def check_patch(patch: list[JSONObject], document: JSONObject, field: str) -> No
 
     Raises ValueError that names the operation, the part of its path that does not exist, and the nearest one.
     """
-    import jsonpatch
-
     current = copy.deepcopy(document)
     for index, operation in enumerate(patch):
-        try:
-            current = jsonpatch.apply_patch(current, [operation])
-        except jsonpatch.JsonPatchTestFailed:
-            continue
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            raise ValueError(f"{field}[{index}]: {_why(current, operation) or error}") from None
+        current = try_operation(operation, current, f"{field}[{index}]")
 
 
 def apply_patch(patch: list[JSONObject], document: JSONObject, field: str) -> JSONObject:
     """`document` with `patch` applied. Raises `Unsupported` that names the operation that does not fit."""
-    if not patch:
-        return document
-    import jsonpatch
-
     for index, operation in enumerate(patch):
-        try:
-            document = jsonpatch.apply_patch(document, [operation])
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-            raise Unsupported(
-                f"{field}[{index}]: {_why(document, operation) or error}", reason=Reason.CONFIGURATION_INVALID
-            ) from None
+        document = apply_operation(operation, document, f"{field}[{index}]")
     return document
 
 
-def _parse(text: str) -> Any:
+def try_operation(operation: JSONObject, document: JSONObject, place: str) -> JSONObject:
+    """`document` with `operation` applied; a `test` that fails changes nothing.
+
+    Raises ValueError that begins with `place` and says why the operation cannot be.
+    """
+    import jsonpatch
+
+    try:
+        found: JSONObject = jsonpatch.apply_patch(document, [operation])
+    except jsonpatch.JsonPatchTestFailed:
+        return document
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        raise ValueError(f"{place}: {_why(document, operation) or error}") from None
+    return found
+
+
+def apply_operation(operation: JSONObject, document: JSONObject, place: str) -> JSONObject:
+    """`document` with `operation` applied. Raises `Unsupported` that begins with `place` if it does not fit."""
+    import jsonpatch
+
+    try:
+        found: JSONObject = jsonpatch.apply_patch(document, [operation])
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        raise Unsupported(
+            f"{place}: {_why(document, operation) or error}", reason=Reason.CONFIGURATION_INVALID
+        ) from None
+    return found
+
+
+def read_text(text: str) -> Any:
+    """What a JSON or YAML text says. Raises ValueError that says where it is neither."""
     import yaml
 
     try:
@@ -85,7 +99,8 @@ def _parse(text: str) -> Any:
         raise ValueError(f"it is neither JSON nor YAML: {error}") from None
 
 
-def _operation(item: Any, index: int) -> JSONObject:
+def read_operation(item: Any, index: int) -> JSONObject:
+    """One operation. Raises ValueError that names it by `index` and says what is wrong with it."""
     place = f"operation {index}"
     if not isinstance(item, Mapping):
         raise ValueError(f"{place} is none; write {{'op': 'add', 'path': '/spec/…', 'value': …}}.")

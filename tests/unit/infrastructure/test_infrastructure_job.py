@@ -71,7 +71,7 @@ def test_a_name_that_was_written_down_before_is_kept() -> None:
 def test_the_block_wins_but_cannot_take_the_attempt_away() -> None:
     block = Process(
         env={"PENSTOCK_LOGGING_LEVEL": None, "PENSTOCK_API_URL": "http://y/api", "PENSTOCK__ATTEMPT_ID": "forged"},
-        labels={"penstock.io/flow-name": "another", "team": "data"},
+        labels={"penstock.io/flow-name": "another", "penstock.io/attempt-id": "forged", "team": "data"},
         name="title",
         command=["true"],
     )
@@ -81,6 +81,7 @@ def test_the_block_wins_but_cannot_take_the_attempt_away() -> None:
     assert merged.env["PENSTOCK_API_URL"] == "http://y/api"
     assert merged.env["PENSTOCK__ATTEMPT_ID"] == str(job.attempt_id)
     assert merged.labels["penstock.io/flow-name"] == "another"
+    assert merged.labels["penstock.io/attempt-id"] == job.labels["penstock.io/attempt-id"]
     assert merged.labels["team"] == "data"
     assert (merged.title, tuple(merged.command), merged.name) == ("title", ("true",), job.name)
     assert with_block(merged, block) == merged

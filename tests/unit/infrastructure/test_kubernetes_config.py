@@ -55,12 +55,15 @@ def test_nothing_has_to_be_said():
     assert (block.customizations, block.pod_watch_timeout_seconds, block.job_watch_timeout_seconds) == ([], 60, None)
 
 
-def test_the_fields_users_of_prefect_2_know_have_their_order():
+def test_the_fields_users_of_prefect_2_know_have_their_order_and_come_before_others():
     own = ("start_timeout", "run_timeout", "cancel_timeout", "grace_seconds")
     assert [name for name in KubernetesJob.model_fields if name not in own] == [
         "type", "env", "labels", "name", "command", "image", "namespace", "service_account_name", "image_pull_policy",
         "cluster_config", "job", "customizations", "job_watch_timeout_seconds", "pod_watch_timeout_seconds",
         "stream_output", "finished_job_ttl",
+        "resources", "image_pull_secrets", "node_selector", "tolerations", "affinity", "volumes", "volume_mounts",
+        "env_from_secrets", "env_from_config_maps", "env_secret_keys", "env_config_map_keys", "annotations",
+        "priority_class_name", "security_context", "pod_security_context",
     ]  # fmt: skip
 
 
@@ -165,11 +168,13 @@ def test_the_pull_policy_is_written_as_kubernetes_has_it(policy: Any):
         "/spec/template/spec/serviceAccountName",
         "/spec/template/spec/containers/0/resources",
         "/spec/template/spec/containers/0/env/-",
+        "/spec/template/spec/containers/0/volumeMounts/-",
+        "/spec/template/spec/volumes/-",
         "/spec/template/spec/containers/-",
     ],
 )
 def test_customizations_reach_what_is_there_when_a_run_is_started(path: str):
-    patch = [{"op": "add", "path": path, "value": {}}]
+    patch = [{"op": "add", "path": path, "value": {"name": "other", "image": "other:1"}}]
     assert KubernetesJob(customizations=patch, job=OLD).customizations == patch
 
 
@@ -199,7 +204,8 @@ def test_a_file_that_is_missing_or_wrong_is_named(tmp_path: Path):
     (tmp_path / "wrong.yaml").write_text("kind: Job\n")
     with pytest.raises(ConfigurationError, match=r"wrong\.yaml: apiVersion is missing"):
         KubernetesJob.job_from_file(tmp_path / "wrong.yaml")
-    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: a list of operations is needed"):
+    (tmp_path / "wrong.yaml").write_text("op: add\npath: /spec/suspend\n")
+    with pytest.raises(ConfigurationError, match=r"wrong\.yaml: operations are given as a list"):
         KubernetesJob.customize_from_file(tmp_path / "wrong.yaml")
 
 

@@ -62,7 +62,13 @@ def _typos() -> Iterator[tuple[str, tuple[str, ...], str]]:
         slug, path = chance.choice(ALL)
         wrong = _typo(path[-1], chance)
         above = path[:-1]
-        if path[-1] != "0" and wrong and not any(known == slug and other == (*above, wrong) for known, other in ALL):
+        # a typing error leaves nothing of a name of two letters
+        if (
+            path[-1] != "0"
+            and len(path[-1]) > 2
+            and wrong
+            and not any(known == slug and other == (*above, wrong) for known, other in ALL)
+        ):
             yield slug, (*above, path[-1]), wrong
 
 

@@ -17,8 +17,17 @@ def _closed(names: str, **described: JSONObject) -> JSONObject:
     return {"type": "object", "properties": {**{name: {} for name in names.split()}, **described}}
 
 
-def _list_of(items: JSONObject) -> JSONObject:
+def list_of(items: JSONObject) -> JSONObject:
+    """A place with any number of such parts."""
     return {"type": "array", "items": items}
+
+
+def _merged(*places: JSONObject) -> JSONObject:
+    """A place with the parts of all of them."""
+    return {
+        "type": "object",
+        "properties": {name: part for place in places for name, part in place["properties"].items()},
+    }
 
 
 _METADATA = _closed(
@@ -27,29 +36,111 @@ _METADATA = _closed(
     labels=_MAP,
     annotations=_MAP,
 )
-_RESOURCES = _closed("claims", limits=_QUANTITIES, requests=_QUANTITIES)
+
+# --- of a container
+
+RESOURCES = _closed("claims", limits=_QUANTITIES, requests=_QUANTITIES)
+_SECURITY_OF_BOTH = _closed(
+    "appArmorProfile runAsGroup runAsNonRoot runAsUser",
+    seccompProfile=_closed("localhostProfile type"),
+    seLinuxOptions=_closed("level role type user"),
+    windowsOptions=_closed("gmsaCredentialSpec gmsaCredentialSpecName hostProcess runAsUserName"),
+)
+SECURITY_CONTEXT = _merged(
+    _SECURITY_OF_BOTH,
+    _closed("allowPrivilegeEscalation privileged procMount readOnlyRootFilesystem", capabilities=_closed("add drop")),
+)
+VOLUME_MOUNT = _closed("mountPath mountPropagation name readOnly recursiveReadOnly subPath subPathExpr")
+_OBJECT_KEY = _closed("key name optional")
+_VARIABLE = _closed(
+    "name value",
+    valueFrom=_closed(
+        "fileKeyRef",
+        configMapKeyRef=_OBJECT_KEY,
+        secretKeyRef=_OBJECT_KEY,
+        fieldRef=_closed("apiVersion fieldPath"),
+        resourceFieldRef=_closed("containerName divisor resource"),
+    ),
+)
+_VARIABLES_FROM = _closed("prefix", configMapRef=_closed("name optional"), secretRef=_closed("name optional"))
 _CONTAINER = _closed(
-    "name image imagePullPolicy command args env envFrom ports volumeMounts volumeDevices workingDir lifecycle "
-    "livenessProbe readinessProbe startupProbe resizePolicy restartPolicy restartPolicyRules securityContext stdin "
-    "stdinOnce tty terminationMessagePath terminationMessagePolicy",
-    resources=_RESOURCES,
+    "name image imagePullPolicy command args volumeDevices workingDir lifecycle livenessProbe readinessProbe "
+    "startupProbe resizePolicy restartPolicy restartPolicyRules stdin stdinOnce tty terminationMessagePath "
+    "terminationMessagePolicy",
+    env=list_of(_VARIABLE),
+    envFrom=list_of(_VARIABLES_FROM),
+    ports=list_of(_closed("containerPort hostIP hostPort name protocol")),
+    resources=RESOURCES,
+    securityContext=SECURITY_CONTEXT,
+    volumeMounts=list_of(VOLUME_MOUNT),
+)
+
+# --- of a pod
+
+POD_SECURITY_CONTEXT = _merged(
+    _SECURITY_OF_BOTH,
+    _closed("fsGroup fsGroupChangePolicy seLinuxChangePolicy supplementalGroups supplementalGroupsPolicy sysctls"),
+)
+TOLERATION = _closed("effect key operator tolerationSeconds value")
+_PREFERRED, _REQUIRED = (
+    "preferredDuringSchedulingIgnoredDuringExecution",
+    "requiredDuringSchedulingIgnoredDuringExecution",
+)
+_NODES = _closed("matchExpressions matchFields")
+_PODS = _closed("labelSelector matchLabelKeys mismatchLabelKeys namespaceSelector namespaces topologyKey")
+_POD_AFFINITY = _closed(
+    "", **{_PREFERRED: list_of(_closed("weight", podAffinityTerm=_PODS)), _REQUIRED: list_of(_PODS)}
+)
+AFFINITY = _closed(
+    "",
+    nodeAffinity=_closed(
+        "",
+        **{
+            _PREFERRED: list_of(_closed("weight", preference=_NODES)),
+            _REQUIRED: _closed("", nodeSelectorTerms=list_of(_NODES)),
+        },
+    ),
+    podAffinity=_POD_AFFINITY,
+    podAntiAffinity=_POD_AFFINITY,
+)
+VOLUME = _closed(
+    "name awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI ephemeral fc flexVolume flocker "
+    "gcePersistentDisk gitRepo glusterfs image iscsi photonPersistentDisk portworxVolume projected quobyte rbd scaleIO "
+    "storageos vsphereVolume",
+    configMap=_closed("defaultMode items name optional"),
+    emptyDir=_closed("medium sizeLimit"),
+    hostPath=_closed("path type"),
+    nfs=_closed("path readOnly server"),
+    persistentVolumeClaim=_closed("claimName readOnly"),
+    secret=_closed("defaultMode items optional secretName"),
 )
 _POD_SPEC = _closed(
-    "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks "
-    "ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets "
-    "nodeName os overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims restartPolicy "
-    "runtimeClassName schedulerName schedulingGates securityContext serviceAccount serviceAccountName setHostnameAsFQDN "
-    "shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes "
+    "activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks ephemeralContainers "
+    "hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride nodeName os overhead preemptionPolicy "
+    "priority priorityClassName readinessGates resourceClaims restartPolicy runtimeClassName schedulerName "
+    "schedulingGates schedulingGroup serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace "
+    "subdomain terminationGracePeriodSeconds topologySpreadConstraints "
     # where users of Prefect 2 have them; they are moved to the Job's spec
     "parallelism completions",
+    affinity=AFFINITY,
+    containers=list_of(_CONTAINER),
+    imagePullSecrets=list_of(_closed("name")),
+    initContainers=list_of(_CONTAINER),
     nodeSelector=_MAP,
-    resources=_RESOURCES,
-    containers=_list_of(_CONTAINER),
-    initContainers=_list_of(_CONTAINER),
+    resources=RESOURCES,
+    securityContext=POD_SECURITY_CONTEXT,
+    tolerations=list_of(TOLERATION),
+    volumes=list_of(VOLUME),
+)
+_FAILURE_RULE = _closed(
+    "action",
+    onExitCodes=_closed("containerName operator values"),
+    onPodConditions=list_of(_closed("status type")),
 )
 _JOB_SPEC = _closed(
     "parallelism completions completionMode backoffLimit backoffLimitPerIndex maxFailedIndexes activeDeadlineSeconds "
-    "ttlSecondsAfterFinished suspend selector manualSelector podFailurePolicy successPolicy podReplacementPolicy managedBy",
+    "ttlSecondsAfterFinished suspend selector manualSelector successPolicy podReplacementPolicy managedBy",
+    podFailurePolicy=_closed("", rules=list_of(_FAILURE_RULE)),
     template=_closed("", metadata=_METADATA, spec=_POD_SPEC),
 )
 
@@ -60,9 +151,12 @@ JOB = _closed("apiVersion kind status", metadata=_METADATA, spec=_JOB_SPEC)
 _LIKENESS = 0.85
 
 
-def refuse_slips(job: JSONObject) -> None:
-    """Raise ValueError for a name in a manifest that is one of Kubernetes but for a letter or two."""
-    for where, name, meant in _slips(job, JOB, ()):
+def refuse_slips(value: Any, schema: JSONObject = JOB) -> None:
+    """Raise ValueError for a name in a manifest that is one of Kubernetes but for a letter or two.
+
+    `schema` says which part of a manifest `value` is; by default it is a Job's whole manifest.
+    """
+    for where, name, meant in _slips(value, schema, ()):
         place = f" in {'.'.join(where)}" if where else ""
         raise ValueError(f"there is no {name!r}{place}. Did you mean {meant!r}?")
 

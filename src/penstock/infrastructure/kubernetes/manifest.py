@@ -61,6 +61,22 @@ def read_manifest(value: Any) -> JSONObject:
     return job
 
 
+def check_images(job: JSONObject) -> None:
+    """Raise ValueError if a container besides the flow run's has no name or no image: Kubernetes would refuse the Job."""
+    pod = job["spec"]["template"]["spec"]
+    containers = [("containers", index, item) for index, item in enumerate(pod["containers"])][1:]
+    containers += [("initContainers", index, item) for index, item in enumerate(pod.get("initContainers") or [])]
+    own = str(pod["containers"][0].get("name") or CONTAINER_NAME)
+    for kind, index, container in containers:
+        for member in ("name", "image"):
+            if not container.get(member):
+                near = did_you_mean(str(container.get("name")), [own]) if kind == "containers" else ""
+                raise ValueError(
+                    f"spec.template.spec.{kind}[{index}] has no {member}; only the flow run's container, {own!r}, gets "
+                    f"one by itself.{near}"
+                )
+
+
 def container_image(job: JSONObject) -> str | None:
     """The image that the manifest gives the flow run's container, if it does."""
     found = job["spec"]["template"]["spec"]["containers"][0].get("image")
@@ -71,6 +87,21 @@ def namespace_of(job: JSONObject) -> str | None:
     """The namespace that the manifest names, if it does."""
     found = (job.get("metadata") or {}).get("namespace")
     return str(found) if found else None
+
+
+def without_empty(value: Any) -> Any:
+    """`value` without nulls, and without logins that name no Secret: Kubernetes would look for one without a name."""
+    if isinstance(value, list):
+        return [without_empty(item) for item in value if item is not None]
+    if not isinstance(value, dict):
+        return value
+    found = {name: without_empty(item) for name, item in value.items() if item is not None}
+    logins = found.get("imagePullSecrets")
+    if isinstance(logins, list):
+        found["imagePullSecrets"] = [item for item in logins if item and item.get("name")]
+        if not found["imagePullSecrets"]:
+            del found["imagePullSecrets"]
+    return found
 
 
 def part(parent: JSONObject, name: str) -> JSONObject:
@@ -85,6 +116,7 @@ def fill_spec(spec: JSONObject) -> None:
     """Set in a Job's spec what a flow run needs and the manifest leaves open: one pod, which is started once."""
     _fill(spec, {"parallelism": 1, "completions": 1, "backoffLimit": 0})
     _fill(spec["template"]["spec"], {"restartPolicy": "Never"})
+    _fill(spec["template"]["spec"]["containers"][0], {"name": CONTAINER_NAME})
     if spec["backoffLimit"] == 0:
         _fill(spec, {"podFailurePolicy": copy.deepcopy(_FAILURE_POLICY)})
 
@@ -99,8 +131,9 @@ def shape(job: JSONObject) -> JSONObject:
     _fill(spec, {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0})
     _fill(template, {"metadata": {}})
     _fill(template["metadata"], {"labels": {}, "annotations": {}})
-    _fill(template["spec"], {"restartPolicy": "Never", "serviceAccountName": ""})
-    container = {"name": "", "image": "", "imagePullPolicy": "", "args": [], "env": []}
+    _fill(template["spec"], {"restartPolicy": "Never", "serviceAccountName": "", "volumes": []})
+    _fill(template["spec"], {"terminationGracePeriodSeconds": 0})
+    container = {"name": CONTAINER_NAME, "image": "", "imagePullPolicy": "", "args": [], "env": [], "volumeMounts": []}
     _fill(template["spec"]["containers"][0], container)
     return whole
 

@@ -15,6 +15,7 @@ the attempt is over.
 """
 
 import copy
+import json
 from typing import Any
 
 from pydantic import SecretStr
@@ -22,16 +23,19 @@ from pydantic import SecretStr
 from penstock.errors import Unsupported
 from penstock.infrastructure import containers, labels
 from penstock.infrastructure.base import Job
-from penstock.infrastructure.job import with_block
+from penstock.infrastructure.job import OWN_LABELS, with_block
 from penstock.infrastructure.kubernetes import manifest, secret
 from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE, KubernetesJob
+from penstock.infrastructure.kubernetes.customizations import customized
 from penstock.infrastructure.kubernetes.deadlines import fill_deadlines, hold_ended
 from penstock.infrastructure.kubernetes.literals import quoted
-from penstock.infrastructure.patches import apply_patch
+from penstock.infrastructure.kubernetes.shortcuts import laid_over
 from penstock.model.base import JSONObject
 from penstock.model.reasons import Reason
 
 NAME_ANNOTATION = "penstock.io/name"
+#: The block's labels that Kubernetes does not take as they are, as they are: a JSON object.
+LABELS_ANNOTATION = "penstock.io/labels"
 
 
 def render(config: KubernetesJob, job: Job) -> JSONObject:
@@ -43,10 +47,9 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
     _fill_metadata(found, merged, namespace, marks)
     manifest.fill_spec(found["spec"])
     fill_deadlines(found["spec"], config)
-    pod = found["spec"]["template"]["spec"]
-    _fill_pod(pod, config, merged)
-    _fill_container(pod["containers"][0], config, merged)
-    found = apply_patch(config.customizations, found, "customizations")
+    found = laid_over(found, config)
+    _fill_pod(found["spec"]["template"]["spec"], merged)
+    found = manifest.without_empty(customized(config.customizations, found))
     _refuse_other_identity(found, merged, marks)
     hold_ended(found["spec"])
     held = secret.contents(merged)
@@ -75,24 +78,17 @@ def _fill_metadata(found: JSONObject, job: Job, namespace: str, marks: dict[str,
 
 
 def _whole_texts(job: Job, marks: dict[str, str]) -> dict[str, str]:
-    """What labels cannot hold as it is: annotations can."""
-    changed = {key: value for key, value in job.labels.items() if "/" in key and marks.get(key) != value}
-    return {**changed, NAME_ANNOTATION: job.title}
+    """What labels cannot hold as it is: annotations can. Ours under their own keys, all others in one."""
+    changed = {key: value for key, value in job.labels.items() if marks.get(key) != value}
+    ours = {key: value for key, value in changed.items() if key.startswith(OWN_LABELS)}
+    theirs = {key: value for key, value in changed.items() if key not in ours}
+    found = {NAME_ANNOTATION: job.title, **ours}
+    return {**found, LABELS_ANNOTATION: json.dumps(theirs, ensure_ascii=False)} if theirs else found
 
 
-def _fill_pod(pod: JSONObject, config: KubernetesJob, job: Job) -> None:
-    if config.service_account_name is not None:
-        pod["serviceAccountName"] = config.service_account_name
-    pod["volumes"] = [*(pod.get("volumes") or []), secret.token_volume(job.name)]
-
-
-def _fill_container(container: JSONObject, config: KubernetesJob, job: Job) -> None:
-    if container.get("name") is None:
-        container["name"] = manifest.CONTAINER_NAME
-    if config.image is not None:
-        container["image"] = config.image
-    if config.image_pull_policy is not None:
-        container["imagePullPolicy"] = config.image_pull_policy.value
+def _fill_pod(pod: JSONObject, job: Job) -> None:
+    """What the job itself brings: command, variables, and the way to its token."""
+    container = pod["containers"][0]
     container["args"] = [quoted(word) for word in containers.command_of(job)]
     variables = containers.variables_of(job).items()
     ours: list[JSONObject] = [{"name": name, "value": quoted(value)} for name, value in variables]
@@ -100,6 +96,7 @@ def _fill_container(container: JSONObject, config: KubernetesJob, job: Job) -> N
     theirs = [item for item in container.get("env") or [] if item.get("name") not in taken]
     container["env"] = [*theirs, *ours, *secret.references(job)]
     container["volumeMounts"] = [*(container.get("volumeMounts") or []), secret.token_mount()]
+    pod["volumes"] = [*(pod.get("volumes") or []), secret.token_volume(job.name)]
 
 
 def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, SecretStr]) -> JSONObject:

@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.containers import TOKEN_FILE
 from penstock.infrastructure.kubernetes.literals import unquoted
+from penstock.infrastructure.kubernetes.pod_fields import TOKEN_VOLUME
 from penstock.infrastructure.variables import ATTEMPT_TOKEN, ATTEMPT_TOKEN_FILE
 from penstock.model.base import JSONObject
 from penstock.model.secret_texts import is_secret, names_a_secret
 
-VOLUME = "penstock-token"
 _TOKEN_FOLDER, _, _TOKEN_KEY = TOKEN_FILE.rpartition("/")
 #: Whoever a container runs as may read its own attempt's token.
 _FOR_ALL_TO_READ = 0o444
@@ -25,14 +25,14 @@ def token_volume(secret_name: str) -> JSONObject:
     """The volume that has the attempt's token in it."""
     items = [{"key": _TOKEN_KEY, "path": _TOKEN_KEY}]
     return {
-        "name": VOLUME,
+        "name": TOKEN_VOLUME,
         "secret": {"secretName": secret_name, "items": items, "defaultMode": _FOR_ALL_TO_READ},
     }
 
 
 def token_mount() -> JSONObject:
     """Where the flow run's container finds it."""
-    return {"name": VOLUME, "mountPath": _TOKEN_FOLDER, "readOnly": True}
+    return {"name": TOKEN_VOLUME, "mountPath": _TOKEN_FOLDER, "readOnly": True}
 
 
 def contents(job: Job) -> dict[str, SecretStr]:

@@ -1,0 +1,85 @@
+"""What the block's fields that have a place in the manifest may be: checked where they are written. Pure.
+
+All raise ValueError that names the field, its item, and what it takes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.errors import did_you_mean
+from penstock.infrastructure.containers import TOKEN_FILE
+from penstock.infrastructure.kubernetes import fields, names
+from penstock.model.base import JSONObject
+
+#: The volume that Penstock adds itself.
+TOKEN_VOLUME = "penstock-token"
+_TOKEN_FOLDER = TOKEN_FILE.rpartition("/")[0]
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_OPERATORS = ("Exists", "Equal", "Lt", "Gt")
+
+
+def check_volumes(volumes: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError for volumes without a name, with a name twice, or with other than one source."""
+    seen: set[str] = set()
+    for index, volume in enumerate(volumes):
+        place = f"volumes[{index}]"
+        check_slips(volume, fields.VOLUME, place)
+        name = volume.get("name")
+        if not isinstance(name, str):
+            raise ValueError(f"{place} has no name.")
+        names.check_label(name, f"{place}.name", "a volume's name")
+        if name == TOKEN_VOLUME or name in seen:
+            whose = "is Penstock's own" if name == TOKEN_VOLUME else "is there twice"
+            raise ValueError(f"{place}: the name {name!r} {whose}.")
+        seen.add(name)
+        sources = [source for source in volume if source != "name"]
+        if len(sources) != 1:
+            raise ValueError(
+                f"{place}: {name!r} needs one source, such as emptyDir, persistentVolumeClaim, configMap or secret; it "
+                f"has {', '.join(sources) or 'none'}."
+            )
+
+
+def check_mounts(mounts: Sequence[Mapping[str, Any]], known: Sequence[str]) -> None:
+    """Raise ValueError for mounts of volumes that there are not (`known` are there), or of two at one path."""
+    seen: set[str] = set()
+    for index, mount in enumerate(mounts):
+        place = f"volume_mounts[{index}]"
+        check_slips(mount, fields.VOLUME_MOUNT, place)
+        name, path = mount.get("name"), mount.get("mountPath")
+        if name not in known:
+            hint = did_you_mean(str(name), known) or f" There is {', '.join(known) or 'none'}."
+            raise ValueError(f"{place}: there is no volume {name!r}.{hint}")
+        if not isinstance(path, str) or not path.startswith("/") or ":" in path:
+            raise ValueError(f"{place}: mountPath is {path!r}; it is a path that begins with '/' and holds no ':'.")
+        plain = path.rstrip("/")
+        if plain in seen or plain == _TOKEN_FOLDER:
+            whose = "Penstock's own place" if plain == _TOKEN_FOLDER else "there twice"
+            raise ValueError(f"{place}: mountPath {path} is {whose}.")
+        seen.add(plain)
+
+
+def check_tolerations(tolerations: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError for words that Kubernetes does not have, and members that exclude each other."""
+    for index, toleration in enumerate(tolerations):
+        place = f"tolerations[{index}]"
+        check_slips(toleration, fields.TOLERATION, place)
+        effect, operator = toleration.get("effect"), toleration.get("operator") or "Equal"
+        for name, value, known in (("effect", effect, _EFFECTS), ("operator", operator, _OPERATORS)):
+            if value and value not in known:
+                hint = did_you_mean(str(value), known)
+                raise ValueError(f"{place}: there is no {name} {value!r}.{hint} It is one of {', '.join(known)}.")
+        if operator == "Exists" and toleration.get("value"):
+            raise ValueError(f"{place}: with operator Exists there is no value; leave it out, or use Equal.")
+        if not toleration.get("key") and operator != "Exists":
+            raise ValueError(f"{place} has no key; without one the operator is Exists, which tolerates all taints.")
+        if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+            raise ValueError(f"{place}: tolerationSeconds goes with the effect NoExecute.")
+
+
+def check_slips(value: Mapping[str, Any], schema: JSONObject, place: str) -> None:
+    """Raise ValueError for a name that is one of Kubernetes but for a letter or two."""
+    try:
+        fields.refuse_slips(dict(value), schema)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
