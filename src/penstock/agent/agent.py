@@ -50,12 +50,12 @@ class Agent:
         self.ledger = Ledger()
         self.supervisor = Supervisor()
         self.watchdog = Watchdog(settings.get("PENSTOCK_AGENT_WATCHDOG_SECONDS"))
-        self.platforms = Platforms(self.identity, api_url)
+        self.platforms = Platforms(self.identity, api_url, self.supervisor)
         self.console = Console()
         self.endings = Endings(self.identity.id, self.client, self.ledger, self.supervisor, self.console)
         self.launches = Launches(self.identity, self.client, self.ledger, self.platforms, self.endings, self.supervisor)
         self.cancels = Cancels(self.ledger, self.endings, self.supervisor)
-        self.reconciler = Reconciler(self.identity, self.ledger, self.endings, self.supervisor, self.console)
+        self.reconciler = Reconciler(self.ledger, self.platforms, self.endings, self.supervisor, self.console)
         self.sweep = Sweep(self.client, self.ledger, self.platforms)
         self.claims = Claims(
             options,
@@ -77,6 +77,8 @@ class Agent:
         keep = self.supervisor.keep
         keep("heart", self._beat)
         keep("local processes", self.platforms.meet_local_processes)
+        for slug in self.platforms.met_before():
+            self.supervisor.spawn(f"meet {slug}", self.platforms.meet(slug))
         keep("reports", self.endings.reports.run)
         keep("reconciler", self.reconciler.run)
         keep("sweep", self.sweep.run)
@@ -147,7 +149,8 @@ class Agent:
         polling.cancel()
         await asyncio.wait({polling}, timeout=1.0)
         await self.claims.say_goodbye(hand_over=False)
-        await self._until(lambda: not self.ledger.at(Stage.LAUNCHING), LAUNCH_SECONDS)
+        # what its platform holds up is handed over as it is
+        await self._until(lambda: all(held.held_up for held in self.ledger.at(Stage.LAUNCHING)), LAUNCH_SECONDS)
         patience = settings.get("PENSTOCK_AGENT_DRAIN_SECONDS")
         if patience > 0 and len(self.ledger):
             _log.info("Waiting up to %.0f s for %d runs to end and be cleared away", patience, len(self.ledger))

@@ -30,9 +30,8 @@ class Cancels:
             self._supervisor.spawn(f"cancel {held.id}", self._cancel(held, order))
 
     async def _cancel(self, held: Held, order: CancelOrder) -> None:
-        if held.stage is Stage.LAUNCHING:
-            # What is being started cannot be stopped yet; the launch itself looks at `held.cancel` when it has to wait.
-            await held.launched.wait()
+        # What is being started cannot be stopped yet; the launch itself looks at `held.cancel` when it has to wait.
+        await held.launched.wait()
         job = held.job
         if held.stage is not Stage.WATCHED or job is None:
             return  # it has ended, which is being told, or the server let go of it

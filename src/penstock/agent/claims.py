@@ -26,6 +26,8 @@ _log = logging.getLogger("penstock.agent")
 
 #: Most attempts that are launched at the same time.
 MOST_LAUNCHING = 32
+#: Most attempts that wait for their platform: until it answers, or has fetched an image.
+MOST_HELD_UP = 100
 #: Seconds that the server may hold an answer back, unless leases are so short that it has to be less.
 WAIT_SECONDS = 5.0
 #: Seconds from one poll that brought no run to the next, however quick its answer was.
@@ -131,7 +133,10 @@ class Claims:
         if self._stopping.is_set() or self.drained_queue.is_set():
             return 0
         launching = len(self._ledger.at(Stage.LAUNCHING))
-        return capacity(self._options.limit, self._ledger.live, launching, MOST_LAUNCHING)
+        held_up = sum(held.held_up for held in self._ledger.at(Stage.LAUNCHING))
+        # what a platform holds up takes no place of what can be started, but there is an end to that too
+        room = capacity(self._options.limit, self._ledger.live, launching - held_up, MOST_LAUNCHING)
+        return max(0, min(room, MOST_HELD_UP - held_up))
 
     async def _poll(self, request_id: UUID) -> None:
         room = self.room()

@@ -11,6 +11,7 @@ from penstock.agent.failures import Failure
 from penstock.agent.ledger import Held, Ledger, Stage
 from penstock.agent.output import Console
 from penstock.agent.reports import Reports
+from penstock.agent.sightings import Sightings
 from penstock.agent.supervision import Supervisor
 from penstock.client import attempts as calls
 from penstock.client.asynchronous import AsyncClient
@@ -24,6 +25,8 @@ _log = logging.getLogger("penstock.agent")
 TELL_AGAIN_SECONDS = 1.1
 #: Seconds that a driver may take to remove what is left, and the tries it gets before that is left to the sweep.
 REMOVE_SECONDS, REMOVE_TRIES = 60.0, 3
+#: Seconds that the report of an end may take to reach the server before what is left of the job is removed.
+TOLD_SECONDS = 600.0
 #: Seconds that a driver may take to stop a job beyond its grace.
 STOP_SECONDS = 120.0
 
@@ -38,6 +41,7 @@ class Endings:
         self._ledger = ledger
         self._supervisor = supervisor
         self.reports = Reports(client, self.acknowledged)
+        self.sightings = Sightings(agent_id, self.reports)
         self.ended = 0
 
     async def job_is_over(self, held: Held, observation: Observation) -> None:
@@ -87,12 +91,14 @@ class Endings:
         if held is not None and held.stage is not Stage.LEAVING:
             was = held.stage
             self._ledger.move(held, Stage.LEAVING)
-            let_go = self._settle(held) if was is Stage.ENDED else self._retire(held, was)
+            let_go = self._settle(held) if was is Stage.ENDED else self._retire(held)
             self._supervisor.spawn(f"leave {attempt_id}", let_go)
 
     def acknowledged(self, report: AttemptReport, result: AttemptReportResult) -> None:
         """The server has `report`."""
         held = self._ledger.get(report.attempt_id)
+        if held is not None and report.gone:
+            held.told.set()
         if held is None or held.stage is Stage.LEAVING:
             return
         over = result.status is AttemptStatus.ENDED
@@ -120,25 +126,40 @@ class Endings:
             self.reports.add(report.model_copy(update={"observation": seen, "output_tail": None}))
 
     async def _settle(self, held: Held) -> None:
-        """The server agrees. What ended well is removed; what failed is left for people to look at, until the sweep."""
+        """The server agrees. What is left of the job goes or stays, as its configuration wants it."""
         seen = held.final.observation if held.final else None
         ended_well = seen is not None and seen.exit is not None and seen.exit.code == 0
-        if ended_well or held.cancel is not None:
+        if held.job is not None and not stays(held.job, ended_well or held.cancel is not None):
+            await self._told(held)
             await self._remove(held)
         self._ledger.drop(held)
 
-    async def _retire(self, held: Held, was: Stage) -> None:
+    async def _told(self, held: Held) -> None:
+        """Wait until the server has the end of the job's output: after that, nothing is lost by removing it.
+
+        What the server does not take in all that time, it never will.
+        """
+        try:
+            async with asyncio.timeout(TOLD_SECONDS):
+                await held.told.wait()
+        except TimeoutError:
+            _log.warning("%s: the end of its output did not reach the server", held.title)
+
+    async def _retire(self, held: Held) -> None:
         """Find out why the server let go, and stop the job if nobody else answers for it."""
-        if was is Stage.LAUNCHING:
-            await held.launched.wait()
         attempt = await self._read(held.id)
         if attempt is not None and attempt.status is not AttemptStatus.ENDED:
             whose = "another agent's" if attempt.agent_id != self._agent_id else "to be offered again"
             _log.info("%s is %s now", held.title, whose)
-        elif (job := held.job) is not None:
+            self._ledger.drop(held)
+            return
+        # it may be under way to its platform just now, or its platform may not answer yet
+        await held.launched.wait()
+        if (job := held.job) is not None:
             _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
             await self.stop(held, *job, attempt.limits.grace if attempt is not None else 0.0)
-            await self._remove(held)
+            if not stays(job, True):
+                await self._remove(held)
         self._ledger.drop(held)
 
     async def _read(self, attempt_id: UUID) -> Attempt | None:
@@ -183,6 +204,16 @@ class Endings:
             except Exception as error:
                 _log.warning("%s: what is left of its job cannot be removed yet: %s", held.title, error)
                 await asyncio.sleep(backoff.next())
+
+
+def stays(job: tuple[Driver, Handle], if_unsaid_goes: bool) -> bool:
+    """Whether what is left of an ended job stays for people to look at, until the sweep.
+
+    `if_unsaid_goes` is for jobs whose configuration leaves that open.
+    """
+    driver, handle = job
+    keeps = driver.keeps(handle)
+    return not if_unsaid_goes if keeps is None else keeps
 
 
 def describe(observation: Observation) -> str:

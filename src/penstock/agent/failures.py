@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from penstock.errors import APIError, ConfigurationError, InfrastructureError, PenstockError, Unsupported
+from penstock.errors import APIError, ConfigurationError, InfrastructureError, NotReachable, PenstockError, Unsupported
 from penstock.model.reasons import Phase, Reason
 
 
@@ -16,6 +16,7 @@ class Failure:
 
 def from_render(error: BaseException) -> Failure:
     """`error` came while the configuration was turned into a request: another try would end the same way."""
+    reason = _reason(error.reason) if isinstance(error, InfrastructureError) else None
     hint = error.hint if isinstance(error, PenstockError) else None
     if isinstance(error, PenstockError):
         message = error.message
@@ -25,7 +26,12 @@ def from_render(error: BaseException) -> Failure:
         message = f"The job could not be built: {type(error).__name__}: {error}"
     if not hint and isinstance(error, ConfigurationError | Unsupported | ValueError):
         hint = "Correct the deployment's infrastructure or its overrides, apply it, and run again."
-    return Failure(Phase.RENDER, Reason.CONFIGURATION_INVALID, message, hint)
+    return Failure(Phase.RENDER, reason or Reason.CONFIGURATION_INVALID, message, hint)
+
+
+def handed_back(error: NotReachable) -> Failure:
+    """The platform did not answer before anything was done for the attempt: its run is for whoever can reach it."""
+    return Failure(Phase.CLAIM, Reason.INFRASTRUCTURE_UNAVAILABLE, error.message, error.hint)
 
 
 def from_start(error: BaseException) -> Failure:

@@ -33,11 +33,18 @@ class Identity:
         """The places whose jobs this agent has had in its hands."""
         return list(self._state.get("reaches", []))
 
-    def remember_reach(self, reach: str) -> None:
-        known = self.reaches
-        if reach not in known:
+    @property
+    def types(self) -> list[str]:
+        """The infrastructure types of those places."""
+        return list(self._state.get("types", []))
+
+    def remember_reach(self, reach: str, slug: str) -> None:
+        """Keep that jobs of type `slug` can be seen in the place `reach`."""
+        known, types = self.reaches, self.types
+        if reach not in known or slug not in types:
             # the newest few are enough: a place not met for long is met again with its next run
-            self._state["reaches"] = [*known, reach][-50:]
+            self._state["reaches"] = [*(one for one in known if one != reach), reach][-50:]
+            self._state["types"] = [*(one for one in types if one != slug), slug]
             self._write()
 
     def launches(self, attempt_id: UUID) -> int:

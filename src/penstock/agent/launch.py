@@ -1,6 +1,7 @@
 """One attempt from claim to handle: render → intent → start → report of the handle; or its job found again.
 
-The intent and the start are the only two round trips on the way; the handle is reported afterwards, in a batch.
+The intent and the start are the only two round trips on the way; the handle is reported afterwards, in a batch. What
+waits for its platform waits here: as long as it is wanted, and nothing else waits for it.
 """
 
 import asyncio
@@ -14,16 +15,32 @@ from penstock.agent.identity import Identity
 from penstock.agent.ledger import Held, Ledger, Stage
 from penstock.agent.platforms import Plan, Platforms
 from penstock.agent.supervision import Supervisor
+from penstock.agent.takeover import Takeovers
 from penstock.client import attempts as calls
 from penstock.client.asynchronous import AsyncClient
-from penstock.errors import APIError, Conflict, NotAuthorized, NotFound, NotReachable, Refused, Unreachable
-from penstock.infrastructure.base import Handle
-from penstock.model.attempts import AttemptReport, AttemptStatus, Claim, Intent, Observation
+from penstock.errors import (
+    APIError,
+    Conflict,
+    NotAuthorized,
+    NotFound,
+    NotReachable,
+    Refused,
+    StillPreparing,
+    Unreachable,
+)
+from penstock.infrastructure.base import Driver, Handle
+from penstock.model.attempts import AttemptReport, AttemptStatus, Claim, Intent
 
 _log = logging.getLogger("penstock.agent")
 
-#: Seconds that a platform may take to accept a job, or to say whether it has one, before it is asked again.
-START_SECONDS, FIND_SECONDS = 180.0, 60.0
+#: Seconds that a platform may take to accept a job, before it is asked whether it has.
+START_SECONDS = 180.0
+#: Seconds from one question to the next whether a platform has prepared what a job needs: the first, and the longest.
+PREPARING_SECONDS, PREPARING_CAP = 0.5, 2.0
+#: Seconds in which a launch that waits notices that it is not wanted any more.
+NOTICE_SECONDS = 0.5
+#: Seconds for which a run that was taken waits for a platform that does not answer, before it is given back.
+HAND_BACK_SECONDS = 30.0
 #: Launches that may end with the agent's own death before an attempt is given up.
 MOST_DEATHS = 3
 #: Tries of a start that ends with an exception that no driver should raise.
@@ -49,7 +66,9 @@ class Launches:
         self._ledger = ledger
         self._platforms = platforms
         self._endings = endings
+        self._sightings = endings.sightings
         self._supervisor = supervisor
+        self._takeovers = Takeovers(ledger, platforms, endings.sightings)
         self.launched = 0
 
     def take(self, claim: Claim) -> None:
@@ -57,17 +76,16 @@ class Launches:
         if claim.attempt.id not in self._ledger:
             held = Held(claim)
             self._ledger.add(held)
-            self._supervisor.spawn(f"launch {held.id}", self._bring_up(held))
+            if claim.attempt.handle is not None:
+                work = self._takeovers.watch_again(held, Handle.from_json(claim.attempt.handle))
+            else:
+                work = self._bring_up(held)
+            self._supervisor.spawn(f"launch {held.id}", work)
 
     async def _bring_up(self, held: Held) -> None:
         """Whatever happens in here ends this attempt at most, and is told."""
         try:
-            if held.claim.attempt.handle is not None:
-                held.catching_up = True
-                self._watch(held, Handle.from_json(held.claim.attempt.handle))
-                _log.info("%s is watched again", held.title)
-            else:
-                await self._launch(held)
+            await self._launch(held)
         except NotOurs as error:
             _log.info("%s is not launched: %s", held.title, error)
             if held.stage is Stage.LAUNCHING:
@@ -82,32 +100,75 @@ class Launches:
     async def _launch(self, held: Held) -> None:
         deaths = self._identity.launches(held.id)
         self._identity.launch_begins(held.id)
-        if deaths >= MOST_DEATHS and held.claim.attempt.status is AttemptStatus.CLAIMED:
+        intended = held.claim.attempt.status is not AttemptStatus.CLAIMED
+        if deaths >= MOST_DEATHS and not intended:
             self._endings.could_not_launch(held, failures.poisonous(deaths))
             return
-        try:
-            plan = await self._platforms.plan(held.claim)
-        except NotReachable as error:
-            self._endings.could_not_launch(held, failures.from_start(error))
+        if intended and await self._is_there(held):
             return
-        except Exception as error:
-            self._endings.could_not_launch(held, failures.from_render(error))
-            return
-        held.driver, held.stream_output = plan.driver, plan.stream_output
-        if held.claim.attempt.status is AttemptStatus.LAUNCHING:
-            found = await self._find(held, plan)
-            if found is not None:
-                _log.info("%s: its job was found again", held.title)
-                held.catching_up = True
-                self._started(held, plan, found)
-                return
         if held.cancel is not None:
             self._endings.nothing_to_stop(held)
             return
-        await self._write_intent(held, plan)
-        handle = await self._start(held, plan)
-        if handle is not None:
-            self._started(held, plan, handle)
+        plan = await self._plan(held)
+        if plan is not None:
+            held.driver, held.config, held.stream_output = plan.driver, plan.acting, plan.stream_output
+            await self._write_intent(held, plan)
+            handle = await self._start(held, plan)
+            if handle is not None:
+                self._started(held, plan.driver, plan.reach, handle)
+
+    async def _is_there(self, held: Held) -> bool:
+        """Whether the job that somebody meant to start for the attempt exists, or did: what is known of it is told."""
+        attempt = held.claim.attempt
+        found, gone = await self._takeovers.find_intended(held)
+        if gone is not None:
+            await self._endings.job_is_over(held, gone)
+            return True
+        if found is None or held.driver is None:
+            return False
+        _log.info("%s: its job was found again", held.title)
+        held.catching_up = True
+        held.stream_output = bool((attempt.configuration or {}).get("stream_output"))
+        self._started(held, held.driver, attempt.reach, found)
+        return True
+
+    async def _plan(self, held: Held) -> Plan | None:
+        """All that it takes to start the job; None if that cannot be, which has then been told.
+
+        Nothing of the attempt exists yet: a platform that does not answer for long costs it no more than its turn.
+        """
+        backoff = Backoff(first=0.5)
+        began = clock.monotonic()
+        while True:
+            try:
+                plan = await self._platforms.plan(held.claim)
+            except NotReachable as error:
+                failure = failures.handed_back(error)
+            except Exception as error:
+                self._endings.could_not_launch(held, failures.from_render(error))
+                return None
+            else:
+                if held.held_up:
+                    held.held_up = False
+                    self._identity.launch_begins(held.id)
+                return plan
+            self._identity.launch_ends(held.id)  # while it waits, it is no cause of the agent's death
+            self._sightings.unseen(held, failure.message)
+            if not await self._waited(held, backoff.next()):
+                return None
+            if clock.monotonic() - began >= HAND_BACK_SECONDS:
+                self._endings.could_not_launch(held, failure)
+                return None
+
+    async def _waited(self, held: Held, seconds: float) -> bool:
+        """Wait, less if a platform answers again. False: the launch is not wanted any more, and nothing of it exists."""
+        deadline = clock.monotonic() + seconds
+        while held.stage is Stage.LAUNCHING and held.cancel is None:
+            left = deadline - clock.monotonic()
+            if left <= 0 or await self._platforms.availability.back(min(left, NOTICE_SECONDS)):
+                return True
+        self._endings.nothing_to_stop(held)
+        return False
 
     async def _write_intent(self, held: Held, plan: Plan) -> None:
         intent = Intent(
@@ -141,12 +202,19 @@ class Launches:
         A platform that gives no answer may have acted: it is asked for the job before it is asked again, for ever. The
         server judges how long that may take, and its cancel order or release ends it.
         """
-        backoff = Backoff(first=0.5)
+        backoff, preparing = Backoff(first=0.5), Backoff(first=PREPARING_SECONDS, cap=PREPARING_CAP)
         unexpected = 0
         while True:
             try:
                 async with asyncio.timeout(START_SECONDS):
-                    return await plan.driver.start(plan.request)
+                    handle = await plan.driver.start(plan.request)
+                    held.held_up = False
+                    return handle
+            except StillPreparing as what:
+                self._sightings.preparing(held, what)
+                if not await self._waited(held, preparing.next()):
+                    return None
+                continue
             except (NotReachable, TimeoutError) as error:
                 failure = failures.from_start(error)
             except Exception as error:
@@ -160,8 +228,9 @@ class Launches:
                     if found is None:
                         self._endings.could_not_launch(held, failure)
                     return found
-            self._say_unseen(held, failure.message)
-            await asyncio.sleep(backoff.next())
+            self._sightings.unseen(held, failure.message)
+            self._platforms.availability.doubt(plan.driver.type, plan.acting)
+            await self._platforms.availability.back(backoff.next())
             found = await self._find(held, plan)
             if found is not None:
                 return found
@@ -170,38 +239,20 @@ class Launches:
                 return None
 
     async def _find(self, held: Held, plan: Plan) -> Handle | None:
-        """The attempt's job if the platform has it. Asks until the platform answers."""
-        backoff = Backoff(first=0.5)
-        while True:
-            try:
-                async with asyncio.timeout(FIND_SECONDS):
-                    return await plan.driver.find_job(plan.job.name)
-            except Exception as error:
-                self._say_unseen(held, str(error) or type(error).__name__)
-                await asyncio.sleep(backoff.next())
+        return await self._takeovers.find(held, plan.driver, plan.job.name)
 
-    def _say_unseen(self, held: Held, message: str) -> None:
-        _log.warning("%s: its platform does not answer: %s", held.title, message)
-        seen = Observation(status="UNKNOWN", observed_at=clock.now(), message=message)
-        self._endings.reports.add(AttemptReport(attempt_id=held.id, agent_id=self._identity.id, observation=seen))
-
-    def _started(self, held: Held, plan: Plan, handle: Handle) -> None:
+    def _started(self, held: Held, driver: Driver, reach: str | None, handle: Handle) -> None:
         self.launched += 1
-        self._watch(held, handle)
-        self._identity.remember_reach(plan.reach)
+        held.handle, held.said, held.held_up = handle, None, False
+        if held.stage is Stage.LAUNCHING:
+            self._ledger.move(held, Stage.WATCHED)
+        if reach is not None:
+            self._identity.remember_reach(reach, driver.type)
         report = AttemptReport(
             attempt_id=held.id,
             agent_id=self._identity.id,
             handle=handle.to_json(),
-            infrastructure_pid=plan.driver.pid(handle),
+            infrastructure_pid=driver.pid(handle),
         )
         self._endings.reports.add(report)
         _log.info("%s was started: %s", held.title, report.infrastructure_pid)
-
-    def _watch(self, held: Held, handle: Handle) -> None:
-        held.handle = handle
-        if held.driver is None:
-            held.driver = self._platforms.driver(handle.type)
-            held.stream_output = bool((held.claim.attempt.configuration or {}).get("stream_output"))
-        if held.stage is Stage.LAUNCHING:
-            self._ledger.move(held, Stage.WATCHED)

@@ -7,6 +7,7 @@ from enum import Enum
 from uuid import UUID
 
 from penstock.infrastructure.base import Driver, Handle
+from penstock.infrastructure.block import Infrastructure
 from penstock.model.attempts import AttemptReport, CancelOrder, Claim, Observation
 
 
@@ -30,12 +31,15 @@ class Held:
     """One attempt in this agent's hands.
 
     `offset` is how far its output was read, `tail` the end of that; while it is `catching_up`, what it reads was shown
-    by an agent before. `said` is the observation last reported, `said_at` when (monotonic).
+    by an agent before. `said` is the observation last reported, `said_at` when (monotonic). `config` is the configuration
+    by which its platform is asked. It is `held_up` while its platform does not answer, or prepares what it needs.
     """
 
     claim: Claim
     stage: Stage = Stage.LAUNCHING
     driver: Driver | None = None
+    config: Infrastructure | None = None
+    held_up: bool = False
     handle: Handle | None = None
     stream_output: bool = False
     offset: int = 0
@@ -46,8 +50,10 @@ class Held:
     cancel: CancelOrder | None = None
     #: what was last said of its end; said again until the server agrees
     final: AttemptReport | None = None
-    #: set when the launch has come to an end, whichever
+    #: set when the launch has come to an end, whichever, and the way to the job is known if there is one
     launched: asyncio.Event = field(default_factory=asyncio.Event)
+    #: set when the server has what was last said of its end
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def id(self) -> UUID:

@@ -2,17 +2,26 @@
 
 import asyncio
 import hashlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from penstock import settings
+from penstock.agent.availability import PROBE_SECONDS, Availability
+from penstock.agent.backoff import Backoff
 from penstock.agent.identity import Identity
+from penstock.agent.supervision import Supervisor
 from penstock.blocks.references import resolved
-from penstock.errors import NotReachable
+from penstock.errors import ConfigurationError, NotReachable, PenstockError
 from penstock.infrastructure import registry
 from penstock.infrastructure.base import Driver, Job
+from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.job import build_job
-from penstock.model.attempts import Claim, Limits
+from penstock.infrastructure.local_code import refuse_local_code
+from penstock.model.attempts import AttemptStatus, Claim, InfrastructureDocument, Limits
+
+_log = logging.getLogger("penstock.agent")
 
 #: Seconds that a platform may take to say which place it is.
 REACH_SECONDS = 30.0
@@ -23,6 +32,7 @@ class Plan:
     """All that it takes to start one attempt. `configuration` is what may be shown: it holds no secret."""
 
     driver: Driver
+    acting: Infrastructure
     job: Job
     request: Any
     reach: str
@@ -34,17 +44,22 @@ class Plan:
 class Platforms:
     """Drivers are made when they are first needed, one per type, and shared by all attempts."""
 
-    def __init__(self, identity: Identity, api_url: str) -> None:
+    def __init__(self, identity: Identity, api_url: str, supervisor: Supervisor) -> None:
         self._identity = identity
         self._api_url = api_url
         self.owner = owner_of(api_url)
+        self.availability = Availability(supervisor, self.reach)
         self._drivers: dict[str, Driver] = {}
+        self._making = asyncio.Lock()
         self._types = [slug for slug in registry.known_types() if registry.why_not_run(slug) is None]
 
-    def driver(self, slug: str) -> Driver:
+    async def driver(self, slug: str) -> Driver:
         """The driver of an infrastructure type. Raises ConfigurationError if there is none, or its SDK is missing."""
-        if slug not in self._drivers:
-            self._drivers[slug] = registry.driver_for(slug)
+        async with self._making:
+            if slug not in self._drivers:
+                # an SDK takes up to a second to import, in which leases have to be renewed
+                create = await asyncio.to_thread(registry.load_driver, slug)
+                self._drivers[slug] = create()
         return self._drivers[slug]
 
     def drivers(self) -> list[Driver]:
@@ -55,33 +70,72 @@ class Platforms:
         return self._identity.reaches
 
     def capabilities(self) -> list[str]:
-        """The infrastructure types whose runs this agent can take."""
-        return self._types
+        """The infrastructure types whose runs this agent can take: those whose platform answers, as far as is known."""
+        away = self.availability.away()
+        # to name none would mean: any
+        return [slug for slug in self._types if slug not in away] or self._types
 
     async def meet_local_processes(self) -> None:
         """Get ready for local processes, and learn which place they are: another agent's can then be taken over."""
-        infrastructure = registry.infrastructure_from(None)
-        driver = self.driver("process")
+        _, reach = await self.reach("process", registry.infrastructure_from(None))
+        self._identity.remember_reach(reach, "process")
+        driver = await self.driver("process")
         async with asyncio.timeout(REACH_SECONDS):
-            self._identity.remember_reach(await driver.reach(infrastructure))
             await driver.prepare()
+
+    async def meet(self, slug: str) -> None:
+        """Learn which place a type's platform is without any configuration of its own, so that jobs there are found.
+
+        Returns when it has answered, or when that type needs more to be known.
+        """
+        driver = await self.driver(slug)
+        backoff = Backoff(first=PROBE_SECONDS)
+        while True:
+            try:
+                config = registry.infrastructure_from(InfrastructureDocument(slug=slug))
+                self._identity.remember_reach(await _reach(driver, config), slug)
+                return
+            except NotReachable as error:
+                # it may be the wrong one to ask: whether its runs can be taken, the first of them tells
+                if not backoff.failures:
+                    _log.warning("The platform of %s jobs does not answer: %s", slug, error)
+                await asyncio.sleep(backoff.next())
+            except PenstockError as error:
+                _log.info("The platform of %s jobs is met with its next run: %s", slug, error)
+                return
+
+    def met_before(self) -> list[str]:
+        """The types besides processes that this agent has had jobs of, in this life or an earlier one."""
+        return [slug for slug in self._identity.types if slug in self._types and slug != "process"]
+
+    async def reach(self, slug: str, config: Infrastructure) -> tuple[Driver, str]:
+        """The driver of `slug`, which knows the way to the place of `config` from now on, and that place.
+
+        Raises NotReachable, which is noted, and whatever else the driver says.
+        """
+        driver = await self.driver(slug)
+        try:
+            reach = await _reach(driver, config)
+        except NotReachable as error:
+            self.availability.silent(slug, config, error.message)
+            raise
+        self.availability.answered(slug, reach)
+        return driver, reach
 
     async def plan(self, claim: Claim) -> Plan:
         """Everything up to the exact request. Raises what says why it cannot be: see `penstock.agent.failures`."""
         infrastructure = registry.resolve(claim)
         slug = infrastructure.get_block_type_slug()
+        if claim.attempt.status is AttemptStatus.CLAIMED:
+            refuse_local_code(claim, infrastructure)
         job = build_job(claim, self._api_url, settings.for_jobs(), self.owner)
         # from here on with what references in it stand for on this machine; what is shown keeps the references
         acting = await asyncio.to_thread(resolved, infrastructure)
         request = registry.render(acting, job)
-        driver = self.driver(slug)
-        try:
-            async with asyncio.timeout(REACH_SECONDS):
-                reach = await driver.reach(acting)
-        except TimeoutError:
-            raise NotReachable(f"The platform of {slug} jobs does not answer.") from None
+        driver, reach = await self.reach(slug, acting)
         return Plan(
             driver=driver,
+            acting=acting,
             job=job,
             request=request,
             reach=reach,
@@ -90,9 +144,64 @@ class Platforms:
             stream_output=bool(getattr(infrastructure, "stream_output", False)),
         )
 
+    async def way_to(self, claim: Claim) -> tuple[Driver, Infrastructure]:
+        """The driver of an attempt's job that was meant for a platform by somebody, once it knows the way there, and
+        the configuration that led there.
+
+        Raises NotReachable as long as nothing answers, and ConfigurationError if no configuration is left.
+        """
+        attempt = claim.attempt
+        slug = str(attempt.handle["type"] if attempt.handle else attempt.infrastructure_type)
+        obstacle: PenstockError | None = None
+        elsewhere: tuple[Driver, Infrastructure] | None = None
+        for config in await asyncio.to_thread(lambda: list(_configurations(claim, slug))):
+            if isinstance(config, PenstockError):
+                obstacle = obstacle or config
+                continue
+            try:
+                driver, reach = await self.reach(slug, config)
+            except PenstockError as error:
+                obstacle = error if isinstance(error, NotReachable) else obstacle or error
+                continue
+            self._identity.remember_reach(reach, slug)
+            if attempt.reach in (None, reach):
+                return driver, config
+            elsewhere = elsewhere or (driver, config)
+        if elsewhere is None:
+            raise obstacle or ConfigurationError(f"How the job was started on {slug} is not known.")
+        # the driver itself knows whether it can see the job from there
+        return elsewhere
+
     async def close(self) -> None:
         for driver in self._drivers.values():
             await driver.close()
+
+
+async def _reach(driver: Driver, config: Infrastructure) -> str:
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            return await driver.reach(config)
+    except TimeoutError:
+        raise NotReachable(
+            f"The platform of {driver.type} jobs did not say within {REACH_SECONDS:g} s which one it is."
+        ) from None
+
+
+def _configurations(claim: Claim, slug: str) -> Iterator[Infrastructure | PenstockError]:
+    """How the attempt's job may have been started, as far as it is of that type: as its deployment says now, secrets
+    included; then as it was kept, without."""
+    try:
+        current = registry.resolve(claim)
+        if current.get_block_type_slug() == slug:
+            yield resolved(current)
+    except PenstockError as error:
+        yield error
+    kept = claim.attempt.configuration
+    if kept:
+        try:
+            yield resolved(registry.infrastructure_from(InfrastructureDocument(slug=slug, data=kept)))
+        except PenstockError as error:
+            yield error
 
 
 def owner_of(api_url: str) -> str:

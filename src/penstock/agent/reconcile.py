@@ -9,12 +9,12 @@ import logging
 from penstock import clock
 from penstock.agent import output
 from penstock.agent.endings import Endings
-from penstock.agent.identity import Identity
 from penstock.agent.ledger import Held, Ledger, Stage
 from penstock.agent.output import Console
+from penstock.agent.platforms import Platforms
 from penstock.agent.supervision import Supervisor
 from penstock.infrastructure.base import Driver
-from penstock.model.attempts import AttemptReport, Observation
+from penstock.model.attempts import Observation
 
 _log = logging.getLogger("penstock.agent.reconcile")
 
@@ -24,34 +24,16 @@ TICK_SECONDS = 1.0
 GATHER_SECONDS = 0.01
 #: Seconds that one look at all jobs of a driver may take.
 OBSERVE_SECONDS = 60.0
-#: Seconds after which an observation is told again although nothing has changed.
-REFRESH_SECONDS = 60.0
-#: Seconds after which a job that is missing is told again: it counts as gone only on two reads.
-MISSING_SECONDS = 1.1
-
-
-def worth_telling(said: Observation | None, seen: Observation, seconds_since: float) -> bool:
-    """Whether `seen` says something that `said`, told `seconds_since` ago, did not."""
-    if said is None or seen.status != said.status:
-        return True
-    if seen.status == "MISSING":
-        return seconds_since >= MISSING_SECONDS
-    changed = (seen.message, seen.waiting_for, seen.reason, seen.phase) != (
-        said.message,
-        said.waiting_for,
-        said.reason,
-        said.phase,
-    )
-    return changed or seconds_since >= REFRESH_SECONDS
 
 
 class Reconciler:
     def __init__(
-        self, identity: Identity, ledger: Ledger, endings: Endings, supervisor: Supervisor, console: Console
+        self, ledger: Ledger, platforms: Platforms, endings: Endings, supervisor: Supervisor, console: Console
     ) -> None:
-        self._identity = identity
         self._ledger = ledger
+        self._platforms = platforms
         self._endings = endings
+        self._sightings = endings.sightings
         self._supervisor = supervisor
         self._console = console
         self._watching: set[Driver] = set()
@@ -113,12 +95,8 @@ class Reconciler:
         if observation.status == "ENDED":
             await self._endings.job_is_over(held, observation)
             return
-        now = clock.monotonic()
-        if worth_telling(held.said, observation, now - held.said_at):
-            held.said, held.said_at = observation, now
-            self._endings.reports.add(
-                AttemptReport(attempt_id=held.id, agent_id=self._identity.id, observation=observation)
-            )
+        if self._sightings.tell(held, observation) and observation.status == "UNKNOWN" and held.config is not None:
+            self._platforms.availability.doubt(held.config.get_block_type_slug(), held.config)
 
 
 def _unseen(error: Exception) -> Observation:

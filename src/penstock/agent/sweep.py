@@ -50,9 +50,11 @@ def judge(found: Found, attempt: Attempt | None, seconds_over: float) -> Fate:
     if not found.ended:
         patience = UNKNOWN_SECONDS if attempt is None else SAFETY_SECONDS + attempt.limits.grace
         return Fate.STOP if seconds_over >= patience else Fate.LEAVE
-    ended_well = attempt is not None and attempt.exit is not None and attempt.exit.code == 0
-    keep = SAFETY_SECONDS if ended_well else KEEP_SECONDS
-    return Fate.REMOVE if seconds_over >= keep else Fate.LEAVE
+    stays = found.keep
+    if stays is None:
+        stays = attempt is None or attempt.exit is None or attempt.exit.code != 0
+    soon = UNKNOWN_SECONDS if attempt is None else SAFETY_SECONDS
+    return Fate.REMOVE if seconds_over >= (KEEP_SECONDS if stays else soon) else Fate.LEAVE
 
 
 class Sweep:
@@ -107,6 +109,8 @@ class Sweep:
                 _log.warning("Job %s runs, and its attempt is over: it is stopped", found.job_name)
                 await driver.stop(found.handle, 10.0)
                 self.orphans_stopped += 1
+                if found.keep:
+                    return
             await driver.remove(found.handle)
             self.removed += 1
 

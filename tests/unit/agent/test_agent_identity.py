@@ -8,7 +8,7 @@ from penstock.agent import identity
 
 def test_an_agent_that_is_started_again_has_the_id_it_had(tmp_path: Path) -> None:
     first = identity.acquire(tmp_path, "a")
-    first.remember_reach("process:here")
+    first.remember_reach("process:here", "process")
     first.release()
     again = identity.acquire(tmp_path, "a")
     assert (again.id, again.reaches) == (first.id, ["process:here"])

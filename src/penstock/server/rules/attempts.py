@@ -16,6 +16,8 @@ RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API
 #: the
 #: likeliest cause.
 MOST_AGENT_LOSSES = 10
+#: Seconds until a run is offered again that an agent gave back because its platform did not answer.
+HANDED_BACK_DELAY = 5.0
 #: Exit codes of shells for a command that is not there or cannot be executed.
 COMMAND_EXIT_CODES = frozenset({126, 127})
 #: Longest delay in seconds before infrastructure is tried again.
@@ -153,6 +155,9 @@ def verdict(ending: Ending, run: RunFacts, *, started: bool, budget: RetryBudget
         return Verdict("state", StateType.CANCELLED, ending.message)
     if ending.reason is Reason.AGENT_LOST and not started:
         return _hand_on(ending, run)
+    if is_handed_back(ending) and not started:
+        message = f"{ending.message} Nothing was started; it waits for an agent whose platform answers."
+        return Verdict("reschedule", StateType.SCHEDULED, message, HANDED_BACK_DELAY)
     if is_retriable(ending.reason, started) and run.state_type is not StateType.PAUSED:
         return _retry(ending, run, budget, number)
     return Verdict("state", StateType.CRASHED, ending.message)
@@ -163,6 +168,11 @@ def is_retriable(reason: Reason, started: bool) -> bool:
     if not started:
         return reason in INFRASTRUCTURE_RETRIABLE or reason in RETRIABLE_BEFORE_START
     return reason in INFRASTRUCTURE_RETRIABLE and reason is not Reason.HOST_REBOOTED
+
+
+def is_handed_back(ending: Ending) -> bool:
+    """Whether an agent gave the run back as it got it, because the platform did not answer it."""
+    return ending.reason is Reason.INFRASTRUCTURE_UNAVAILABLE and ending.phase is Phase.CLAIM
 
 
 def _hand_on(ending: Ending, run: RunFacts) -> Verdict:

@@ -1,0 +1,97 @@
+"""Which platforms answer: one that does not is not offered to the server, and is asked until it answers again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from penstock import clock
+from penstock.agent.backoff import Backoff
+from penstock.agent.supervision import Supervisor
+from penstock.errors import NotReachable, PenstockError
+
+_log = logging.getLogger("penstock.agent")
+
+#: Seconds between two questions to a platform that does not answer: the first, and the longest.
+PROBE_SECONDS, PROBE_CAP = 1.0, 30.0
+
+#: Asks the platform of a type, with a configuration, which place it is. Raises NotReachable when nobody answers.
+Probe = Callable[[str, Any], Awaitable[object]]
+
+
+@dataclass
+class Away:
+    """A platform that does not answer: since when, and what came of the last question."""
+
+    why: str
+    since: datetime = field(default_factory=clock.now)
+
+
+class Availability:
+    """By infrastructure type. A type with several places (clusters) is away only as long as it is known for one."""
+
+    def __init__(self, supervisor: Supervisor, probe: Probe) -> None:
+        self._supervisor = supervisor
+        self._probe = probe
+        self._away: dict[str, Away] = {}
+        self._places: dict[str, set[str]] = {}
+        self._probing: set[str] = set()
+        self._back = asyncio.Event()
+
+    def away(self) -> dict[str, Away]:
+        """The types whose platform does not answer."""
+        return dict(self._away)
+
+    def answered(self, slug: str, reach: str) -> None:
+        """The platform has said which place it is."""
+        self._places.setdefault(slug, set()).add(reach)
+        if self._away.pop(slug, None) is not None:
+            _log.warning("The platform of %s jobs answers again: its runs are taken again", slug)
+            self._back.set()
+            self._back = asyncio.Event()
+
+    def silent(self, slug: str, config: Any, why: str) -> None:
+        """The platform did not answer when it was asked with `config`: it is asked on."""
+        known = self._away.get(slug)
+        if known is not None:
+            known.why = why
+        elif len(self._places.get(slug, ())) <= 1:
+            self._away[slug] = Away(why)
+            _log.warning(
+                "The platform of %s jobs does not answer, and its runs are not taken until it does: %s", slug, why
+            )
+        self.doubt(slug, config)
+
+    def doubt(self, slug: str, config: Any) -> None:
+        """Something of the platform did not answer: ask it, in the background, unless that is under way."""
+        if slug not in self._probing:
+            self._probing.add(slug)
+            self._supervisor.spawn(f"probe {slug}", self._ask(slug, config))
+
+    async def back(self, seconds: float) -> bool:
+        """Wait until a platform answers again that did not, `seconds` at most; whether one does."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._back.wait()
+        except TimeoutError:
+            return False
+
+    async def _ask(self, slug: str, config: Any) -> None:
+        """Ask until there is an answer; what that is, `answered` and `silent` are told by the probe itself."""
+        backoff = Backoff(first=PROBE_SECONDS, cap=PROBE_CAP)
+        try:
+            while True:
+                try:
+                    await self._probe(slug, config)
+                    return
+                except NotReachable:
+                    await asyncio.sleep(backoff.next())
+                except PenstockError as error:
+                    # it is there, or nobody can say: the next run will find out, and tell
+                    _log.warning("The platform of %s jobs does not say which place it is: %s", slug, error)
+                    self._away.pop(slug, None)
+                    return
+        finally:
+            self._probing.discard(slug)
