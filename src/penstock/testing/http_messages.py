@@ -32,7 +32,11 @@ class Head:
 async def read_head(reader: asyncio.StreamReader) -> Head | None:
     """The next message's head; None if the peer closed the connection instead. Raises ValueError if it is no HTTP."""
     try:
-        raw = await reader.readuntil(b"\r\n\r\n")
+        first = await reader.readexactly(1)
+        if not first.isalpha():
+            # who speaks TLS waits for an answer before it says more: it is hung up on at once
+            raise ValueError(f"not an HTTP message: it begins with {first!r}")
+        raw = first + await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
         return None
     lines = raw.decode("latin-1").split("\r\n")
