@@ -84,13 +84,23 @@ class Engine:
         except TimeoutError:
             raise self._unreachable(f"no answer within {seconds:g} s") from None
 
+    @property
+    def host(self) -> str:
+        """The name of the engine's machine, as that calls itself; until the engine has been asked, its address."""
+        return self._name or self.url
+
     async def id(self) -> str:
-        """What tells this engine from every other one, now and after its restart. Raises NotReachable."""
-        if self._id is None:
+        """What tells this engine from every other one, now and after its restart; asked once. Raises NotReachable."""
+        return self._id or await self.ask_id()
+
+    async def ask_id(self) -> str:
+        """The id of the engine that answers now: behind one address there may be another one tomorrow."""
+        try:
             self._name, found = await self.call(_identify, seconds=ASK_SECONDS)
-            self._id = found
-            return found
-        return self._id
+        except self.APIError as error:
+            raise self._unreachable(str(error.explanation or error)) from None
+        self._id = found
+        return found
 
     async def api_version(self) -> tuple[int, ...]:
         """The API that is spoken, e.g. (1, 41): what the engine can do goes by this, never by its name."""
