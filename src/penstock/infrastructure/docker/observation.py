@@ -8,8 +8,8 @@ from uuid import UUID
 
 from penstock import clock
 from penstock.infrastructure.base import Found, Handle
-from penstock.infrastructure.docker.reasons import History, ending, parse_time
 from penstock.infrastructure.docker.marks import ATTEMPT_LABEL, KEEP_LABEL, OWNER_LABEL
+from penstock.infrastructure.docker.reasons import History, ending, parse_time
 from penstock.model.attempts import Observation
 
 HANDLE_VERSION = 1

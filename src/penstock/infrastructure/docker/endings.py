@@ -1,0 +1,107 @@
+"""How containers have ended. An end is looked at once: it does not change any more."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from penstock import clock
+from penstock.infrastructure.docker.connection import Engine
+from penstock.infrastructure.docker.observation import ENDED, Container
+from penstock.infrastructure.docker.reasons import History, needs_history, parse_time, read_history
+from penstock.infrastructure.docker.starting import ASK_SECONDS, inspect
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+#: Most ends that are kept.
+_MOST_KEPT = 4096
+#: Seconds after the end of a container within which the engine writes down what it did to it.
+_AFTERMATH = 0.25
+
+End = tuple[dict[str, Any], History]
+
+
+class Endings:
+    """The ends of containers of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[str, End] = {}
+
+    async def of(self, ids: Sequence[str]) -> dict[str, End]:
+        """State and history of these ended containers; those that do not exist or run again are left out.
+
+        Raises NotReachable.
+        """
+        new = [each for each in ids if each not in self._known]
+        if new:
+            await self._look_at(new)
+        return {each: self._known[each] for each in ids if each in self._known}
+
+    async def times(self, ids: Sequence[str]) -> dict[str, datetime | None]:
+        """When these ended containers ended. Raises NotReachable."""
+        return {each: parse_time(state.get("FinishedAt")) for each, (state, _) in (await self.of(ids)).items()}
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """These run, whatever they did before."""
+        for each in ids:
+            self._known.pop(each, None)
+
+    async def _look_at(self, ids: Sequence[str]) -> None:
+        found = {each["Id"]: each for each in await asyncio.gather(*map(self._inspect, ids)) if each is not None}
+        unclear = {each: whole for each, whole in found.items() if needs_history(whole["State"])}
+        histories = await self._histories(unclear) if unclear else {}
+        for each, whole in found.items():
+            self._known[each] = (whole["State"], histories.get(each, History()))
+        while len(self._known) > _MOST_KEPT:
+            self._known.pop(next(iter(self._known)))
+
+    async def _inspect(self, container_id: str) -> dict[str, Any] | None:
+        found = await inspect(self._engine, container_id)
+        if found is None or Container.inspected(found).status not in ENDED:
+            return None
+        state = found["State"]
+        if needs_history(state) and (found.get("HostConfig") or {}).get("Memory"):
+            # that it ran out of memory may be written down a moment after its end
+            await asyncio.sleep(_AFTERMATH)
+            found = await inspect(self._engine, container_id) or found
+        return found
+
+    async def _histories(self, found: dict[str, dict[str, Any]]) -> dict[str, History]:
+        """What the engine remembers of these containers. An engine that does not tell remembers nothing."""
+        finished = [parse_time(whole["State"].get("FinishedAt")) for whole in found.values()]
+        until = max((each.timestamp() for each in finished if each is not None), default=clock.now().timestamp())
+        try:
+            events = await self._engine.call(lambda client: _events(client, until + _AFTERMATH), seconds=ASK_SECONDS)
+        except self._engine.APIError:
+            return {}
+        made = await self._network_made()
+        return {
+            each: read_history(events, each, parse_time(whole["State"].get("StartedAt")), made)
+            for each, whole in found.items()
+        }
+
+    async def _network_made(self) -> datetime | None:
+        """When the default network was made: when the engine was started, if it has that network."""
+        try:
+            found: dict[str, Any] = await self._engine.call(
+                lambda client: client.inspect_network("bridge"), seconds=ASK_SECONDS
+            )
+        except self._engine.APIError:
+            return None
+        return parse_time(found.get("Created"))
+
+
+def _events(client: "APIClient", until: float) -> list[dict[str, Any]]:
+    """All events that the engine remembers, up to that time by its clock. It answers when that has come."""
+    answer = client.get(
+        f"{client.base_url}/v{client.api_version}/events",
+        params={"since": "1", "until": f"{until:.6f}"},
+        timeout=client.timeout,
+    )
+    with answer:
+        if answer.status_code >= 400:
+            return []
+        return [json.loads(line) for line in answer.iter_lines() if line]
