@@ -29,11 +29,13 @@ def find_dockerd() -> str | None:
 
 @dataclass
 class Daemon:
-    """A dockerd with everything in `folder` but its `data`; `bridge` gives its containers a network (else: none, or the host's)."""
+    """A dockerd with everything in `folder` but its `data`, and with a bridge of its own.
+
+    Without one it would take the bridge `docker0` away from the machine's own engine, and from the containers on it.
+    """
 
     folder: Path
     data: Path
-    bridge: bool = False
     _process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -47,8 +49,7 @@ class Daemon:
 
     def start(self) -> None:
         """Returns when it answers. Falls back to a driver that copies, where this machine has no overlays."""
-        if self.bridge:
-            _make_bridge(self.folder)
+        _make_bridge(self.folder)
         known = self.data / "driver"
         drivers = [known.read_text()] if known.exists() else ["overlay2", "vfs"]
         for driver in drivers:
@@ -121,7 +122,7 @@ class Daemon:
         command += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--group", str(os.getgid())]
         # where the machine has a containerd running, dockerd takes that one
         command += ["--containerd-namespace", folder.name, "--containerd-plugins-namespace", f"{folder.name}-plugins"]
-        command += ["--bridge", bridge_name(folder) if self.bridge else "none"]
+        command += ["--bridge", bridge_name(folder)]
         return command
 
     def _end(self, number: int) -> None:
@@ -346,7 +347,7 @@ def _main(mode: str, folder: Path, data: Path | None = None) -> None:
     assert data is not None
     with (folder / "users").open("a+") as users, (folder / "guard").open("a") as alive:  # alive is let go of first
         fcntl.flock(alive, fcntl.LOCK_EX)
-        Daemon(folder, data, bridge=True).start()
+        Daemon(folder, data).start()
         fcntl.lockf(users, fcntl.LOCK_EX)
         remove(folder, data)
 
