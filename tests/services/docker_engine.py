@@ -19,6 +19,7 @@ import docker_images
 import docker_registry
 import podman_service as podman
 import pytest
+from penstock_image import build as build_penstock_image
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ def engine() -> Engine:
 
 
 @contextmanager
-def own_engine(*, bridge: bool = False) -> Iterator[OwnEngine]:
-    """A dockerd with busybox in it; with `bridge` its containers have a network besides none and the host's.
+def own_engine() -> Iterator[OwnEngine]:
+    """A dockerd with busybox in it, and a bridge of its own.
 
     When the block ends, everything of it is gone, whatever was done to it.
     """
@@ -90,7 +91,7 @@ def own_engine(*, bridge: bool = False) -> Iterator[OwnEngine]:
         _missing("only root can start a dockerd, and there must be one (Debian's package docker.io)")
     folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
     guard = docker_daemon.guard(folder)
-    daemon = docker_daemon.Daemon(folder, folder / "data", bridge)
+    daemon = docker_daemon.Daemon(folder, folder / "data")
     try:
         daemon.start()
         running = OwnEngine(daemon.address, daemon)
@@ -119,6 +120,16 @@ def python_image(where: Engine | None = None) -> str:
             return docker_images.import_python(client)
     except FileNotFoundError as error:
         _missing(str(error))
+
+
+def penstock_image(where: Engine | None = None) -> str:
+    """The name of the project's own image of this checkout, with the extra for S3, which is there now.
+
+    Where only code has changed it takes some seconds; the first time of all, a minute.
+    """
+    base = python_image(where)
+    with docker_images.locked("penstock"), (where or engine()).client() as client:
+        return build_penstock_image(client, base)
 
 
 @contextmanager
