@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _PLATFORM_SECONDS = 30.0
 #: What the flow prints is to be seen here, wherever it runs: as log lines, unless the flow says otherwise itself.
 _SHOW_PRINTS = {"env.PENSTOCK_LOGGING_LOG_PRINTS": "true"}
+#: Nobody is there afterwards who would clear away what stays to be looked at.
+_CLEAR_AWAY = {"auto_remove": True}
 
 
 @verb("run")
@@ -145,6 +147,7 @@ class _Order:
         self._parameters, self._tags = parameters, tags
         # They were checked; they belong to this run, and the same flow may be asked for with others meanwhile.
         self._overrides = dict(built.infra_overrides)
+        self._usual = {field: value for field, value in _CLEAR_AWAY.items() if hasattr(built.infrastructure, field)}
         built.parameters, built.infra_overrides = {}, {}
 
     def followed(self, agents: str) -> int:
@@ -191,7 +194,7 @@ class _Order:
             parameters=self._parameters,
             tags=self._tags,
             queue=queue,
-            job_variables={**_SHOW_PRINTS, **self._overrides},
+            job_variables={**_SHOW_PRINTS, **self._usual, **self._overrides},
         )
         said = f"Run {created['name']!r} ({created['id']}), by {who}."
         output.done(self._session, said, created, COLUMNS, lambda row: str(row["id"]))

@@ -1,0 +1,43 @@
+"""A world whose flows run in containers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from engine_side import EngineSide
+
+from penstock.blocks.base import Block
+from penstock.infrastructure import DockerContainer
+from penstock.model.deployments import Deployment
+
+if TYPE_CHECKING:
+    from tests.journey.conftest import World
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """A world, the engine that its containers run on, and the image that they are made of."""
+
+    world: "World"
+    engine: EngineSide
+    image: str
+
+    def save(self, block: Block) -> Any:
+        """Save a block on this world's server; its id."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PENSTOCK_API_URL", self.world.server.api_url)
+            if key := self.world.server.env.get("PENSTOCK_SERVER_API_KEY"):
+                patch.setenv("PENSTOCK_API_KEY", key)
+            return block.save(f"b-{uuid4().hex[:10]}")
+
+    def deploy(self, source: str, *, queue: str = "queue", block: dict[str, Any] | None = None) -> Deployment:
+        """A deployment in containers. The code, and the marks of its flows, lie in a folder that is mounted into them.
+
+        `block`: fields of the DockerContainer beyond image and mount.
+        """
+        fields = {"image": self.image, "grace_seconds": 5, **(block or {})}
+        folder = self.world.folder
+        self.world.probes().chmod(0o777)  # whoever the image's user is
+        made = DockerContainer(**{**fields, "volumes": [f"{folder}:{folder}", *fields.get("volumes", [])]})
+        return self.world.deploy(source, queue=queue, infrastructure_document_id=self.save(made))
