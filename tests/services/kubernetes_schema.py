@@ -52,7 +52,9 @@ def _made(value: Any, kind: str, where: str) -> Any:
     names = {theirs: ours for ours, theirs in model.attribute_map.items()}
     unknown = set(value) - set(names)
     assert not unknown, f"{where} has no {unknown}"
-    made = {names[name]: _made(item, model.openapi_types[names[name]], f"{where}.{name}") for name, item in value.items()}
+    made = {
+        names[name]: _made(item, model.openapi_types[names[name]], f"{where}.{name}") for name, item in value.items()
+    }
     try:
         return model(**made)
     except ValueError as error:

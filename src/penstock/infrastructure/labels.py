@@ -23,7 +23,7 @@ def for_kubernetes(labels: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in labels.items():
         plain = keys[key]
-        if plain != key and spelled.count(plain) > 1:
+        if plain and plain != key and spelled.count(plain) > 1:
             mark = hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:8]
             prefix, slash, name = plain.rpartition("/")
             plain = f"{prefix}{slash}{name[: _KUBERNETES_NAME - 9].rstrip('-_.')}-{mark}"

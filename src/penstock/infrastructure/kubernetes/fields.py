@@ -63,7 +63,7 @@ _VARIABLE = _closed(
     ),
 )
 _VARIABLES_FROM = _closed("prefix", configMapRef=_closed("name optional"), secretRef=_closed("name optional"))
-_CONTAINER = _closed(
+CONTAINER = _closed(
     "name image imagePullPolicy command args volumeDevices workingDir lifecycle livenessProbe readinessProbe "
     "startupProbe resizePolicy restartPolicy restartPolicyRules stdin stdinOnce tty terminationMessagePath "
     "terminationMessagePolicy",
@@ -123,9 +123,9 @@ _POD_SPEC = _closed(
     # where users of Prefect 2 have them; they are moved to the Job's spec
     "parallelism completions",
     affinity=AFFINITY,
-    containers=list_of(_CONTAINER),
+    containers=list_of(CONTAINER),
     imagePullSecrets=list_of(_closed("name")),
-    initContainers=list_of(_CONTAINER),
+    initContainers=list_of(CONTAINER),
     nodeSelector=_MAP,
     resources=RESOURCES,
     securityContext=POD_SECURITY_CONTEXT,
@@ -173,5 +173,7 @@ def _slips(value: Any, schema: JSONObject, where: tuple[str, ...]) -> Iterator[t
         if name in known:
             yield from _slips(item, places.part(schema, name), (*where, name))
         else:
-            for meant in difflib.get_close_matches(str(name), known, n=1, cutoff=_LIKENESS):
+            near = difflib.get_close_matches(str(name), known, n=1, cutoff=_LIKENESS)
+            swapped = [other for other in known if sorted(other) == sorted(str(name))]
+            for meant in (near or swapped)[:1]:
                 yield where, str(name), meant
