@@ -18,6 +18,7 @@ from penstock.clock import monotonic
 from penstock.errors import JobRejected, PenstockError, StillPreparing
 from penstock.infrastructure.docker.config import ImagePullPolicy
 from penstock.infrastructure.docker.connection import Engine, inspect_image, stream
+from penstock.infrastructure.docker.fitness import machine_of
 from penstock.infrastructure.docker.logins import Login, login_for
 from penstock.infrastructure.docker.progress import Progress
 from penstock.infrastructure.docker.refusals import Refusal, refusal
@@ -43,7 +44,6 @@ FRESH_SECONDS = 5.0
 _KEPT_SECONDS = 600.0
 #: Pulls at once; others wait for their turn.
 _AT_ONCE = 6
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i386": "386", "i686": "386"}
 
 
 class Pulls:
@@ -227,14 +227,10 @@ def fits(found: Mapping[str, Any], platform: str) -> bool:
         return True
     system, _, rest = platform.lower().partition("/")
     machine, _, variant = rest.partition("/")
-    has = str(found.get("Os") or "").lower(), _machine(str(found.get("Architecture") or ""))
+    has = str(found.get("Os") or "").lower(), machine_of(str(found.get("Architecture") or ""))
     own_variant = str(found.get("Variant") or "").lower()
-    same = has == (system, _machine(machine)) if machine else has[0] == system
+    same = has == (system, machine_of(machine)) if machine else has[0] == system
     return same and (not variant or not own_variant or variant == own_variant)
-
-
-def _machine(word: str) -> str:
-    return _MACHINES.get(word.lower(), word.lower())
 
 
 def _unfit(found: Mapping[str, Any] | None, image: str, platform: str) -> Refusal | None:

@@ -1,0 +1,200 @@
+"""What can be tried of a DockerContainer before anything runs on it: from the engine to the API as the container sees it."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from penstock import settings
+from penstock.client.sync import get_sync_client
+from penstock.errors import ConfigurationError, NotReachable, PenstockError
+from penstock.infrastructure import containers
+from penstock.infrastructure.base import Finding
+from penstock.infrastructure.docker.config import DockerContainer, ImagePullPolicy
+from penstock.infrastructure.docker.connection import Engine, inspect_image, read_distribution
+from penstock.infrastructure.docker.fitness import findings as fitness
+from penstock.infrastructure.docker.fitness import platforms_fit
+from penstock.infrastructure.docker.logins import login_for
+from penstock.infrastructure.docker.probe import Probed, probe
+from penstock.infrastructure.docker.refusals import refusal
+from penstock.infrastructure.docker.render import render
+from penstock.infrastructure.docker.volumes import read_volume
+from penstock.infrastructure.sample import sample_job
+from penstock.infrastructure.variables import API_URL
+from penstock.version import __version__
+
+#: Seconds for questions to the engine, and for one that it passes on to a registry.
+ASK_SECONDS, REGISTRY_SECONDS = 15.0, 30.0
+_MODES = ("bridge", "host", "none", "default")
+
+
+async def check(engine: Engine, config: DockerContainer) -> list[Finding]:
+    """Try all of it. Raises nothing: what failed is a finding."""
+    try:
+        who, info, api = await _meet(engine)
+        request = render(config, sample_job(await _api_url(), settings.for_jobs()))
+    except PenstockError as error:
+        return [Finding(f"the Docker engine at {engine.url}", False, error.message, error.hint or "")]
+    found = [who, *fitness(info, api, request)]
+    try:
+        image, present = await _check_image(engine, info, request)
+        found.append(image)
+        found += await _check_networks(engine, request)
+        found += _check_volumes(engine, config)
+        found += await _check_api(engine, request, present if image.ok else None)
+    except PenstockError as error:
+        found.append(Finding(f"the Docker engine at {engine.url}", False, error.message, error.hint or ""))
+    except engine.APIError as error:
+        said = str(error.explanation or error)
+        found.append(Finding(f"the Docker engine at {engine.url}", False, said, "Look at the engine's own log."))
+    return found
+
+
+async def _api_url() -> str:
+    """The API's address as runs of this machine's agent get it: the one that is set, else the local server's."""
+    return str(settings.get("PENSTOCK_API_URL") or await asyncio.to_thread(lambda: get_sync_client().api_url))
+
+
+async def _meet(engine: Engine) -> tuple[Finding, dict[str, Any], tuple[int, ...]]:
+    await engine.id()
+    try:
+        info: dict[str, Any] = await engine.call(lambda client: client.info(), seconds=ASK_SECONDS)
+    except engine.APIError as error:
+        raise NotReachable(str(error.explanation or error)) from None
+    api = await engine.api_version()
+    has = f"{info.get('NCPU')} processors, {int(info.get('MemTotal') or 0) / 1024**3:.1f} GiB"
+    spoken = ".".join(map(str, api))
+    said = f"{info.get('ServerVersion')}, API {spoken}, {info.get('OSType')}/{info.get('Architecture')}, {has}"
+    return Finding(f"the Docker engine at {engine.url}", True, said), info, api
+
+
+async def _check_image(
+    engine: Engine, info: Mapping[str, Any], request: Mapping[str, Any]
+) -> tuple[Finding, dict[str, Any] | None]:
+    """What is to be said of the image, and what the engine says of it if it has it."""
+    pull = request["pull"]
+    image, policy = str(pull["image"]), ImagePullPolicy(pull["policy"])
+    tried = f"the image {image} ({policy.value})"
+    present = await engine.call(lambda client: inspect_image(client, image), seconds=ASK_SECONDS)
+    wanted = str(pull.get("platform") or "")
+    if policy is ImagePullPolicy.NEVER and present is None:
+        fix = "Build or load it there, or set image_pull_policy to IF_NOT_PRESENT."
+        return Finding(tried, False, "the engine does not have it, and it is never fetched", fix), None
+    if present is not None and policy is not ImagePullPolicy.ALWAYS:
+        unfit = platforms_fit(info, wanted, [(str(present.get("Os")), str(present.get("Architecture")))])
+        if unfit is None or policy is ImagePullPolicy.NEVER:
+            fix = f"Build it for this engine, or set platform: {unfit}." if unfit else ""
+            return Finding(tried, unfit is None, unfit or "the engine has it", fix), present
+    return await _ask_registry(engine, info, pull, tried), present
+
+
+async def _ask_registry(engine: Engine, info: Mapping[str, Any], pull: Mapping[str, Any], tried: str) -> Finding:
+    """Whether the registry would give it, by its manifest alone."""
+    image = str(pull["image"])
+    try:
+        login = await asyncio.to_thread(login_for, image, pull.get("login"))
+    except ConfigurationError as error:
+        return Finding(tried, False, error.message, error.hint or "")
+    try:
+        found = await engine.call(
+            lambda client: read_distribution(client, image, login.header), seconds=REGISTRY_SECONDS
+        )
+    except engine.APIError as error:
+        words = str(error.explanation or error)
+        if "page not found" in words.lower() or error.status_code == 501:
+            return Finding(tried, True, "this engine cannot ask for an image without fetching it; not tried")
+        refused = refusal(image, words, login, error.status_code)
+        return Finding(tried, False, refused.message, refused.hint)
+    offered = [(str(each.get("os")), str(each.get("architecture"))) for each in found.get("Platforms") or ()]
+    unfit = platforms_fit(info, str(pull.get("platform") or ""), offered)
+    if unfit:
+        return Finding(tried, False, unfit, "Build it for this engine, or set platform, or use another engine.")
+    digest = str((found.get("Descriptor") or {}).get("digest") or "")
+    return Finding(tried, True, f"{login.registry} gives it {login}" + (f", {digest[:19]}…" if digest else ""))
+
+
+async def _check_networks(engine: Engine, request: Mapping[str, Any]) -> list[Finding]:
+    """Whether the networks that the container is attached to are there."""
+    mode = str(request["host_config"].get("network_mode") or "")
+    names = [mode] if mode and mode not in _MODES and not mode.startswith("container:") else []
+    names += list(request.get("connect") or ())
+    if not names:
+        return []
+    rows = await engine.call(lambda client: client.networks(), seconds=ASK_SECONDS)
+    known = {str(row["Name"]) for row in rows} | {str(row["Id"]) for row in rows}
+    return [
+        Finding(
+            f"the network {name}",
+            name in known,
+            "is there" if name in known else f"there are {', '.join(sorted(str(row['Name']) for row in rows))}",
+            "" if name in known else f"`docker network create {name}` on the engine's machine, or correct the name.",
+        )
+        for name in names
+    ]
+
+
+def _check_volumes(engine: Engine, config: DockerContainer) -> list[Finding]:
+    """Whether paths of the host are there. Of another machine's nothing is known here; the engine makes missing ones."""
+    if not engine.local:
+        return []
+    found = []
+    for text in config.volumes:
+        source = read_volume(text).source
+        if source.startswith("/"):
+            ok = os.path.exists(source)
+            said = "is there" if ok else "does not exist; Docker would make an empty folder that belongs to root"
+            found.append(Finding(f"the path {source}", ok, said, "" if ok else "Create it, or correct the volume."))
+    return found
+
+
+async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[str, Any] | None) -> list[Finding]:
+    """Whether a container reaches the API, and whether its image can run flows."""
+    environment = request["create"].get("environment") or {}
+    url = str(environment.get(API_URL) or "")
+    tried = f"the API {url} from a container"
+    if not url:
+        return [Finding(tried, False, "no address is known", "Set PENSTOCK_API_URL where the agent runs.")]
+    mode = str(request["host_config"].get("network_mode") or "bridge")
+    if mode == "none":
+        return [Finding(tried, False, "network_mode none has no network at all", "Use another network_mode.")]
+    if image is None:
+        return [Finding(tried, True, "not tried: the engine does not have the image yet; check again after a pull")]
+    probed = await probe(engine, request, str(image.get("Id") or ""), f"{url.rstrip('/')}/health")
+    if probed.ok is None:
+        return [Finding(tried, True, f"not tried: {probed.said}")]
+    fix = "" if probed.ok else _way_out(url, mode)
+    said = "answers" if probed.ok else probed.said
+    return [Finding(tried, probed.ok, said, fix), *_check_engine_in_image(request, probed)]
+
+
+def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[Finding]:
+    """Whether the image has what the job's command needs; of a command of the user's own nothing is known."""
+    command = list(request["create"].get("command") or ())
+    if command != list(containers.ENGINE_COMMAND):
+        return []
+    tried = "penstock in the image"
+    if probed.python is None:
+        return [Finding(tried, False, "the image has no python in its PATH", "Use an image that has penstock.")]
+    if probed.penstock is None:
+        if any("EXTRA_PIP_PACKAGES" in name for name in request["create"].get("environment") or {}):
+            return [Finding(tried, True, f"not there; EXTRA_PIP_PACKAGES may bring it (Python {probed.python})")]
+        fix = "Install penstock in it, or build it on one of Penstock's images."
+        return [Finding(tried, False, f"it has Python {probed.python} without penstock", fix)]
+    said = f"{probed.penstock} on Python {probed.python}"
+    return [Finding(tried, True, said if probed.penstock == __version__ else f"{said}; here is {__version__}")]
+
+
+def _way_out(url: str, mode: str) -> str:
+    """What to do about an API that a container does not reach."""
+    if mode == "host":
+        return f"Is the server running at {url}? In the engine's own network, that is its machine's address."
+    local = (
+        containers.local_host_in(url) is not None or "host.docker.internal" in url or "host.containers.internal" in url
+    )
+    if local:
+        return (
+            "A server that listens on 127.0.0.1 cannot be reached from a network of its own. Start it with "
+            "`penstock server start --host 0.0.0.0` and PENSTOCK_SERVER_API_KEY set, or set network_mode to host, or set "
+            "PENSTOCK_API_URL to an address that reaches the server from everywhere."
+        )
+    return "Set PENSTOCK_API_URL to an address that reaches the server from containers, or attach the right networks."
