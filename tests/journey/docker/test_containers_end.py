@@ -1,6 +1,7 @@
 """How runs in containers end, whoever ends them: the verdict, its reason, the way out, and nothing left behind."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -203,6 +204,7 @@ def test_several_run_side_by_side_and_each_leaves_nothing(harbour: "Harbour", na
 
 
 @pytest.mark.soak
+@pytest.mark.skipif("PENSTOCK_TEST_SOAK" not in os.environ, reason="takes long: set PENSTOCK_TEST_SOAK")
 def test_thirty_run_side_by_side_and_each_leaves_nothing(harbour: "Harbour", name: str) -> None:
     _side_by_side(harbour, name, 30)
 

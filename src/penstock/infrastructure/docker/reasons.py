@@ -165,10 +165,9 @@ def ending(state: Mapping[str, Any], history: History) -> Exit:
     sent = [(sent_number, when) for sent_number, when in history.signals if sent_number == number]
     code_or_none: int | None = code
     signal_or_none: int | None = None
-    reason: Reason | None = Reason.EXITED
+    reason: Reason | None = None  # what an exit code means, the server knows: it knows how far the run had come
     text = f"The container exited with code {code}."
     if code == 0:
-        reason = None
         text += " A process in it was killed because memory ran out, and it ended well all the same." if oom else ""
     elif oom:
         reason = Reason.OUT_OF_MEMORY
