@@ -1,7 +1,7 @@
 """Strategic merge patches: a part of a Job's manifest, laid over the whole as `kubectl patch --type strategic` does. Pure.
 
 Mappings are merged and null takes a member away. Lists that Kubernetes merges by a key are merged item by item, new items
-come after those there are; all other lists are replaced. ``$patch: delete`` in an item takes it away, ``$patch: replace`` in
+come after those there are (kubectl has them before, and the first container is the flow run's); all other lists are replaced. ``$patch: delete`` in an item takes it away, ``$patch: replace`` in
 a mapping puts the mapping in place of the old one, as an item of a list the other items in place of the old list.
 ``$retainKeys`` names all members that stay.
 """
