@@ -84,7 +84,9 @@ class Agent:
         keep("sweep", self.sweep.run)
         server = None
         if self.options.health_port is not None:
-            server = await health.serve(self.options.health_port, self._live, self._ready, self.metrics)
+            server = await health.serve(
+                self.options.health_port, self._live, self._ready, self.metrics, self.options.health_host
+            )
         _log.info("%s takes runs from %s at %s", self.options.name, self.options.sources(), self._api_url)
         _log.info("It can run %s", ", ".join(self.platforms.capabilities()))
         polling = keep("claims", self.claims.run)

@@ -10,8 +10,10 @@ REQUEST_SECONDS = 5.0
 Probe = Callable[[], tuple[bool, str]]
 
 
-async def serve(port: int, live: Probe, ready: Probe, metrics: Callable[[], Mapping[str, float]]) -> asyncio.Server:
-    """Listen on 127.0.0.1:`port`. Raises OSError if that cannot be."""
+async def serve(
+    port: int, live: Probe, ready: Probe, metrics: Callable[[], Mapping[str, float]], host: str = "127.0.0.1"
+) -> asyncio.Server:
+    """Listen on `host`:`port`. Raises OSError if that cannot be."""
 
     def answer(path: str) -> tuple[int, str]:
         if path == "/metrics":
@@ -36,7 +38,7 @@ async def serve(port: int, live: Probe, ready: Probe, metrics: Callable[[], Mapp
         finally:
             writer.close()
 
-    return await asyncio.start_server(talk, "127.0.0.1", port)
+    return await asyncio.start_server(talk, host, port)
 
 
 def exposition(metrics: Mapping[str, float]) -> str:

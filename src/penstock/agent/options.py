@@ -29,6 +29,7 @@ class Options:
     wait: bool = False
     ready_fd: int | None = None
     health_port: int | None = None
+    health_host: str = "127.0.0.1"
 
     def sources(self) -> str:
         """Where runs are taken from, in words."""
@@ -89,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--wait", action="store_true", help="Wait for a pool that does not exist yet, or a key that is good.")
     add("--name", metavar="N", help="The agent's name; by default this host's.")
     add("--ready-fd", type=int, metavar="FD", help="Write the agent's id here after the first answered poll.")
-    add("--health-port", type=int, metavar="P", help="Serve /live, /ready and /metrics on this port of 127.0.0.1.")
+    add("--health-port", type=int, metavar="P", help="Serve /live, /ready and /metrics on this port.")
+    add("--health-host", default="127.0.0.1", metavar="H", help="Address for --health-port; by default 127.0.0.1.")
     return parser
 
 
@@ -112,4 +114,5 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         wait=found.wait,
         ready_fd=found.ready_fd,
         health_port=found.health_port,
+        health_host=found.health_host,
     )

@@ -65,9 +65,8 @@ def command() -> None:
 @click.option("--api", "api_url", metavar="URL", help="The server's API, instead of PENSTOCK_API_URL.")
 @click.option("-t", "--tag", "tags", multiple=True, metavar="TAG", help="Refused: agents serve queues, not tags.")
 @click.option("--name", metavar="NAME", help="The agent's name; by default this host's.")
-@click.option(
-    "--health-port", type=click.IntRange(1, 65535), help="Serve /live, /ready and /metrics on this local port."
-)
+@click.option("--health-port", type=click.IntRange(1, 65535), help="Serve /live, /ready and /metrics on this port.")
+@click.option("--health-host", metavar="HOST", help="Address for --health-port; by default 127.0.0.1.")
 @click.option(
     "--hide-welcome", is_flag=True, expose_value=False, help="Accepted for old scripts; there is no banner to hide."
 )
@@ -85,6 +84,7 @@ def start(
     tags: tuple[str, ...],
     name: str | None,
     health_port: int | None,
+    health_host: str | None,
 ) -> None:
     """Start an agent and stay with it until Ctrl-C.
 
@@ -110,6 +110,7 @@ def start(
         "--prefetch-seconds": prefetch_seconds,
         "--name": name,
         "--health-port": health_port,
+        "--health-host": health_host,
     }
     arguments += [word for flag, value in options.items() if value is not None for word in (flag, str(value))]
     arguments += ["--run-once"] * run_once + ["--wait"] * wait
