@@ -69,13 +69,10 @@ class DockerDriver:
         self._news.listen()
 
     async def check(self, config: DockerContainer) -> list[Finding]:
-        """Tries the engine."""
-        tried = f"the Docker engine at {self._engine.url}"
-        try:
-            place = await self._where()
-        except NotReachable as error:
-            return [Finding(tried, ok=False, said=error.message, fix=error.hint or "")]
-        return [Finding(tried, ok=True, said=f"it answers, on {place.host}")]
+        """Tries the engine, and on it the image, the networks, the paths, and the API from within a container."""
+        from penstock.infrastructure.docker import checks
+
+        return await checks.check(self._engine, config)
 
     async def start(self, request: Mapping[str, Any]) -> Handle:
         """See the contract. Waits for the image a moment only, then raises StillPreparing."""

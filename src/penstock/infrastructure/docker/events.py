@@ -16,6 +16,8 @@ from penstock.infrastructure.docker.marks import OWNER_LABEL
 _ACTIONS = ("start", "die", "destroy", "oom", "pause", "unpause")
 #: Seconds of silence after which a stream may be dead: it is opened anew.
 SILENCE_SECONDS = 45.0
+#: Seconds after an event at which it is news: an engine tells of an end some 30 ms before its list of containers does.
+_ECHOES = (0.05, 0.4)
 #: Seconds between two tries to open it: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 
@@ -100,7 +102,12 @@ class News:
         loop = self._loop
         if loop is not None and not self._stopped.is_set():
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self._happened.set)
+                loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        loop = asyncio.get_running_loop()
+        for delay in _ECHOES:
+            loop.call_later(delay, self._happened.set)
 
 
 def _owner_in(line: bytes) -> str | None:

@@ -11,6 +11,7 @@ from penstock.infrastructure.base import Found, Handle
 from penstock.infrastructure.docker.marks import ATTEMPT_LABEL, KEEP_LABEL, OWNER_LABEL
 from penstock.infrastructure.docker.reasons import History, ending, parse_time
 from penstock.model.attempts import Observation
+from penstock.model.reasons import Reason
 
 HANDLE_VERSION = 1
 TYPE = "docker-container"
@@ -112,7 +113,8 @@ def observed(status: str, state: Mapping[str, Any] | None, history: History) -> 
     now = clock.now()
     if status in ENDED and state is not None:
         found = ending(state, history)
-        return Observation(status="ENDED", observed_at=now, message=found.message, reason=found.reason, exit=found)
+        reason = found.reason or (Reason.EXITED if found.code else None)
+        return Observation(status="ENDED", observed_at=now, message=found.message, reason=reason, exit=found)
     if status == "paused":
         return Observation(status="RUNNING", observed_at=now, message="The container is paused.")
     if status == "restarting":

@@ -23,8 +23,6 @@ ASK_SECONDS, CREATE_SECONDS, START_SECONDS = 15.0, 60.0, 90.0
 #: Seconds for which whoever has just made a container is left alone to start it.
 _ITS_MAKERS = 3.0
 _PAUSE = 0.05
-#: Rounds of finding and making, before somebody removes the container each time it is made.
-_ROUNDS = 4
 
 
 class Start:
@@ -37,13 +35,15 @@ class Start:
 
     async def run(self) -> Container:
         """The container, started by us or by another. Raises JobRejected, StillPreparing, NotReachable."""
-        for _ in range(_ROUNDS):
+        deadline = clock.monotonic() + CREATE_SECONDS
+        while clock.monotonic() < deadline:
             found = await inspect(self._engine, self._name)
             if found is None:
                 made = await self._make()
                 if made is not None and await self._complete(made, fresh=True):
                     return Container(made, self._name, "running", self._labels)
-                continue  # somebody else was quicker
+                await asyncio.sleep(_PAUSE)  # somebody else is making it, and it can be seen only when that is done
+                continue
             self._refuse_stranger(found)
             found = await self._left_to_its_maker(found)
             if found is None:
@@ -51,7 +51,9 @@ class Start:
             container = Container.inspected(found)
             if container.status != "created" or await self._complete(container.id, fresh=False):
                 return container
-        raise NotReachable(f"The container {self._name} is removed each time it is made.")
+        raise NotReachable(
+            f"Docker has had no container {self._name} for {CREATE_SECONDS:g} s, and lets nobody make it."
+        )
 
     def _refuse_stranger(self, found: Mapping[str, Any]) -> None:
         theirs = (found.get("Config") or {}).get("Labels") or {}
