@@ -60,8 +60,10 @@ class DockerDriver:
         self._place: Place | None = None
 
     async def reach(self, config: DockerContainer | None) -> str:
-        """See the contract: ``docker:`` and the engine's own id. Raises NotReachable."""
-        return f"docker:{(await self._where()).id}"
+        """See the contract: ``docker:`` and the engine's own id, which is asked each time. Raises NotReachable."""
+        # whoever asks wants to know as well whether it answers now
+        self._place = Place(await self._engine.ask_id(), self._engine.host)
+        return f"docker:{self._place.id}"
 
     async def prepare(self) -> None:
         """Know the engine, and listen to it. Raises NotReachable."""
