@@ -156,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
             status, told = 400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature"}
         elif self.path.startswith("/registry-token") and self.headers.get("Authorization") != f"Basic {login}":
             status, told = 401, {"details": "incorrect username or password"}  # type: ignore[dict-item]
-        elif self.path == "/v2/":
+        elif self.path == "/v2/" and self.headers.get("Authorization") != "Bearer t":
             host, port = self.server.server_address[:2]
             status, told = 401, {}
             challenge = f'Bearer realm="http://{host!s}:{port}/registry-token",service="registry"'

@@ -15,11 +15,13 @@ import pytest
 from docker_registry import Registry
 from pydantic import SecretStr
 
+from penstock.blocks.credentials.docker_registry import DockerRegistry
 from penstock.errors import ConfigurationError, JobRejected, NotReachable, StillPreparing
 from penstock.infrastructure.docker.address import EngineAddress
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.pulling import Pulls
-from penstock.testing import Fault, FaultProxy
+from penstock.model.findings import Finding
+from penstock.testing import Fault, FaultProxy, server
 
 USERS = {"alice": "alices-secret", "bob": "bobs-secret"}
 SECONDS = 60.0
@@ -376,6 +378,30 @@ def test_an_engine_that_goes_while_it_fetches_is_not_reachable(
         finally:
             with engine.client() as client:
                 client.remove_image(str(pull["image"]), force=True, noprune=True)
+
+
+class TestTheCheckOfALogin:
+    def check(self, address: str, password: str) -> Finding:
+        return DockerRegistry(username="alice", password=password, registry_url=address).check()[-1]
+
+    def test_the_registry_itself_is_asked(self, registry: Registry) -> None:
+        good, bad = self.check(registry.address, USERS["alice"]), self.check(registry.address, "guessed-wrongly")
+        assert good.ok, good
+        assert not bad.ok
+        assert "refused alice: 401" in bad.said
+        assert "guessed-wrongly" not in f"{bad}"
+
+    def test_a_registry_without_logins_is_not_said_to_have_taken_one(self) -> None:
+        with docker_engine.registry() as lets_everybody_in:
+            found = self.check(lets_everybody_in.address, "whatever")
+        assert found.ok
+        assert "everybody" in found.said
+
+    def test_what_is_no_registry_is_said_to_be_none(self) -> None:
+        with server() as running:
+            found = self.check(running.api_url.removeprefix("http://").removesuffix("/api"), "whatever")
+        assert not found.ok
+        assert "no registry" in found.said
 
 
 def make_helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

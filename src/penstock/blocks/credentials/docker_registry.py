@@ -56,20 +56,7 @@ class DockerRegistry(Block):
         """Ask the registry itself, as the Docker engine would. Raises ConfigurationError with its words."""
         block = resolved(self)
         password = block.password.get_secret_value()
-        login = "Basic " + base64.b64encode(f"{block.username}:{password}".encode()).decode()
-        api = _api(block.registry_url)
-        answer = _ask(api, login, password)
-        challenge = answer.headers.get("WWW-Authenticate") or ""
-        if answer.status_code == 401 and challenge.lower().startswith("bearer "):
-            said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-            if api.startswith("https:") and not said.get("realm", "").startswith("https:"):
-                raise ConfigurationError(f"{block.registry_url} wants the password sent to an address without https.")
-            query = {name: said[name] for name in ("service", "scope") if name in said} | {"account": block.username}
-            answer = _ask(f"{said.get('realm', '')}?{urlencode(query)}", login, password)
-        if not answer.is_success:
-            words = words_of(answer, [password])
-            raise ConfigurationError(f"{block.registry_url} refused {block.username}: {answer.status_code}: {words}")
-        return f"the registry let {block.username} in"
+        return _try(block.registry_url, block.username, password)
 
     def get_docker_client(self) -> Any:
         """`docker.DockerClient` for the engine that the environment names. Raises ConfigurationError if there is none."""
@@ -102,16 +89,68 @@ class DockerRegistry(Block):
         return client
 
 
+def _try(registry_url: str, username: str, password: str) -> str:
+    """What to say of a login that the registry takes. Raises ConfigurationError with its words if it does not.
+
+    The registry says first, without a login, in which way it wants one: in each request, or once for a token.
+    """
+    api = _api(registry_url)
+    answer = _ask(api, None, password)
+    if answer.is_success:
+        return f"the registry lets everybody in; whether it would let {username} do more, it does not say"
+    challenge = answer.headers.get("WWW-Authenticate") or ""
+    if answer.status_code != 401 or not challenge:
+        words = words_of(answer, [password])
+        raise ConfigurationError(f"{api} is no registry's API: {answer.status_code}: {words}")
+    login = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+    if challenge.lower().startswith("bearer "):
+        answer = _ask(_token_address(registry_url, api, username, challenge), login, password)
+        if answer.is_success:
+            answer = _ask(api, f"Bearer {_token_in(registry_url, answer)}", password)
+    else:
+        answer = _ask(api, login, password)
+    if not answer.is_success:
+        words = words_of(answer, [password])
+        raise ConfigurationError(f"{registry_url} refused {username}: {answer.status_code}: {words}")
+    return f"the registry let {username} in"
+
+
+def _token_address(registry_url: str, api: str, username: str, challenge: str) -> str:
+    """Where a token is asked for. Raises ConfigurationError where the password would travel less safely than wanted."""
+    said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = said.get("realm", "")
+    if urlsplit(realm).scheme not in {"http", "https"} or not urlsplit(realm).hostname:
+        raise ConfigurationError(f"{registry_url} does not say where it gives tokens.")
+    if api.startswith("https:") and not realm.startswith("https:"):
+        raise ConfigurationError(f"{registry_url} wants the password sent to an address without https.")
+    query = {name: said[name] for name in ("service", "scope") if name in said} | {"account": username}
+    return f"{realm}?{urlencode(query)}"
+
+
+def _token_in(registry_url: str, answer: Answer) -> str:
+    try:
+        found = answer.json()
+        return str(found.get("token") or found["access_token"])
+    except (ValueError, LookupError, AttributeError):
+        raise ConfigurationError(f"{registry_url} let the login in, and gave no token.") from None
+
+
 def _api(registry_url: str) -> str:
     """Where the registry's API begins. Without a scheme it is https, but for registries of this machine."""
     if "://" not in registry_url:
         host = urlsplit(f"//{registry_url}").hostname
-        registry_url = f"{'http' if host in {'localhost', '127.0.0.1', '::1'} else 'https'}://{registry_url}"
+        registry_url = f"{'http' if _is_loopback(host) else 'https'}://{registry_url}"
     parts = urlsplit(registry_url)
     # Docker Hub's API has another address than the one that people log in with.
     host = "registry-1.docker.io" if parts.hostname in {"index.docker.io", "docker.io"} else parts.netloc
     return f"{parts.scheme}://{host}/v2/"
 
 
-def _ask(url: str, login: str, password: str) -> Answer:
-    return send(Request("GET", url, None, {"Authorization": login}), secrets=[login, password])
+def _is_loopback(host: str | None) -> bool:
+    """Registries of the machine itself, to which engines speak in the clear."""
+    return host in {"localhost", "::1"} or bool(host and host.startswith("127."))
+
+
+def _ask(url: str, authorization: str | None, password: str) -> Answer:
+    headers = {"Authorization": authorization} if authorization else {}
+    return send(Request("GET", url, None, headers), secrets=[*headers.values(), password])

@@ -133,13 +133,14 @@ def _written(registry: str, auths: Any, source: str) -> Login | None:
         fields = {name: str(entry[name]) for name in ("username", "password") if entry.get(name)}
         if entry.get("auth"):
             try:
-                username, _, password = base64.b64decode(str(entry["auth"])).decode().rstrip("\0").partition(":")
+                decoded = base64.b64decode(str(entry["auth"]).strip(), validate=True).decode()
             except ValueError:
                 return Login(registry, source, trouble=f"{source} has a login for {key} that cannot be decoded")
+            username, _, password = decoded.rstrip("\0").partition(":")
             fields = {"username": username, "password": password}
-        for name, other in (("identitytoken", "identitytoken"), ("registrytoken", "registrytoken")):
+        for name in ("identitytoken", "registrytoken"):
             if entry.get(name):
-                fields = {other: str(entry[name])}
+                fields = {name: str(entry[name])}
         return Login(registry, source, fields and {**fields, "serveraddress": _server(registry)})
     return None
 
