@@ -17,13 +17,17 @@ DEFAULT_REGISTRY = "docker.io"
 _NAMES_OF_DEFAULT_REGISTRY = (DEFAULT_REGISTRY, "index.docker.io")
 
 _TAG_LIMIT = 128
+_NAME_LIMIT = 255
 _DOMAIN = (
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9a-fA-F:]+\])"
 )
 _PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"(?:{_DOMAIN}(?::[0-9]+)?/)?{_PART}(?:/{_PART})*")
 _TAG = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_TAG_LIMIT - 1}}}")
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+_DIGEST = re.compile(
+    r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}"
+    r"|(?!sha(?:256|384|512):)[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+)
 
 
 class Reference(NamedTuple):
@@ -56,6 +60,8 @@ def check_image(text: str) -> str:
         small = repository.lower()
         hint = f" Repositories are lower case: {small!r}." if _REPOSITORY.fullmatch(small) else ""
         raise ValueError(f"{text!r} names no image: write [registry/]repository[:tag].{hint}")
+    if len(repository) > _NAME_LIMIT:
+        raise ValueError(f"{text!r} names no image: registry and repository have at most {_NAME_LIMIT} characters.")
     return text
 
 
