@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from docker_engine import engine
-from .docker_jobs import DockerCandidate
 
 from penstock.testing import FaultProxy
 from penstock.testing.driver_contract import DriverContract
+
+from .docker_jobs import DockerCandidate
 
 
 class TestDockerDriver(DriverContract):

@@ -21,7 +21,8 @@ def create_body(client: "APIClient", request: Mapping[str, Any]) -> dict[str, An
     """The body of POST /containers/create, with its secrets in clear."""
     create = {key: value for key, value in request["create"].items() if key not in _NOT_IN_BODY}
     environment = {**create.get("environment", {}), **_variables_instead(request)}
-    create["environment"] = {name: _clear(value) for name, value in environment.items() if value is not None}
+    # what is None becomes a name without a value, which takes the image's variable away
+    create["environment"] = {name: _clear(value) for name, value in environment.items()}
     body: dict[str, Any] = client.create_container_config(
         **create, host_config=client.create_host_config(**request["host_config"])
     )

@@ -14,6 +14,8 @@ from penstock.model.reasons import Reason
 REMEMBERED = 256
 #: An engine without live-restore stops the containers that it finds running when it starts. It takes no longer than this.
 _STOPPED_AT_START = timedelta(seconds=30)
+#: It writes down the containers that it finds gone before it says of itself that it has started, so long at most.
+_FOUND_AT_START = timedelta(seconds=20)
 #: Exit status of a container of which the engine knows only that it is gone.
 _UNKNOWN_CODE = 255
 _SOURCE = "docker"
@@ -172,12 +174,13 @@ def ending(state: Mapping[str, Any], history: History) -> Exit:
     elif oom:
         reason = Reason.OUT_OF_MEMORY
         text += " It, or a process in it, was killed because memory ran out."
-    elif (number is not None or code == _UNKNOWN_CODE) and _went_with_the_engine(history, finished_at):
+    elif (number is not None or code == _UNKNOWN_CODE) and _went_with_the_engine(history, code, finished_at):
         reason = Reason.HOST_REBOOTED
-        text += " The Docker engine was stopped or restarted while the container ran, and ended it."
         if code == _UNKNOWN_CODE:
             code_or_none = None
-            text = "The Docker engine or its machine was restarted while the container ran; nobody knows how it ended."
+            text = "The Docker engine's machine was restarted while the container ran; nobody knows how it ended."
+        else:
+            text += " The Docker engine was restarted: its own stop, or that of its machine, ended the container."
     elif number is not None and sent:
         code_or_none, signal_or_none, reason = None, number, Reason.SIGNALLED
         text = (
@@ -201,13 +204,13 @@ def ending(state: Mapping[str, Any], history: History) -> Exit:
     )
 
 
-def _went_with_the_engine(history: History, finished_at: datetime | None) -> bool:
-    """Whether the container ended because its engine was stopped or started anew."""
-    if not history.restarted:
-        return False
+def _went_with_the_engine(history: History, code: int, finished_at: datetime | None) -> bool:
+    """Whether the container ended because its engine, or their machine, was stopped or started anew."""
     began = history.engine_started
-    if began is None or finished_at is None:
-        return not history.signals
+    if not history.restarted or began is None or finished_at is None:
+        return False
+    if code == _UNKNOWN_CODE:  # an exit with that very number was written down when it happened
+        return began - _FOUND_AT_START < finished_at < began + _STOPPED_AT_START
     return finished_at < began + _STOPPED_AT_START
 
 
