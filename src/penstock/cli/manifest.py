@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "What runs it": {
         "server": ("server", "Start the server and manage its database."),
         "agent": ("agent", "Start and list agents."),
+        "kubernetes": ("kubernetes", "Print manifests of a server, an agent and flow runs for Kubernetes."),
     },
     "This command line": {
         "config": ("config", "View and change settings of the active profile."),

@@ -26,11 +26,13 @@ PERMISSIONS = (
     Permission("", "pods", ("get", "list", "watch"), "sees what a pod waits for, and how it ended"),
     Permission("", "pods", ("delete",), "stops a run by force"),
     Permission("", "pods/log", ("get",), "reads what a run has printed"),
-    Permission("", "secrets", ("create", "patch", "delete"), "hands a run its token; it reads no Secret"),
-    Permission("", "events", ("list", "watch"), "tells why a pod cannot start, in Kubernetes's words", needed=False),
-    Permission("", "namespaces", ("get",), "tells one cluster from another, and a missing namespace", needed=False),
-    Permission("", "serviceaccounts", ("get",), "tells that a run's service account is missing", needed=False),
-    Permission("", "resourcequotas", ("list",), "tells that a quota leaves no room for a run", needed=False),
+    Permission("", "secrets", ("create", "patch"), "hands a run its token; it can read no Secret"),
+    Permission("", "events", ("list",), "tells why a pod cannot start, in Kubernetes's words", needed=False),
+    Permission("", "namespaces", ("get",), "tells, when it checks, that a namespace is missing", needed=False),
+    Permission(
+        "", "serviceaccounts", ("get",), "tells, when it checks, that a service account is missing", needed=False
+    ),
+    Permission("", "resourcequotas", ("list",), "tells, when it checks, that a quota leaves no room", needed=False),
 )
 
 

@@ -8,10 +8,9 @@ container    the name of the flow run's container, whose end is the run's
 keep         True: the ended Job stays until Kubernetes removes it (`finished_job_ttl`); None: nothing is said
 connection   the cluster, where the block names one
 
-The order in which they are made: the Secret, the Job, then the Job is made the Secret's owner
-(`metadata.ownerReferences`, which an immutable Secret allows), so that Kubernetes removes both together. A pod that
-comes before its Secret would wait; a Secret without its Job is removed by name, and its token is worth nothing once
-the attempt is over.
+The Job is made first, then the Secret as its property (`metadata.ownerReferences`), so that Kubernetes removes both
+together and no Secret is ever left alone. A pod that is quicker than its Secret waits for it, because the token is a file
+of a volume.
 """
 
 import copy
