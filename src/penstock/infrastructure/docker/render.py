@@ -1,67 +1,136 @@
 """From a DockerContainer block and a job to the exact requests that the Docker engine gets. Pure.
 
-pull         the image, when to fetch it, and the login to its registry
-create       the keyword arguments of docker's APIClient.create_container
-host_config  those of APIClient.create_host_config, whose result is create's host_config
-connect      the networks that the container is connected to after it was made
-remove       whether the container is removed when the run is over and what it said is safe
+pull          the image, when to fetch it, for which platform, and the login to its registry
+create        the keyword arguments of docker's APIClient.create_container
+host_config   those of APIClient.create_host_config, whose result is create's host_config
+raw           what is set in the body after that, in the API's own names
+connect       the networks that the container is connected to after it was made
+secret_files  what is put into the container before it starts
+stop_seconds  the time between the polite and the forced stop
+remove        whether the container is removed when the run is over and what it said is safe
 """
 
-import sys
 from typing import Any
+
+from pydantic import SecretStr
 
 from penstock.blocks.extras import holds_reference
 from penstock.infrastructure import containers
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.docker.config import DockerContainer, ImagePullPolicy
+from penstock.infrastructure.docker.fields import is_open, mounted
+from penstock.infrastructure.docker.hardware import device_requests, read_device, ulimits_of
+from penstock.infrastructure.docker.host import Host
 from penstock.infrastructure.docker.marks import marks_of
-from penstock.infrastructure.docker.volumes import bytes_of, read_volume
+from penstock.infrastructure.docker.mounts import tmpfs_of
+from penstock.infrastructure.docker.network import Way, port_bindings, unreachable
+from penstock.infrastructure.docker.volumes import bytes_of
 from penstock.infrastructure.job import with_block
-from penstock.infrastructure.variables import API_URL
+from penstock.infrastructure.variables import API_URL, ATTEMPT_TOKEN, ATTEMPT_TOKEN_FILE
 from penstock.model.base import JSONObject
 
-#: The name by which containers reach the machine that they run on.
-HOST = "host.docker.internal"
 NAME_LABEL = "penstock.io/name"
+#: Where the token's file may be: at the first of these that nothing is mounted over.
+_TOKEN_FILES = (containers.TOKEN_FILE, "/etc/penstock/token", "/penstock/token")
+_BILLION = 1_000_000_000
 
 
-def render(config: DockerContainer, job: Job, on_linux: bool = sys.platform == "linux") -> JSONObject:
-    """The requests for `job`. `on_linux`: whether containers can be in the network of this machine itself."""
+def render(config: DockerContainer, job: Job, host: Host | None = None) -> JSONObject:
+    """The requests for `job`. `host`: where containers will run, by default as it is seen from here.
+
+    Raises Unsupported if a container could not reach the API.
+    """
     merged = with_block(job, config)
-    local = containers.local_host_in(str(merged.env.get(API_URL) or ""))
-    mode = config.network_mode
-    if mode is None and not config.networks and local is not None and on_linux:
-        mode = "host"
-    env: dict[str, Any] = containers.variables_of(merged)
-    by_gateway = local is not None and mode != "host" and API_URL not in config.env
-    if local is not None and by_gateway:
-        env[API_URL] = env[API_URL].replace(local, HOST, 1)
-    volumes = [read_volume(text) for text in config.volumes if not holds_reference(text)]
+    way = config.way_to_api(str(merged.env.get(API_URL) or ""), host)
+    if not merged.command:
+        _refuse_silence(way)
+    variables, files = _secrets(config, merged)
+    create: JSONObject = {
+        "image": config.image,
+        "command": containers.command_of(merged),
+        "name": merged.name,
+        "environment": {**merged.env, **({API_URL: way.api_url} if way.api_url else {}), **variables},
+        "labels": {**merged.labels, NAME_LABEL: merged.title, **marks_of(job, config.auto_remove)},
+        "detach": True,
+    }
+    bindings = port_bindings(config.ports)
+    said: JSONObject = {
+        "user": config.user,
+        "working_dir": config.working_dir,
+        # of an empty list the engine thinks that nothing was said
+        "entrypoint": config.entrypoint if config.entrypoint != [] else [""],
+        "platform": config.platform,
+        "ports": {port: {} for port in bindings} or None,
+    }
     return {
         "pull": _pull(config),
-        "create": {
-            "image": config.image,
-            "command": containers.command_of(merged),
-            "name": merged.name,
-            "environment": {**env, **containers.secrets_of(merged)},
-            "labels": {**merged.labels, NAME_LABEL: merged.title, **marks_of(job, config.auto_remove)},
-            "volumes": [volume.target for volume in volumes],
-            "detach": True,
-        },
-        "host_config": {
-            "binds": config.volumes,
-            "network_mode": config.networks[0] if config.networks else mode,
-            "extra_hosts": {HOST: "host-gateway"} if by_gateway else {},
-            "mem_limit": _bytes(config.mem_limit, "mem_limit"),
-            "memswap_limit": _bytes(config.memswap_limit, "memswap_limit"),
-            "privileged": config.privileged,
-            # the engine would remove it together with its exit code
-            "auto_remove": False,
-        },
+        "create": create | {name: value for name, value in said.items() if value is not None},
+        "host_config": _host_config(config, way, bindings),
+        "raw": {"Config": config.config, "HostConfig": config.host_config},
         "connect": config.networks[1:],
+        "secret_files": files,
         "stop_seconds": config.grace_seconds,
         "remove": config.auto_remove,
     }
+
+
+def _refuse_silence(way: Way) -> None:
+    """Raise Unsupported if the engine in the container could tell nobody what becomes of the run."""
+    if not way.api_url:
+        raise unreachable("no address of an API is set that a container could reach")
+    if way.mode == "none":
+        raise unreachable(f"the network mode is none, which keeps the container from the API at {way.api_url}")
+
+
+def _host_config(config: DockerContainer, way: Way, bindings: dict[str, list[JSONObject]]) -> JSONObject:
+    """What is always said, and of all else what the block says."""
+    always: JSONObject = {
+        "binds": config.volumes,
+        "network_mode": config.networks[0] if config.networks else way.mode,
+        "extra_hosts": {**way.extra_hosts, **config.extra_hosts},
+        "mem_limit": _bytes(config.mem_limit, "mem_limit"),
+        "memswap_limit": _bytes(config.memswap_limit, "memswap_limit"),
+        "privileged": config.privileged,
+        # the engine would remove it together with its exit code
+        "auto_remove": False,
+    }
+    said: JSONObject = {
+        "nano_cpus": None if config.cpus is None else round(config.cpus * _BILLION),
+        "device_requests": device_requests(config.gpus),
+        "shm_size": _bytes(config.shm_size, "shm_size"),
+        "mounts": [mount.to_api() for mount in config.mounts],
+        "tmpfs": tmpfs_of(config.tmpfs),
+        "ulimits": ulimits_of(config.ulimits),
+        "port_bindings": bindings,
+        "dns": config.dns,
+        "cap_add": config.cap_add,
+        "cap_drop": config.cap_drop,
+        "read_only": config.read_only or None,
+        "init": config.init,
+        "runtime": config.runtime,
+        "pids_limit": config.pids_limit,
+        "devices": [text if holds_reference(text) else read_device(text) for text in config.devices],
+    }
+    return always | {name: value for name, value in said.items() if value is not None and value not in ([], {})}
+
+
+def _secrets(config: DockerContainer, job: Job) -> tuple[dict[str, Any], dict[str, SecretStr]]:
+    """The variables and the files that carry what must not be shown: the token as a file that everybody in the container
+    can read, for it may run as any user; as a variable where the container takes no file.
+    """
+    found: dict[str, Any] = dict(containers.secrets_of(job))
+    path = _place_of_token([target for target, _ in mounted(config.volumes, config.mounts, config.tmpfs)])
+    if ATTEMPT_TOKEN not in found or config.read_only or path is None:
+        return found, {}
+    token = found.pop(ATTEMPT_TOKEN)
+    return {**found, ATTEMPT_TOKEN_FILE: path}, {path: token}
+
+
+def _place_of_token(targets: list[str]) -> str | None:
+    """A path that no mount hides, or carries to the host; None if there is none."""
+    hidden = [target.rstrip("/") for target in targets]
+    free = (path for path in _TOKEN_FILES if not any(path == one or path.startswith(f"{one}/") for one in hidden))
+    return next(free, None)
 
 
 def pull_policy(config: DockerContainer) -> ImagePullPolicy:
@@ -77,6 +146,8 @@ def pull_policy(config: DockerContainer) -> ImagePullPolicy:
 def _pull(config: DockerContainer) -> JSONObject:
     registry = config.image_registry
     found: JSONObject = {"image": config.image, "policy": pull_policy(config).value}
+    if config.platform is not None:
+        found["platform"] = config.platform
     if registry is not None:
         found["login"] = {
             "registry": registry.registry_url,
@@ -89,8 +160,6 @@ def _pull(config: DockerContainer) -> JSONObject:
 
 def _bytes(amount: float | str | None, field: str) -> int | str | None:
     """`amount` in bytes; a reference stays one, for whoever only looks at the request."""
-    if isinstance(amount, str) and holds_reference(amount):
-        return amount
-    if amount is None or str(amount).strip() == "-1":
-        return None if amount is None else -1
-    return bytes_of(amount, field)
+    if amount is None or is_open(amount):
+        return amount if isinstance(amount, str) else None
+    return -1 if str(amount).strip() == "-1" else bytes_of(amount, field)

@@ -1,14 +1,14 @@
 """Volumes and amounts of memory as Docker writes them. Pure."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.blocks.extras import holds_reference
 from penstock.errors import did_you_mean
 
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmg])?(?:i?b)?", re.IGNORECASE)
-_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _DRIVE = re.compile(r"[a-zA-Z]:[\\/]")
 _OPTIONS = (
     "ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated",
@@ -35,7 +35,7 @@ def read_volume(text: str) -> Volume:
     target, _, options = rest.partition(":")
     if not target.startswith("/"):
         raise ValueError(f"{text!r} mounts to {target!r}; the path in the container begins with '/'.")
-    if not (source.startswith("/") or drive or _VOLUME_NAME.fullmatch(source)):
+    if not (is_path_of_host(source) or VOLUME_NAME.fullmatch(source)):
         raise ValueError(
             f"{text!r} mounts {source!r}, which Docker takes neither for a path, which begins with '/', nor for "
             "the name of a volume."
@@ -49,17 +49,19 @@ def read_volume(text: str) -> Volume:
     return Volume(source, target, found)
 
 
-def check_volumes(texts: list[str]) -> list[str]:
-    """`texts` if each is a volume and no two have one target. Raises ValueError."""
+def is_path_of_host(source: str) -> bool:
+    """Whether `source` is a whole path, of Linux or of Windows."""
+    return source.startswith("/") or _DRIVE.match(source) is not None
+
+
+def check_targets(mounted: Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError if two of `mounted`, each where it appears and how it is written, appear in one place."""
     targets: dict[str, str] = {}
-    for text in texts:
-        if holds_reference(text):
-            continue
-        target = read_volume(text).target.rstrip("/")
-        if target in targets:
-            raise ValueError(f"{targets[target]!r} and {text!r} are mounted to the same place.")
-        targets[target] = text
-    return texts
+    for target, text in mounted:
+        place = target.rstrip("/")
+        if place in targets:
+            raise ValueError(f"{targets[place]!r} and {text!r} are mounted to the same place.")
+        targets[place] = text
 
 
 def bytes_of(amount: int | float | str, field: str) -> int:
