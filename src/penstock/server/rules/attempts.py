@@ -20,6 +20,8 @@ MOST_AGENT_LOSSES = 10
 HANDED_BACK_DELAY = 5.0
 #: Exit codes of shells for a command that is not there or cannot be executed.
 COMMAND_EXIT_CODES = frozenset({126, 127})
+#: Exit code of an engine that could not reach the API for as long as it may go on without.
+UNREACHABLE_EXIT_CODE = 69
 #: Longest delay in seconds before infrastructure is tried again.
 LONGEST_RETRY_DELAY = 300.0
 
@@ -130,6 +132,8 @@ def _read_exit(exited: Exit, started: bool) -> tuple[Reason, str]:
 def _read_code(code: int, started: bool) -> tuple[Reason, str]:
     if code == 0:
         return Reason.EXITED, "The flow's process ended without reporting a final state (exit code 0)."
+    if code == UNREACHABLE_EXIT_CODE:
+        return Reason.API_LOST, f"The flow's process gave up because it could not reach the API (exit code {code})."
     if started:
         return Reason.EXITED, f"The flow's process ended with exit code {code} without reporting a final state."
     if code in COMMAND_EXIT_CODES:

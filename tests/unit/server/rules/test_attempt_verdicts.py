@@ -119,6 +119,8 @@ def test_a_paused_run_that_left_its_process_on_purpose_stays_paused() -> None:
         (Exit(code=1), False, Reason.START_FAILED),
         (Exit(code=127), False, Reason.COMMAND_NOT_FOUND),
         (Exit(code=127), True, Reason.EXITED),
+        (Exit(code=69), False, Reason.API_LOST),
+        (Exit(code=69), True, Reason.API_LOST),
         (Exit(signal=9), True, Reason.SIGNALLED),
         (Exit(signal=9), False, Reason.SIGNALLED),
         (Exit(code=137, signal=9, oom=True), True, Reason.OUT_OF_MEMORY),
