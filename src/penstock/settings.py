@@ -285,6 +285,13 @@ _TABLE = [
         "Seconds without progress of its loop after which an agent ends itself with an error.",
     ),
     Setting(
+        "PENSTOCK_KUBERNETES_CLUSTER_ID",
+        str,
+        None,
+        "What the agent calls the Kubernetes cluster; by default a hash of its API's address and certificate authority. "
+        "Agents that reach one cluster by different addresses can take over each other's runs if they share it.",
+    ),
+    Setting(
         "PENSTOCK_LAUNCHER_HOME",
         str,
         None,

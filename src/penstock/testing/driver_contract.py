@@ -34,9 +34,13 @@ LINES = ("sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); d
 
 
 class Candidate:
-    """One platform under examination. `patience`: seconds within which it is expected to do anything."""
+    """One platform under examination. `patience`: seconds within which it is expected to do anything.
+
+    `tells_unended_lines`: whether the platform always tells a last line without an end from one that has one.
+    """
 
     patience: float = 30.0
+    tells_unended_lines: bool = True
 
     def driver(self) -> Driver:
         """A new driver of the platform, as a restarted agent makes one."""
@@ -239,7 +243,8 @@ class DriverContract:
                 pieces.append(piece.text)
                 offset = piece.offset
             expected = "".join(f"line {number}\n" for number in range(3000)) + "the last, without an end"
-            assert "".join(pieces) == expected
+            written = "".join(pieces)
+            assert (written if self.candidate.tells_unended_lines else written.removesuffix("\n")) == expected
 
         self._ask(question)
 

@@ -7,6 +7,7 @@ with FaultProxy(server.api_url) as proxy:
 
 import asyncio
 import random
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Coroutine
@@ -28,19 +29,21 @@ STEPS_OF_ACCEPTING = 5
 class FaultProxy:
     """Listens on a free port of 127.0.0.1 and forwards to `target` until the end of the block.
 
-    `target` is ``http://HOST:PORT/PATH``, ``tcp://HOST:PORT`` or ``unix:///PATH``. With `http` (the default), requests
+    `target` is ``http://HOST:PORT/PATH``, ``tcp://HOST:PORT``, ``unix:///PATH``, or ``https://HOST:PORT/PATH`` with `tls`,
+    the context with which the proxy speaks to it; the proxy itself is spoken to in clear. With `http` (the default), requests
     are told apart and faults strike single requests, also on kept-alive connections; without it, bytes are passed on as
     they are and faults strike connections. `seed` makes chance repeatable. All knobs may be turned while it runs, from
     any thread.
     """
 
-    def __init__(self, target: str, *, http: bool = True, seed: int = 0) -> None:
+    def __init__(self, target: str, *, http: bool = True, seed: int = 0, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(target)
         if parts.scheme == "unix":
             self.target: tuple[str, int] | str = parts.path
         else:
             self.target = (parts.hostname or "127.0.0.1", parts.port or 80)
         self._path, self._scheme, self._http = parts.path if parts.scheme != "unix" else "", parts.scheme, http
+        self._tls = tls
         self.faults: list[Fault] = []
         #: How often each kind of fault struck.
         self.injected: Counter[str] = Counter()
@@ -58,8 +61,8 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """The target's URL with the proxy in its place; for a unix target, an HTTP URL."""
-        scheme = "http" if self._scheme in {"unix", "http"} else self._scheme
+        """The target's URL with the proxy in its place; for a unix or https target, an HTTP URL."""
+        scheme = "http" if self._scheme in {"unix", "http", "https"} else self._scheme
         return f"{scheme}://127.0.0.1:{self.port}{self._path}"
 
     def add(self, fault: Fault) -> Fault:
@@ -143,7 +146,7 @@ class FaultProxy:
             self.passing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = Proxied(self.target, self.strike, self.passing, reader, writer)
+        conversation = Proxied(self.target, self.strike, self.passing, reader, writer, self._tls)
         self._open.add(conversation)
         try:
             await (conversation.speak_http() if self._http else conversation.pass_bytes())

@@ -1,6 +1,7 @@
 """One connection through the fault proxy."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -22,7 +23,9 @@ class Proxied:
         passing: asyncio.Event,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._target, self._strike, self._passing = target, strike, passing
         self._reader, self._writer = reader, writer
         self._upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -60,7 +63,9 @@ class Proxied:
     def _close(self) -> None:
         self._writer.transport.abort() if self._aborted else self._writer.close()
         if self._upstream is not None:
-            self._upstream[1].transport.abort() if self._aborted else self._upstream[1].close()
+            # TLS would take leave first, for which nobody waits here
+            abort = self._aborted or self._tls is not None
+            self._upstream[1].transport.abort() if abort else self._upstream[1].close()
 
     async def _requests(self) -> None:
         going_on = True
@@ -125,11 +130,11 @@ class Proxied:
         if self._upstream is not None and not self._upstream[0].at_eof():
             return self._upstream
         if self._upstream is not None:
-            self._upstream[1].close()
+            self._upstream[1].transport.abort() if self._tls is not None else self._upstream[1].close()
         if isinstance(self._target, str):
             self._upstream = await asyncio.open_unix_connection(self._target)
         else:
-            self._upstream = await asyncio.open_connection(*self._target)
+            self._upstream = await asyncio.open_connection(*self._target, ssl=self._tls)
         return self._upstream
 
     async def _tunnel_with_faults(self) -> None:

@@ -1,0 +1,137 @@
+"""What a driver sees of its jobs: a mirror per place and owner, and the words of events where they explain something."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from penstock import clock
+from penstock.errors import InfrastructureError, NotReachable
+from penstock.infrastructure.base import Handle
+from penstock.infrastructure.kubernetes import observation
+from penstock.infrastructure.kubernetes.calls import Namespace
+from penstock.infrastructure.kubernetes.connection import Refusal
+from penstock.infrastructure.kubernetes.observation import Evidence, Judgement
+from penstock.infrastructure.kubernetes.places import Places, answered
+from penstock.infrastructure.kubernetes.watches import Mirror
+from penstock.model.attempts import Observation
+
+#: Seconds for which the events of an object are not asked for again, objects whose events one look asks for, and those
+#: whose events are remembered.
+_EVENTS_SECONDS, _MOST_EVENTS, _REMEMBERED = 3.0, 20, 1000
+#: Jobs that one look asks for one by one, at once.
+_MOST_SEARCHES = 10
+
+
+class Pictures:
+    """`news` is called whenever something may have changed. To be used within one event loop, and closed there."""
+
+    def __init__(self, places: Places, news: Callable[[], None]) -> None:
+        self._places, self._news = places, news
+        self._mirrors: dict[tuple[str, str, str], Mirror] = {}
+        self._events: OrderedDict[str, tuple[float, dict[str, str]]] = OrderedDict()
+        self._searches = asyncio.Semaphore(_MOST_SEARCHES)
+
+    def mirror(self, namespace: Namespace, owner: str) -> Mirror:
+        place = (namespace.cluster, namespace.name, owner)
+        if place not in self._mirrors:
+            self._mirrors[place] = Mirror(namespace.connection, namespace.name, owner, self._news)
+        return self._mirrors[place]
+
+    async def confirmed(self, handle: Handle) -> Mirror:
+        """The picture that the job is in, as it is now. Raises NotReachable."""
+        namespace = await self._places.of(handle)
+        mirror = self.mirror(namespace, handle.data["owner"])
+        await answered(mirror.confirm())
+        self._places.has_answered(namespace.cluster)
+        return mirror
+
+    async def recent(self, handle: Handle) -> Mirror:
+        """The same, perhaps as it was a moment ago. Raises NotReachable."""
+        mirror = self.mirror(await self._places.of(handle), handle.data["owner"])
+        return mirror if mirror.is_current() else await self.confirmed(handle)
+
+    async def look(self, handles: Sequence[Handle]) -> list[Judgement]:
+        """What can be said of each job now, in order."""
+        places = {_place(handle): handle for handle in handles}
+        found = await asyncio.gather(*(self.confirmed(handle) for handle in places.values()), return_exceptions=True)
+        seen = dict(zip(places, found, strict=True))
+        pairs = [(seen[_place(handle)], handle) for handle in handles]
+        missing = await asyncio.gather(*(self._search(mirror, handle) for mirror, handle in pairs))
+        await self._ask_why([(mirror, handle) for mirror, handle in pairs if isinstance(mirror, Mirror)])
+        return [
+            missed or self._judge(mirror, handle.data["name"])
+            for (mirror, handle), missed in zip(pairs, missing, strict=True)
+        ]
+
+    async def close(self) -> None:
+        for mirror in self._mirrors.values():
+            await mirror.close()
+
+    def _judge(self, mirror: Mirror | BaseException, name: str) -> Judgement:
+        assert isinstance(mirror, Mirror), "what could not be confirmed is judged by _search"
+        job = mirror.job(name)
+        if job is None:
+            return _missing(mirror, name)
+        pods = mirror.pods_of(name)
+        events: dict[str, str] = {}
+        for uid in (job["metadata"]["uid"], *(pod["metadata"]["uid"] for pod in pods)):
+            events.update(self._events.get(uid, (0.0, {}))[1])
+        return observation.judge(Evidence(job, pods, mirror.gone_of(name), events), clock.now())
+
+    async def _search(self, mirror: Mirror | BaseException, handle: Handle) -> Judgement | None:
+        """Ask for a job that the picture does not have. None: it has it. What was raised is why it cannot be seen."""
+        if not isinstance(mirror, Mirror):
+            if not isinstance(mirror, InfrastructureError):
+                raise mirror
+            return _unseen(mirror)
+        name = handle.data["name"]
+        if mirror.job(name) is not None:
+            return None
+        async with self._searches:
+            try:
+                namespace = await self._places.of(handle)
+                job, pods = await answered(namespace.job(name)), await answered(namespace.pods_of(name))
+            except NotReachable as error:
+                return _unseen(error)
+        mirror.see_pods(name, pods)
+        if job is not None:
+            mirror.jobs.put(job)
+            return None
+        active = [pod for pod in pods if observation.is_active(pod)]
+        if not active:
+            return _missing(mirror, name)
+        message = f"The Job was deleted; its pod {active[0]['metadata']['name']} has not ended yet."
+        return Judgement(Observation(status="RUNNING", observed_at=clock.now(), message=message))
+
+    async def _ask_why(self, looked_at: Sequence[tuple[Mirror, Handle]]) -> None:
+        """Ask what the cluster says of objects that wait for something, or ended without a reason."""
+        wanted: list[tuple[Namespace, str]] = []
+        now = clock.monotonic()
+        for mirror, handle in looked_at:
+            uid = self._judge(mirror, handle.data["name"]).puzzling
+            if uid is not None and now - self._events.get(uid, (-_EVENTS_SECONDS, {}))[0] >= _EVENTS_SECONDS:
+                wanted.append((await self._places.of(handle), uid))
+        await asyncio.gather(*(self._read_events(*each) for each in wanted[:_MOST_EVENTS]))
+
+    async def _read_events(self, namespace: Namespace, uid: str) -> None:
+        words: dict[str, str] = {}
+        with suppress(NotReachable, Refusal):  # they only explain: without the right to them, less is said
+            words = await namespace.events(uid)
+        self._events[uid] = (clock.monotonic(), words)
+        self._events.move_to_end(uid)
+        while len(self._events) > _REMEMBERED:
+            self._events.popitem(last=False)
+
+
+def _place(handle: Handle) -> tuple[str, str, str]:
+    return handle.data["cluster"], handle.data["namespace"], handle.data["owner"]
+
+
+def _unseen(error: InfrastructureError) -> Judgement:
+    return Judgement(Observation(status="UNKNOWN", observed_at=clock.now(), message=error.message))
+
+
+def _missing(mirror: Mirror, name: str) -> Judgement:
+    message = f"There is no Job {name} in namespace {mirror.namespace}."
+    return Judgement(Observation(status="MISSING", observed_at=clock.now(), message=message))

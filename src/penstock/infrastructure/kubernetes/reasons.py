@@ -1,0 +1,150 @@
+"""What Kubernetes' own words mean: why a pod waits, how a container ended, why the API server refused. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.model.reasons import Phase, Reason
+
+#: What of a registry's answer says that another try changes nothing: first match wins.
+_PULLS = (
+    (r"toomanyrequests|too many requests|\b429\b", Reason.IMAGE_PULL_FAILED, False),
+    (
+        r"unauthorized|access denied|\bdenied\b|authorization failed|no basic auth|\b401\b|\b403\b|forbidden|authentication required",
+        Reason.IMAGE_NOT_PERMITTED,
+        True,
+    ),
+    (
+        r"no such host|i/o timeout|connection refused|connection reset|no route|tls|x509|certificate|\b5\d\d\b|deadline",
+        Reason.IMAGE_PULL_FAILED,
+        False,
+    ),
+    (r"not ?found|manifest unknown|does not exist|no such image|name unknown|\b404\b", Reason.IMAGE_NOT_FOUND, True),
+)
+_NO_COMMAND = re.compile(
+    r"executable file not found|no such file or directory|no command specified|permission denied|exec format error",
+    re.I,
+)
+#: Reasons of the pod condition DisruptionTarget, and of pods that a node has given up.
+_DISRUPTIONS = {
+    "PreemptionByScheduler": Reason.PREEMPTED,
+    "PreemptionByKubeScheduler": Reason.PREEMPTED,
+    "DeletionByTaintManager": Reason.EVICTED,
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "DeletionByPodGC": Reason.NODE_LOST,
+    "TerminationByKubelet": Reason.EVICTED,
+}
+_POD_REASONS = {
+    "Evicted": Reason.EVICTED,
+    "Preempting": Reason.PREEMPTED,
+    "NodeLost": Reason.NODE_LOST,
+    "NodeShutdown": Reason.EVICTED,
+    "Shutdown": Reason.EVICTED,
+    "Terminated": Reason.EVICTED,
+    "DeadlineExceeded": Reason.RUN_TIMEOUT,
+    "OutOfcpu": Reason.NO_CAPACITY,
+    "OutOfmemory": Reason.NO_CAPACITY,
+    "OutOfpods": Reason.NO_CAPACITY,
+    "NodeAffinity": Reason.NO_CAPACITY,
+    "UnexpectedAdmissionError": Reason.NO_CAPACITY,
+}
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a pod waits for. `hopeless`: it will not get it, however long it waits."""
+
+    waiting_for: str
+    phase: Phase
+    reason: Reason | None = None
+    message: str | None = None
+    hopeless: bool = False
+
+
+def of_pull(message: str) -> tuple[Reason, bool]:
+    """Why an image could not be fetched, and whether it never can be."""
+    for pattern, reason, hopeless in _PULLS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return reason, hopeless
+    return Reason.IMAGE_PULL_FAILED, False
+
+
+def of_waiting(reason: str, message: str, image: str, said: str) -> Wait:
+    """What a container waits for. `message` is its status', `said` what the events tell of its pod's image."""
+    words = message or said or reason
+    if reason in {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"}:
+        # a back-off repeats no cause: the event of the failed pull has it
+        cause = said if reason == "ImagePullBackOff" and said else f"{message} {said}".strip()
+        why, hopeless = of_pull(_without(cause, image))
+        return Wait(f"image {image}", Phase.IMAGE, why, cause or words, hopeless)
+    if reason == "ErrImageNeverPull":
+        return Wait(f"image {image}", Phase.IMAGE, Reason.IMAGE_NOT_FOUND, words, hopeless=True)
+    if reason == "InvalidImageName":
+        return Wait(f"image {image}", Phase.IMAGE, Reason.CONFIGURATION_INVALID, words, hopeless=True)
+    if reason == "CreateContainerConfigError":
+        return Wait("what its configuration names", Phase.START, Reason.CONFIGURATION_INVALID, words, hopeless=True)
+    if reason in {"CreateContainerError", "RunContainerError"}:
+        missing = _NO_COMMAND.search(words) is not None
+        why = Reason.COMMAND_NOT_FOUND if missing else Reason.START_FAILED
+        return Wait("its container to start", Phase.START, why, words, hopeless=missing)
+    return Wait("its container to be made", Phase.START, None, words if words != reason else said or None)
+
+
+def of_unschedulable(message: str) -> Wait:
+    """No node has room. Waiting is not failing: a node may come."""
+    return Wait("room on a node", Phase.SCHEDULE, Reason.NO_CAPACITY, message or None)
+
+
+def of_uncreated(message: str) -> Wait:
+    """The Job could not make its pod."""
+    if "exceeded quota" in message:
+        return Wait("room in the namespace's quota", Phase.SCHEDULE, Reason.NO_CAPACITY, message)
+    return Wait("its pod to be let in", Phase.SCHEDULE, Reason.NOT_PERMITTED, message)
+
+
+def of_disruption(pod: Mapping[str, Any]) -> tuple[Reason, str] | None:
+    """Why the cluster itself ended the pod, with its words; None if it did not."""
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            word = str(condition.get("reason") or "")
+            return _DISRUPTIONS.get(word, Reason.EVICTED), str(condition.get("message") or word)
+    word = str(status.get("reason") or "")
+    if word in _POD_REASONS:
+        return _POD_REASONS[word], str(status.get("message") or word)
+    return None
+
+
+def is_no_command(word: str, message: str) -> bool:
+    """Whether a container ended because what it was to run is not there."""
+    return word in {"StartError", "ContainerCannotRun"} and _NO_COMMAND.search(message) is not None
+
+
+def of_refusal(status: int, message: str) -> Reason:
+    """Why the API server did not take a Job."""
+    if status == 403 and "exceeded quota" in message:
+        return Reason.NO_CAPACITY
+    if status in {401, 403} and "admission webhook" not in message:
+        return Reason.NOT_PERMITTED
+    return Reason.CONFIGURATION_INVALID
+
+
+def hint_of_refusal(status: int, message: str, namespace: str) -> str:
+    """What to do about it."""
+    if status == 404:
+        return f"Create the namespace {namespace}, or correct the block's field namespace."
+    if "exceeded quota" in message:
+        return f"Raise the quota of namespace {namespace}, or ask for less in the block's resources."
+    if "admission" in message:
+        return "A policy of the cluster refuses the Job: change the block, or the policy."
+    if status in {401, 403}:
+        return f"Give the agent's account the Role for namespace {namespace}: penstock kubernetes manifest agent."
+    return "Correct the block's manifest or customizations: the message names the field."
+
+
+def _without(text: str, image: str) -> str:
+    """`text` without the image's name, which may contain words and numbers of its own."""
+    for name in (image, image.partition("@")[0], image.rpartition(":")[0]):
+        text = text.replace(name, "") if name else text
+    return text

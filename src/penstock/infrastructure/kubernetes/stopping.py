@@ -1,0 +1,111 @@
+"""Stopping a Job so that its verdict and the last of its output survive.
+
+A deleted Job takes its pods' exit codes with it, and a pod that is deleted alone is replaced by Kubernetes before
+1.22, whatever the Job's backoffLimit. So the Job is told to want no pod (`parallelism: 0`), which holds in every
+version; its pods are ended with the grace that was asked for; and how they ended is written down on the Job.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock import clock
+from penstock.errors import NotReachable
+from penstock.infrastructure.kubernetes import observation
+from penstock.infrastructure.kubernetes.calls import Namespace
+from penstock.infrastructure.kubernetes.connection import Refusal
+from penstock.model.attempts import Exit
+
+#: Seconds that the cluster may take, beyond the grace, until it confirms that a pod is gone.
+CONFIRM_SECONDS = 60.0
+#: Seconds between two looks, and between the two that it takes where no pod was ever seen.
+_LOOK_SECONDS, _AGAIN_SECONDS = 0.25, 1.0
+Object = dict[str, Any]
+
+
+class Stop:
+    """One stop of one Job. `leaving` is called with each pod before it is ended: its output can be read until then."""
+
+    def __init__(self, namespace: Namespace, name: str, grace: float, leaving: Callable[[Object, str], None]) -> None:
+        self._namespace, self._name, self._grace, self._leaving = namespace, name, grace, leaving
+        #: each pod as it was last seen
+        self._seen: dict[str, Object] = {}
+        #: the seconds within which each pod was asked to end
+        self._asked: dict[str, int] = {}
+
+    async def run(self, end: Exit | None = None) -> Object | None:
+        """Returns the Job as it is then, when nothing of it runs any more; None if there is no Job.
+
+        `end`: what is written down as its end, if no other is. Raises NotReachable, Refusal.
+        """
+        job = await self._namespace.job(self._name)
+        self._look_at(await self._namespace.pods_of(self._name))
+        if job is not None and self._is_over(job):
+            return job
+        if job is not None:
+            known = observation.end_of(job)
+            job = await self._namespace.halt_job(self._name, end if known is None else None) or job
+        await self._until_gone(self._flow_container(job))
+        if job is None or observation.end_of(job) is not None:
+            return job
+        return await self._namespace.mark_end(self._name, self._end(job))
+
+    def _is_over(self, job: Object) -> bool:
+        active = any(observation.is_active(pod) for pod in self._seen.values())
+        told = observation.finished(job) is not None or observation.end_of(job) is not None
+        return not active and (told or bool(self._seen))
+
+    def _flow_container(self, job: Object | None) -> str:
+        if job is not None:
+            return observation.flow_container(job)
+        pod = next(iter(self._seen.values()), None)
+        return str(pod["spec"]["containers"][0]["name"]) if pod is not None else ""
+
+    async def _until_gone(self, container: str) -> None:
+        began = clock.monotonic()
+        looks = 0
+        while True:
+            pods = await self._namespace.pods_of(self._name)
+            self._look_at(pods)
+            active = [pod for pod in pods if observation.is_active(pod)]
+            looks += 1
+            if not active and (self._seen or looks > 1):
+                return
+            waited = clock.monotonic() - began
+            if waited > self._grace + CONFIRM_SECONDS:
+                raise NotReachable(_unconfirmed(active))
+            seconds = max(math.ceil(self._grace), 1) if waited < self._grace else 1
+            for pod in active:
+                await self._ask_to_end(pod, container, seconds)
+            # a Job that is asked for no pods at once may still make the one that it was about to make
+            await asyncio.sleep(_LOOK_SECONDS if active else _AGAIN_SECONDS)
+
+    async def _ask_to_end(self, pod: Object, container: str, seconds: int) -> None:
+        uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+        if self._asked.get(uid, seconds + 1) <= seconds:
+            return
+        if uid not in self._asked:
+            self._leaving(pod, container)
+        self._asked[uid] = seconds
+        try:
+            await self._namespace.delete_pod(name, seconds)
+        except Refusal as error:
+            # the Job controller ends its pods itself, in the grace of their manifest: without the right, that is all
+            if error.status != 403:
+                raise
+
+    def _look_at(self, pods: Sequence[Object]) -> None:
+        self._seen.update((pod["metadata"]["uid"], pod) for pod in pods)
+
+    def _end(self, job: Object) -> Exit:
+        """How the run ended, from the pods as they were seen last."""
+        return observation.judge_stopped(job, list(self._seen.values()), clock.now())
+
+
+def _unconfirmed(active: Sequence[Object]) -> str:
+    if not active:
+        return "Kubernetes does not confirm that the Job makes no more pods."
+    pod = active[0]
+    node = (pod.get("spec") or {}).get("nodeName") or "no node"
+    return f"Pod {pod['metadata']['name']} is not confirmed gone: its node ({node}) does not answer."

@@ -1,0 +1,79 @@
+"""Jobs for tests of the driver, and a way to the cluster that can be broken."""
+
+import base64
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import kubernetes_cluster
+import yaml
+
+from penstock.infrastructure.base import Job
+from penstock.infrastructure.kubernetes import KubernetesJob
+from penstock.infrastructure.kubernetes.render import render
+from penstock.infrastructure.names import job_name
+from penstock.infrastructure.variables import ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
+from penstock.testing import FaultProxy
+
+
+@dataclass(frozen=True)
+class Way:
+    """A kubeconfig that leads to the cluster through `proxy`."""
+
+    kubeconfig: Path
+    proxy: FaultProxy
+
+
+@contextmanager
+def way(cluster: kubernetes_cluster.Cluster, folder: Path) -> Iterator[Way]:
+    """The proxy speaks TLS to the API server, as the kubeconfig's user, and is spoken to in clear."""
+    known = yaml.safe_load(cluster.kubeconfig.read_text())
+    there, user = known["clusters"][0]["cluster"], known["users"][0]["user"]
+    tls = ssl.create_default_context(cadata=base64.b64decode(there["certificate-authority-data"]).decode())
+    pem = folder / "client.pem"
+    pem.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("certificate", "key")))
+    tls.load_cert_chain(pem)
+    with FaultProxy(there["server"], tls=tls) as proxy:
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "proxied",
+                    "contexts": [{"name": "proxied", "context": {"cluster": "proxied", "user": "nobody"}}],
+                    "clusters": [{"name": "proxied", "cluster": {"server": proxy.url}}],
+                    "users": [{"name": "nobody", "user": {}}],
+                }
+            )
+        )
+        yield Way(kubeconfig, proxy)
+
+
+def a_job(*command: str, owner: str | None = None) -> Job:
+    """A job as an agent makes one."""
+    attempt_id, flow_run_id = uuid4(), uuid4()
+    return Job(
+        name=job_name("test", attempt_id),
+        title="test",
+        attempt_id=attempt_id,
+        flow_run_id=flow_run_id,
+        owner=owner or uuid4().hex[:16],
+        command=command,
+        env={ATTEMPT_ID: str(attempt_id), FLOW_RUN_ID: str(flow_run_id)},
+        secret_env={ATTEMPT_TOKEN: "a-token"},
+    )
+
+
+def request(namespace: str, job: Job, **settings: Any) -> Any:
+    """The request that runs `job`, labelled as its owner's."""
+    labels = {"penstock.io/owner": job.owner, "penstock.io/attempt-id": str(job.attempt_id)}
+    config = KubernetesJob(
+        **{"image": kubernetes_cluster.BUSYBOX, "namespace": namespace, "labels": labels, **settings}
+    )
+    return render(config, job)

@@ -1,0 +1,61 @@
+"""The exam of drivers, taken by the driver of Kubernetes Jobs on a real cluster, through a proxy."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import kubernetes_cluster
+import pytest
+
+from penstock.infrastructure.base import Driver, Job
+from penstock.infrastructure.kubernetes import KubernetesJob
+from penstock.infrastructure.kubernetes.driver import KubernetesDriver
+from penstock.infrastructure.kubernetes.render import render
+from penstock.testing.driver_contract import KILLED, Candidate, DriverContract
+
+from .kubernetes_jobs import Way, way
+
+
+class KubernetesCandidate(Candidate):
+    patience = 60.0
+    tells_unended_lines = False
+
+    def __init__(self, reached: Way, namespace: str) -> None:
+        self._way, self._namespace = reached, namespace
+
+    def driver(self) -> Driver:
+        return KubernetesDriver({"KUBECONFIG": str(self._way.kubeconfig)}, self._namespace)
+
+    def request(self, job: Job) -> Any:
+        # the first process of a container takes no signal of its own: there it must not be the first
+        patch = [{"op": "add", "path": "/spec/template/spec/shareProcessNamespace", "value": True}]
+        customizations = patch if job.command == KILLED else []
+        config = KubernetesJob(
+            image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=customizations
+        )
+        return render(config, job)
+
+    def refused(self, job: Job) -> Any:
+        patch = [{"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {"limits": {"cpu": "x"}}}]
+        config = KubernetesJob(image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=patch)
+        return render(config, job)
+
+    def cut(self) -> AbstractContextManager[None]:
+        @contextmanager
+        def cutting() -> Iterator[None]:
+            self._way.proxy.refuse()
+            try:
+                yield
+            finally:
+                self._way.proxy.refuse(False)
+
+        return cutting()
+
+
+class TestKubernetesDriver(DriverContract):
+    @pytest.fixture(autouse=True)
+    def _candidate(self, cluster: kubernetes_cluster.Cluster, lasting_namespace: str, tmp_path: Path) -> Iterator[None]:
+        with way(cluster, tmp_path) as reached:
+            self.candidate = KubernetesCandidate(reached, lasting_namespace)
+            yield
