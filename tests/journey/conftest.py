@@ -51,9 +51,9 @@ class World:
         self.client: SyncClient = running.client()
         self._stack = ExitStack()
 
-    def agent(self, *args: str, env: dict[str, str] | None = None) -> TestAgent:
+    def agent(self, *args: str, env: dict[str, str] | None = None, fake_platform: Path | None = None) -> TestAgent:
         """Start an agent that lives as long as the world."""
-        return self._stack.enter_context(agent(self.server, *args, env=env))
+        return self._stack.enter_context(agent(self.server, *args, env=env, fake_platform=fake_platform))
 
     def deploy(
         self,

@@ -135,6 +135,6 @@ def test_what_keeps_runs_from_an_agent_is_told_when_it_starts(world: "World") ->
     told.wait_for_output("Work pool night is paused. To go on: penstock work-pool resume 'night'")
     told.wait_for_output("There was no queue new in work pool night; it is made now")
     told.wait_for_output("No queue in work pool night fits etl- yet; those made later are served as well")
-    told.wait_for_output("It can run process")
+    told.wait_for_output("It can run ")
     world.client.send(work_queues.create_work_queue(WorkQueueCreate(name="held", is_paused=True)))
     world.agent("-q", "held").wait_for_output("Queue held is paused: no run is taken from it")

@@ -36,6 +36,8 @@ TRY_SECONDS = 20.0
 FLUSH_SECONDS = 10.0
 #: Seconds that launches under way get to come to an end when the agent leaves.
 LAUNCH_SECONDS = 30.0
+#: Seconds between two looks at attempts whose change nobody tells.
+LOOK_AT_LEDGER_SECONDS = 0.5
 #: Seconds after which a poll loop that has not begun a new round is stuck: each of its waits is bounded well below.
 POLL_STUCK_SECONDS = 120.0
 #: Seconds without an answer after which the agent is not ready.
@@ -175,13 +177,14 @@ class Agent:
         self.identity.release()
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> None:
-        """Wait until `done`, looking at each change of the ledger, but no longer than `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not done():
+        """Wait until `done`, but no longer than `seconds`."""
+        deadline = clock.monotonic() + seconds
+        while not done() and (left := deadline - clock.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(min(left, LOOK_AT_LEDGER_SECONDS)):
                     await self.ledger.change()
-        except TimeoutError:
-            pass
+            except TimeoutError:
+                pass
 
     async def _beat(self) -> None:
         """Tell the watchdog that the loop runs, as long as the polls do not hang either."""
@@ -200,7 +203,8 @@ class Agent:
             return False, "leaving"
         if age == float("inf"):
             return False, "the server has not answered yet"
-        return age < READY_SECONDS, f"the server answered {age:.1f} s ago"
+        said = [f"the server answered {age:.1f} s ago", *self.platforms.availability.said()]
+        return age < READY_SECONDS, "\n".join(said)
 
     def metrics(self) -> dict[str, float]:
         """Numbers for `/metrics`."""
@@ -214,6 +218,7 @@ class Agent:
             "reports_waiting": len(self.endings.reports),
             "reports_sent_total": self.endings.reports.sent,
             "looks_total": self.reconciler.ticks,
+            "platforms_away": len(self.platforms.availability.away()),
             "orphans_stopped_total": self.sweep.orphans_stopped,
             "jobs_removed_total": self.sweep.removed,
             "progress_age_seconds": self.watchdog.age,

@@ -39,10 +39,26 @@ class Availability:
         self._places: dict[str, set[str]] = {}
         self._probing: set[str] = set()
         self._back = asyncio.Event()
+        self._next_change = asyncio.Event()
+
+    async def change(self) -> None:
+        """Wait until another type is away, or one is no longer."""
+        await self._next_change.wait()
+
+    def _changed(self) -> None:
+        self._next_change.set()
+        self._next_change = asyncio.Event()
 
     def away(self) -> dict[str, Away]:
         """The types whose platform does not answer."""
         return dict(self._away)
+
+    def said(self) -> list[str]:
+        """A line on each of them, for people."""
+        return [
+            f"the platform of {slug} jobs has not answered since {away.since:%H:%M:%S} UTC: {away.why}"
+            for slug, away in sorted(self._away.items())
+        ]
 
     def answered(self, slug: str, reach: str) -> None:
         """The platform has said which place it is."""
@@ -51,6 +67,7 @@ class Availability:
             _log.warning("The platform of %s jobs answers again: its runs are taken again", slug)
             self._back.set()
             self._back = asyncio.Event()
+            self._changed()
 
     def silent(self, slug: str, config: Any, why: str) -> None:
         """The platform did not answer when it was asked with `config`: it is asked on."""
@@ -59,6 +76,7 @@ class Availability:
             known.why = why
         elif len(self._places.get(slug, ())) <= 1:
             self._away[slug] = Away(why)
+            self._changed()
             _log.warning(
                 "The platform of %s jobs does not answer, and its runs are not taken until it does: %s", slug, why
             )
@@ -92,6 +110,7 @@ class Availability:
                     # it is there, or nobody can say: the next run will find out, and tell
                     _log.warning("The platform of %s jobs does not say which place it is: %s", slug, error)
                     self._away.pop(slug, None)
+                    self._changed()
                     return
         finally:
             self._probing.discard(slug)

@@ -146,7 +146,7 @@ class Claims:
         asked_at = clock.monotonic()
         asked = asyncio.create_task(self._ask(self._question(request_id, room, wait)))
         try:
-            if await self._overtaken(asked, room):
+            if await self._overtaken(asked, room, self._platforms.capabilities()):
                 return
             orders = await asked
         except asyncio.CancelledError:
@@ -165,19 +165,25 @@ class Claims:
         except TimeoutError:
             raise Unreachable("The server did not answer a poll in time.") from None
 
-    async def _overtaken(self, asked: asyncio.Task[AgentOrders], room: int) -> bool:
-        """Wait for the answer; True if a place became free meanwhile that a poll without room knows nothing of.
+    async def _overtaken(self, asked: asyncio.Task[AgentOrders], room: int, offered: list[str]) -> bool:
+        """Wait for the answer; True if the question is out of date: a place became free meanwhile that a poll without room
+        knows nothing of, or the types that can be run are others.
 
         That poll's answer is still obeyed when it comes: orders may be in it.
         """
         while not asked.done():
-            if room == 0 and self.room() > 0 and not self._late:
+            gained_room = room == 0 and self.room() > 0
+            if (gained_room or self._platforms.capabilities() != offered) and not self._late:
                 self._late.add(asked)
                 asked.add_done_callback(self._obey_late)
                 return True
-            change = asyncio.create_task(self._ledger.change())
-            await asyncio.wait({asked, change}, return_when=asyncio.FIRST_COMPLETED)
-            change.cancel()
+            changes = [
+                asyncio.create_task(self._ledger.change()),
+                asyncio.create_task(self._platforms.availability.change()),
+            ]
+            await asyncio.wait({asked, *changes}, return_when=asyncio.FIRST_COMPLETED)
+            for change in changes:
+                change.cancel()
         return False
 
     def _obey_late(self, asked: asyncio.Task[AgentOrders]) -> None:
@@ -206,6 +212,7 @@ class Claims:
             wait_seconds=wait,
             reaches=self._platforms.reaches(),
             capabilities=self._platforms.capabilities(),
+            away={slug: away.why for slug, away in self._platforms.availability.away().items()},
             draining=self._stopping.is_set(),
             attempts=[one.id for one in held],
             cancelling=[one.id for one in held if one.cancel is not None],

@@ -40,7 +40,7 @@ PREPARING_SECONDS, PREPARING_CAP = 0.5, 2.0
 #: Seconds in which a launch that waits notices that it is not wanted any more.
 NOTICE_SECONDS = 0.5
 #: Seconds for which a run that was taken waits for a platform that does not answer, before it is given back.
-HAND_BACK_SECONDS = 30.0
+HAND_BACK_SECONDS = 10.0
 #: Launches that may end with the agent's own death before an attempt is given up.
 MOST_DEATHS = 3
 #: Tries of a start that ends with an exception that no driver should raise.

@@ -13,7 +13,7 @@ from penstock.agent.backoff import Backoff
 from penstock.agent.identity import Identity
 from penstock.agent.supervision import Supervisor
 from penstock.blocks.references import resolved
-from penstock.errors import ConfigurationError, NotReachable, PenstockError
+from penstock.errors import NotReachable, PenstockError
 from penstock.infrastructure import registry
 from penstock.infrastructure.base import Driver, Job
 from penstock.infrastructure.block import Infrastructure
@@ -148,7 +148,7 @@ class Platforms:
         """The driver of an attempt's job that was meant for a platform by somebody, once it knows the way there, and
         the configuration that led there.
 
-        Raises NotReachable as long as nothing answers, and ConfigurationError if no configuration is left.
+        Raises NotReachable as long as the place does not answer, and ConfigurationError if no configuration is left.
         """
         attempt = claim.attempt
         slug = str(attempt.handle["type"] if attempt.handle else attempt.infrastructure_type)
@@ -167,9 +167,10 @@ class Platforms:
             if attempt.reach in (None, reach):
                 return driver, config
             elsewhere = elsewhere or (driver, config)
-        if elsewhere is None:
-            raise obstacle or ConfigurationError(f"How the job was started on {slug} is not known.")
-        # the driver itself knows whether it can see the job from there
+        if elsewhere is None or attempt.handle is None:
+            # a job without a handle is looked for by its name, which says nothing where it cannot be
+            raise obstacle or NotReachable(f"The configuration of its {slug} job leads to another place now.")
+        # the handle says where the job is, and the driver whether it can be seen from there
         return elsewhere
 
     async def close(self) -> None:

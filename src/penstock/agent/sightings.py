@@ -14,6 +14,8 @@ _log = logging.getLogger("penstock.agent")
 
 #: Seconds after which an observation is told again although nothing has changed.
 REFRESH_SECONDS = 60.0
+#: Seconds after which it is told again how far the preparations for a job are.
+PROGRESS_SECONDS = 3.0
 #: Seconds after which a job that is missing is told again: it counts as gone only on two reads.
 MISSING_SECONDS = 1.1
 
@@ -55,11 +57,15 @@ class Sightings:
 
     def preparing(self, held: Held, what: StillPreparing) -> None:
         """Its platform is busy with what the job needs before it can be started."""
-        held.held_up = True
+        first, held.held_up = not held.held_up, True
+        waits = held.said is not None and held.said.status == "PENDING"
+        if waits and clock.monotonic() - held.said_at < PROGRESS_SECONDS:
+            return
         seen = Observation(
             status="PENDING", observed_at=clock.now(), waiting_for=what.message, phase=_phase(what.phase)
         )
-        if self.tell(held, seen):
+        self.tell(held, seen)
+        if first:
             _log.info("%s waits for %s", held.title, what.message)
 
 

@@ -51,6 +51,7 @@ class Fake(Infrastructure):
     pending_for: float = Field(default=0, description="How long it is pending before.")
     exit_code: int = 0
     exit_signal: int | None = Field(default=None, description="A signal that ends it instead.")
+    exit_reason: Reason | None = Field(default=None, description="What the platform says of its end.")
     oom: bool = False
     prints: str = Field(default="", description="What a job without a command has written as soon as it runs.")
     start_error: Literal["once", "always"] | None = Field(default=None, description="Whether `start` is refused.")
@@ -113,6 +114,7 @@ class FakeDriver:
             if is_mask(config.key.get_secret_value()):
                 raise NotReachable("The fake platform does not know this key.")
             self._has_key = True
+            return f"fake:{self._folder}:locked"
         return f"fake:{self._folder}"
 
     async def prepare(self) -> None:
@@ -318,11 +320,11 @@ class FakeDriver:
             return None
         ended_at = clock.now() - timedelta(seconds=max(0.0, self._age(record) - ended_after))
         if number is not None:
-            reason = Reason.OUT_OF_MEMORY if knobs["oom"] else Reason.SIGNALLED
+            reason = knobs["exit_reason"] or (Reason.OUT_OF_MEMORY if knobs["oom"] else Reason.SIGNALLED)
             message = f"It was killed by signal {int(number)}."
             return Exit(
                 signal=number, oom=knobs["oom"], reason=reason, message=message, source="fake", observed_at=ended_at
             )
-        reason_of_code = Reason.EXITED if code else None
+        reason_of_code = knobs["exit_reason"] or (Reason.EXITED if code else None)
         message = f"It exited with code {code}."
         return Exit(code=code, reason=reason_of_code, message=message, source="fake", observed_at=ended_at)

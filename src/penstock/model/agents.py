@@ -6,7 +6,8 @@ from penstock.model.base import Stored
 
 
 class Agent(Stored):
-    """An agent as the server last heard of it. `online`: its lease has not run out."""
+    """An agent as the server last heard of it. `online`: its lease has not run out. `away`: infrastructure types whose platform
+    does not answer it, and what came of asking."""
 
     name: str
     host: str | None = None
@@ -16,6 +17,7 @@ class Agent(Stored):
     work_queues: list[str] = Field(default_factory=list)
     work_queue_prefixes: list[str] = Field(default_factory=list)
     capabilities: list[str] = Field(default_factory=list)
+    away: dict[str, str] = Field(default_factory=dict)
     reaches: list[str] = Field(default_factory=list)
     limit: int | None = None
     ramp_up: int | None = None

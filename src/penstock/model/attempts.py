@@ -155,6 +155,7 @@ class AgentPoll(Request):
     `work_queues`, `work_queue_prefixes`: names within `work_pools` (none: within `work_pool`, None for the default agent
     pool); both empty with a pool given: all its queues. A prefix with `*` or `?` is a pattern for whole names.
     `capabilities` are the infrastructure types that the agent can run; none named: it takes runs of any type.
+    `away` are types that it could run if their platform answered, with what came of asking.
     `ramp_up` is how many of its attempts may be on their way to user code at once. `reaches` are the places whose jobs this agent can see, see `penstock.infrastructure.base`.
     `attempts` are those it holds, `cancelling` those of them whose cancel order it already follows.
     `wait_seconds` is how long the server may hold the answer back while it has nothing to say.
@@ -176,6 +177,7 @@ class AgentPoll(Request):
     wait_seconds: float = Field(default=5, ge=0, le=60)
     reaches: list[str] = Field(default_factory=list)
     capabilities: list[str] = Field(default_factory=list)
+    away: dict[str, str] = Field(default_factory=dict)
     attempts: list[UUID] = Field(default_factory=list)
     cancelling: list[UUID] = Field(default_factory=list)
     draining: bool = False

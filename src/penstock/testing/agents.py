@@ -4,6 +4,7 @@ import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from penstock.testing.process import Child
 from penstock.testing.servers import TestServer
@@ -16,8 +17,18 @@ class TestAgent:
 
     __test__ = False  # not a test class, whatever pytest may think of its name
 
-    def __init__(self, server: TestServer, args: tuple[str, ...], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        server: TestServer,
+        args: tuple[str, ...],
+        env: Mapping[str, str] | None = None,
+        fake_platform: Path | None = None,
+    ) -> None:
         self.args, self.env = args, {**server.env, **(env or {})}
+        program = (
+            ["penstock.testing.fakes", str(fake_platform), "penstock.agent"] if fake_platform else ["penstock.agent"]
+        )
+        self._command = [sys.executable, "-m", *program, *args]
         self.log = server.home / f"agent-{next(_numbers)}.log"
         self._child = self._start()
 
@@ -61,13 +72,18 @@ class TestAgent:
         self._child.close(timeout=10)
 
     def _start(self) -> Child:
-        return Child([sys.executable, "-m", "penstock.agent", *self.args], self.env, self.log)
+        return Child(self._command, self.env, self.log)
 
 
 @contextmanager
-def agent(server: TestServer, *args: str, env: Mapping[str, str] | None = None) -> Iterator[TestAgent]:
-    """An agent that runs within the block: ``python -m penstock.agent ARGS`` in the server's environment plus `env`."""
-    running = TestAgent(server, args, env)
+def agent(
+    server: TestServer, *args: str, env: Mapping[str, str] | None = None, fake_platform: Path | None = None
+) -> Iterator[TestAgent]:
+    """An agent that runs within the block: ``python -m penstock.agent ARGS`` in the server's environment plus `env`.
+
+    With a folder for `fake_platform`, it can run jobs of the type "fake" as well, see `penstock.testing.fakes`.
+    """
+    running = TestAgent(server, args, env, fake_platform)
     try:
         yield running
     finally:

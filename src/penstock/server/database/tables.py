@@ -404,6 +404,8 @@ agent = Table(
     Column("work_queues", Json, nullable=False),
     Column("work_queue_prefixes", Json, nullable=False),
     Column("capabilities", Json, nullable=False),
+    #: types whose platform does not answer it, and what came of asking
+    Column("away", Json, nullable=False, server_default="{}"),
     Column("reaches", Json, nullable=False),
     Column("limit", Integer),
     Column("ramp_up", Integer),

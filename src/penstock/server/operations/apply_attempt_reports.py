@@ -82,7 +82,8 @@ def _handle(tx: Transaction, run: sa.Row[Any], row: sa.Row[Any], report: Attempt
     if row.started_at is None:
         values["started_at"] = tx.now
     if row.status in (AttemptStatus.CLAIMED, AttemptStatus.LAUNCHING):
-        values["status"] = AttemptStatus.STARTED.value
+        # whatever its platform had to prepare is done
+        values |= {"status": AttemptStatus.STARTED.value, "phase": None, "waiting_for": None}
     return values
 
 
@@ -102,7 +103,8 @@ def _observed(row: sa.Row[Any], report: AttemptReport) -> dict[str, Any]:
         "unobserved_since": None,
         "missing_since": (row.missing_since or seen.observed_at) if seen.status == "MISSING" else None,
         "waiting_for": seen.waiting_for if seen.status == "PENDING" else None,
-        "message": clean(seen.message) or row.message,
+        # what was said while nobody saw it is no news any more
+        "message": clean(seen.message) or (row.message if row.unobserved_since is None else None),
     }
     if seen.phase is not None:
         values["phase"] = seen.phase.value

@@ -1,5 +1,6 @@
 """The end of an attempt and, in the same transaction, what that means for its run."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import sqlalchemy as sa
 
 from penstock import settings
 from penstock.model.attempts import AttemptStatus, Exit
+from penstock.model.logs import LogCreate
 from penstock.model.reasons import Reason
 from penstock.model.states import TERMINAL, State, StateDetails, StateType
 from penstock.model.transitions import RERUN_NAME
@@ -14,10 +16,14 @@ from penstock.server.database.connection import Transaction
 from penstock.server.database.rows import clean
 from penstock.server.database.statements import update_row
 from penstock.server.database.tables import attempt, flow_run_state
+from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.slot_topics import tell_slot_free
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
 from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, verdict
 
+#: The logger of the lines that a run's log gets from here.
+LOGGER = "penstock.attempts"
+_LEVELS = {StateType.CRASHED: logging.ERROR, StateType.CANCELLED: logging.INFO}
 _LAST_STATE = sa.select(flow_run_state.c.message, flow_run_state.c.state_details).where(
     flow_run_state.c.id == sa.bindparam("state_id")
 )
@@ -98,3 +104,13 @@ def _write_verdict(tx: Transaction, run: sa.Row[Any], row: sa.Row[Any], ending: 
     state = State(type=outcome.state_type, name=name, message=outcome.message, timestamp=tx.now, state_details=details)
     values = {"infra_failures": run.infra_failures + 1} if outcome.spends else None
     write_flow_run_state(tx, run, state, values)
+    _write_log(tx, run, row, ending, outcome)
+
+
+def _write_log(tx: Transaction, run: sa.Row[Any], row: sa.Row[Any], ending: Ending, outcome: Verdict) -> None:
+    """What became of the attempt, into the log of its run: that is where people look first."""
+    text = f"Attempt {row.number} ended ({ending.reason}, in phase {ending.phase}): {outcome.message or ending.message}"
+    if outcome.state_type is StateType.CRASHED:
+        text += f" {ending.advice}"
+    level = _LEVELS.get(outcome.state_type or StateType.SCHEDULED, logging.WARNING)
+    create_logs(tx, [LogCreate(name=LOGGER, level=level, message=text, timestamp=tx.now)], run.id)

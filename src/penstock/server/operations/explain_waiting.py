@@ -81,7 +81,7 @@ def _serves(agent: sa.Row[Any], queue: sa.Row[Any]) -> bool:
 
 def _server(agent: sa.Row[Any]) -> Server:
     types = [] if ANYTHING in agent.capabilities else agent.capabilities
-    return Server(agent.name, agent.runs, agent.starting, agent.limit, agent.ramp_up, types)
+    return Server(agent.name, agent.runs, agent.starting, agent.limit, agent.ramp_up, types, agent.away)
 
 
 def _queues_before(tx: Transaction, queue: sa.Row[Any], agents: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:

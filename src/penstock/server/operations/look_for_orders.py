@@ -17,7 +17,9 @@ from penstock.server.operations.choose_runs import Wish, choose_runs, is_paused
 from penstock.server.operations.ensure_work_queue import find_pool_id
 from penstock.server.operations.slot_topics import topic_of
 
-_STANDING = sa.select(agent.c.lease_expires_at, agent.c.draining).where(agent.c.id == sa.bindparam("agent_id"))
+_STANDING = sa.select(agent.c.lease_expires_at, agent.c.draining, agent.c.capabilities, agent.c.away).where(
+    agent.c.id == sa.bindparam("agent_id")
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def _must_register(tx: Transaction, poll: AgentPoll, terms: Terms) -> bool:
     """Whether the agent is new, has changed, or has used up a third of its lease."""
     row = tx.execute(_STANDING, {"agent_id": poll.agent_id}).one_or_none()
     if row is None or row.draining != poll.draining:
+        return True
+    if row.capabilities != poll.capabilities or row.away.keys() != poll.away.keys():
         return True
     return _is_worn(tx, row, terms)
 

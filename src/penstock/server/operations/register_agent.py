@@ -21,6 +21,7 @@ def register_agent(tx: Transaction, poll: AgentPoll, lease_expires_at: datetime)
         "work_queues": poll.work_queues,
         "work_queue_prefixes": poll.work_queue_prefixes,
         "capabilities": poll.capabilities,
+        "away": {slug: clean(why) for slug, why in poll.away.items()},
         "reaches": poll.reaches,
         "limit": poll.limit,
         "ramp_up": poll.ramp_up,

@@ -57,13 +57,17 @@ def _pending(attempt: Attempt | None) -> str:
     unseen = (
         f" Nobody has seen its job since {attempt.unobserved_since:%H:%M:%S} UTC." if attempt.unobserved_since else ""
     )
+    said = f" The platform says: {attempt.message}" if attempt.message else ""
     if attempt.status is AttemptStatus.CLAIMED:
-        return f"{agent} has taken it and is about to launch it."
+        if attempt.unobserved_since is None:
+            return f"{agent} has taken it and is about to launch it."
+        since = f"{attempt.unobserved_since:%H:%M:%S} UTC"
+        return f"{agent} has taken it and cannot launch it yet: since {since} its platform has not answered.{said}"
     if attempt.status is AttemptStatus.RUNNING:
         return f"Its process has started and loads the flow.{unseen}"
     waits = f" and waits for {attempt.waiting_for}" if attempt.waiting_for else ""
-    said = f" The platform says: {attempt.message}" if attempt.message else ""
-    return f"{agent} has launched it{waits}; its process has not reported in yet.{said}{unseen}"
+    does = "is launching" if attempt.status is AttemptStatus.LAUNCHING else "has launched"
+    return f"{agent} {does} it{waits}; its process has not reported in yet.{said}{unseen}"
 
 
 def _running(attempt: Attempt | None) -> str:

@@ -1,7 +1,7 @@
 """Why a run that is due has not started: the first of all causes that would keep it from starting. Pure."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,7 +39,8 @@ class FullLimit:
 @dataclass(frozen=True)
 class Server:
     """An agent that serves the queue: how many runs it has, how many of them are starting, the most of each that it may
-    have, and the infrastructure types that it can run (none named: not known)."""
+    have, the infrastructure types that it can run (none named: not known), and those whose platform does not answer it, with
+    what came of asking."""
 
     name: str
     runs: int = 0
@@ -47,6 +48,7 @@ class Server:
     limit: int | None = None
     ramp_up: int | None = None
     types: Sequence[str] = ()
+    away: Mapping[str, str] = field(default_factory=dict)
 
     def obstacle(self) -> str | None:
         """Why it takes nothing more now."""
@@ -126,6 +128,12 @@ def _unattended(queue: Queue, now: datetime) -> str | None:
 def _unable(queue: Queue) -> str | None:
     if queue.needs is None or not queue.agents or any(_can_run(agent, queue.needs) for agent in queue.agents):
         return None
+    silent = [f"'{one.name}' ({one.away[queue.needs].rstrip('.')})" for one in queue.agents if queue.needs in one.away]
+    if silent:
+        who = "the agent that could run it" if len(silent) == 1 else "the agents that could run it"
+        return (
+            f"It needs {queue.needs}, whose platform does not answer {who}: {_some(silent)}. It starts when that does."
+        )
     can = _some([f"'{agent.name}' can run {', '.join(agent.types)}" for agent in queue.agents])
     return (
         f"It needs {queue.needs}, which no agent of {queue.title} can run: {can}. "
