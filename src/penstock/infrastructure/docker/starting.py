@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Seconds for questions, for making a container, and for starting one on a machine that is busy.
 ASK_SECONDS, CREATE_SECONDS, START_SECONDS = 15.0, 60.0, 90.0
 #: Seconds for which whoever has just made a container is left alone to start it.
-_ITS_MAKERS = 3.0
+_ITS_MAKERS = 1.5
 _PAUSE = 0.05
 
 
