@@ -18,7 +18,7 @@ _USER = "1000:0"
 _INCLUDES = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s+|=)(?P<path>\S+)")
 _EDITABLE = re.compile(r"(?:-e|--editable)(?:\s+|=)(?P<path>\S+)")
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
-_PASSWORD = re.compile(r"://[^/@\s]+@")
+_LOGIN = re.compile(r"https?://[^/@\s]+@")
 #: How many files an error names.
 _NAMED = 5
 
@@ -112,7 +112,7 @@ def _read_into(folder: Path, name: str, files: dict[str, None], warnings: list[s
         raise ConfigurationError(f"The requirements in {folder / name} cannot be read: {reason}.") from None
     for number, line in _lines(text):
         place = f"{name}, line {number}"
-        if _PASSWORD.search(line):
+        if _LOGIN.search(line):
             warnings.append(f"{place} has a login in it, which whoever may fetch the image can read.")
         if included := _INCLUDES.match(line):
             path = _within(folder, Path(name).parent / included["path"], place)
