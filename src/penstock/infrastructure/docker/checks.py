@@ -32,15 +32,18 @@ async def check(engine: Engine, config: DockerContainer) -> list[Finding]:
     """Try all of it. Raises nothing: what failed is a finding."""
     try:
         who, info, api = await _meet(engine)
-        request = render(config, sample_job(await _api_url(), settings.for_jobs()))
     except PenstockError as error:
         return [Finding(f"the Docker engine at {engine.url}", False, error.message, error.hint or "")]
+    try:
+        request = render(config, sample_job(await _api_url(), settings.for_jobs()))
+    except PenstockError as error:
+        return [who, Finding("the container that will be made", False, error.message, error.hint or "")]
     found = [who, *fitness(info, api, request)]
     try:
         image, present = await _check_image(engine, info, request)
         found.append(image)
         found += await _check_networks(engine, request)
-        found += _check_volumes(engine, config)
+        found += _check_paths(engine, request)
         found += await _check_api(engine, request, present if image.ok else None)
     except PenstockError as error:
         found.append(Finding(f"the Docker engine at {engine.url}", False, error.message, error.hint or ""))
@@ -133,17 +136,23 @@ async def _check_networks(engine: Engine, request: Mapping[str, Any]) -> list[Fi
     ]
 
 
-def _check_volumes(engine: Engine, config: DockerContainer) -> list[Finding]:
-    """Whether paths of the host are there. Of another machine's nothing is known here; the engine makes missing ones."""
+def _check_paths(engine: Engine, request: Mapping[str, Any]) -> list[Finding]:
+    """Whether paths of the host are there. Of another machine's nothing is known here."""
     if not engine.local:
         return []
+    host = {**request["host_config"], **((request.get("raw") or {}).get("HostConfig") or {})}
+    binds = [*(host.get("binds") or ()), *(host.get("Binds") or ())]
+    made = {str(path): True for path in (read_volume(str(text)).source for text in binds) if path.startswith("/")}
+    mounts = [*(host.get("mounts") or ()), *(host.get("Mounts") or ())]
+    needed = {str(mount.get("Source")): False for mount in mounts if mount.get("Type") == "bind"}
     found = []
-    for text in config.volumes:
-        source = read_volume(text).source
-        if source.startswith("/"):
-            ok = os.path.exists(source)
-            said = "is there" if ok else "does not exist; Docker would make an empty folder that belongs to root"
-            found.append(Finding(f"the path {source}", ok, said, "" if ok else "Create it, or correct the volume."))
+    for path, engine_makes_it in {**made, **needed}.items():
+        if os.path.exists(path):
+            found.append(Finding(f"the path {path}", True, "is there"))
+        else:
+            then = "would make an empty folder that belongs to root" if engine_makes_it else "refuses such a mount"
+            said = f"does not exist; Docker {then}"
+            found.append(Finding(f"the path {path}", False, said, "Create it, or correct the path."))
     return found
 
 
@@ -156,26 +165,28 @@ async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[
         return [Finding(tried, False, "no address is known", "Set PENSTOCK_API_URL where the agent runs.")]
     mode = str(request["host_config"].get("network_mode") or "bridge")
     if mode == "none":
-        return [Finding(tried, False, "network_mode none has no network at all", "Use another network_mode.")]
+        return [Finding(tried, True, "not tried: network_mode none has no network at all")]
     if image is None:
         return [Finding(tried, True, "not tried: the engine does not have the image yet; check again after a pull")]
     probed = await probe(engine, request, str(image.get("Id") or ""), f"{url.rstrip('/')}/health")
     if probed.ok is None:
-        return [Finding(tried, True, f"not tried: {probed.said}")]
-    fix = "" if probed.ok else _way_out(url, mode)
-    said = "answers" if probed.ok else probed.said
-    return [Finding(tried, probed.ok, said, fix), *_check_engine_in_image(request, probed)]
+        reached = Finding(tried, True, f"not tried: {probed.said}")
+    elif probed.ok:
+        reached = Finding(tried, True, "answers")
+    else:
+        reached = Finding(tried, False, probed.said, _way_out(url, mode))
+    return [reached, *_check_engine_in_image(request, probed)]
 
 
 def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[Finding]:
     """Whether the image has what the job's command needs; of a command of the user's own nothing is known."""
     command = list(request["create"].get("command") or ())
-    if command != list(containers.ENGINE_COMMAND):
+    if command != list(containers.ENGINE_COMMAND) or probed.python is None:
         return []
     tried = "penstock in the image"
-    if probed.python is None:
+    if not probed.python:
         return [Finding(tried, False, "the image has no python in its PATH", "Use an image that has penstock.")]
-    if probed.penstock is None:
+    if not probed.penstock:
         if any("EXTRA_PIP_PACKAGES" in name for name in request["create"].get("environment") or {}):
             return [Finding(tried, True, f"not there; EXTRA_PIP_PACKAGES may bring it (Python {probed.python})")]
         fix = "Install penstock in it, or build it on one of Penstock's images."

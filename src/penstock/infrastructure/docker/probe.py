@@ -39,7 +39,7 @@ _RAW_NETWORK = ("NetworkMode", "ExtraHosts", "Dns", "DnsSearch", "DnsOptions", "
 
 _PYTHON = """
 import json, platform, sys, urllib.error, urllib.request
-found = {"python": platform.python_version(), "penstock": None}
+found = {"python": platform.python_version(), "penstock": ""}
 try:
     from importlib.metadata import version
     found["penstock"] = version("penstock")
@@ -66,7 +66,7 @@ _NOT_RUN = 126
 @dataclass(frozen=True)
 class Probed:
     """What a probe has found. `ok` None: it could not be tried, and `said` is why. `python` and `penstock` are the versions
-    in the image, None where there is none."""
+    in the image: "" where it has none, None where that is not known."""
 
     ok: bool | None
     said: str
@@ -103,7 +103,7 @@ async def _ask(engine: Engine, request: Mapping[str, Any], url: str) -> Probed:
             words = str(error.explanation or error)
             if not any(part in words for part in _NO_PROGRAM):
                 return Probed(None, words)
-    return Probed(None, "the image has neither python nor sh")
+    return Probed(None, "the image has neither python nor sh", python="", penstock="")
 
 
 def _run(client: "APIClient", request: Mapping[str, Any], way: list[str], url: str) -> Probed:
@@ -122,7 +122,7 @@ def _run(client: "APIClient", request: Mapping[str, Any], way: list[str], url: s
         raw.remove_container(made, v=True, force=True)
     if way[0] == "sh":
         said = output[-300:] or f"wget or curl ended with {code}"
-        return Probed(code == 0 if code < _NOT_RUN else None, said)
+        return Probed(code == 0 if code < _NOT_RUN else None, said, python="", penstock="")
     try:
         found = json.loads(output.splitlines()[-1])
         return Probed(bool(found["ok"]), str(found["said"])[:300], found["python"], found["penstock"])
