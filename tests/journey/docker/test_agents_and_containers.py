@@ -1,0 +1,167 @@
+"""Agents and engines come and go while containers run: each run is started once, told once, and cleared away."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import docker_engine
+import pytest
+from engine_side import engine_side
+from harbour import Harbour
+
+from penstock.client import agents, flow_runs
+from penstock.model.states import StateType
+from penstock.testing import wait_until
+
+if TYPE_CHECKING:
+    from tests.journey.conftest import World
+
+SOAK = bool(os.environ.get("PENSTOCK_TEST_SOAK"))
+
+COUNTS = """
+    @flow(log_prints=True)
+    def main(name: str, seconds: float):
+        mark(name + "-began")
+        until, number = time.monotonic() + seconds, 0
+        while time.monotonic() < until:
+            number += 1
+            print(f"{name} {number}", flush=True)
+            os.write(2, f"{name} raw {number}\\n".encode())
+            time.sleep(0.1)
+        mark(name + "-ended", number)
+"""
+WAITS = """
+    @flow
+    def main(name: str):
+        mark(name)
+        wait_for(name + "-go")
+"""
+
+
+@pytest.fixture
+def apart(
+    engine: docker_engine.Engine,
+    image: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_world: "Callable[..., AbstractContextManager[World]]",
+) -> Iterator[Harbour]:
+    """A world of its own, without an agent."""
+    with (
+        make_world(tmp_path_factory.mktemp("apart") / "world", env=engine.env) as world,
+        engine_side(engine, world.server.api_url) as side,
+    ):
+        yield Harbour(world, side, image)
+
+
+@pytest.mark.parametrize(
+    ("kills", "seconds"),
+    [
+        pytest.param(4, 8.0, id="short"),
+        pytest.param(
+            20, 60.0, id="long", marks=[pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="takes a minute")]
+        ),
+    ],
+)
+def test_a_container_whose_agent_is_killed_again_and_again_is_started_once_and_told_once(
+    apart: Harbour, kills: int, seconds: float
+) -> None:
+    world, chance = apart.world, random.Random(11)
+    agent = world.agent("-q", "queue", "--name", "a")
+    run = world.run(apart.deploy(COUNTS, block={"auto_remove": True}), name="r", seconds=seconds)
+    world.wait_for_mark("r-began")
+    began = time.monotonic()
+    for number in range(kills):
+        agent.kill()
+        agent.restart()
+        pause = began + seconds * (number + 1) / (kills + 1) - time.monotonic()
+        time.sleep(max(0.05, pause * chance.uniform(0.5, 1.0)))
+    world.wait_for(run, StateType.COMPLETED, timeout=60 + seconds)
+    attempt = world.ended(run)
+    assert (attempt.number, attempt.exit and attempt.exit.code) == (1, 0)
+    assert len(world.marked("r-began")) == 1
+    [count] = world.marked("r-ended")
+    expected = [f"r {number}" for number in range(1, int(count) + 1)]
+    assert [line for line in world.logs(run) if line.startswith("r ")] == expected
+    raw = [line for line in (attempt.output_tail or "").splitlines() if line.startswith("r raw")]
+    assert raw == [f"r raw {number}" for number in range(1, int(count) + 1)]
+    apart.engine.wait_until_gone(run)
+    print(f"{kills} kills in {seconds:g} s, {count} lines")
+
+
+def test_a_container_left_by_a_dead_agent_is_swept_by_its_next_life_without_any_new_run(apart: Harbour) -> None:
+    world = apart.world
+    agent = world.agent("-q", "queue", "--name", "a")
+    stubborn = ["sh", "-c", "trap '' TERM; sleep 600 & wait"]
+    block = {"cancel_timeout": 0.5, "grace_seconds": 0, "command": stubborn, "auto_remove": True}
+    run = world.run(apart.deploy(WAITS, block=block), name="r")
+    container = apart.engine.container(run)
+    wait_until(lambda: world.attempts(run)[-1].handle, 30, "its handle is told")
+    agent.kill()
+    world.cancel(run)
+    world.wait_for(run, StateType.CANCELLED)
+    assert apart.engine.client.inspect_container(container)["State"]["Running"]
+    agent.restart()
+    apart.engine.wait_until_gone(run, timeout=60)
+
+
+@pytest.mark.parametrize("auto_remove", [True, False], ids=["goes", "stays"])
+def test_what_a_failed_container_leaves_goes_or_stays_as_its_block_says(apart: Harbour, auto_remove: bool) -> None:
+    world = apart.world
+    world.agent("-q", "queue")
+    source = """
+        @flow
+        def main():
+            os.write(1, b"the last words\\n")
+            os._exit(3)
+    """
+    run = world.run(apart.deploy(source, block={"auto_remove": auto_remove}))
+    world.wait_for(run, StateType.CRASHED)
+    attempt = world.ended(run)
+    assert (attempt.exit and attempt.exit.code) == 3
+    assert "the last words" in (attempt.output_tail or "")
+    if auto_remove:
+        apart.engine.wait_until_gone(run)
+    else:
+        assert [one["State"] for one in apart.engine.containers(run)] == ["exited"]
+
+
+def test_an_engine_that_is_killed_and_comes_back_costs_no_run_and_is_not_offered_meanwhile(
+    tmp_path_factory: pytest.TempPathFactory, make_world: "Callable[..., AbstractContextManager[World]]"
+) -> None:
+    """The jobs are plain programs of busybox: what counts is what becomes of their containers."""
+    with (
+        docker_engine.own_engine() as engine,
+        make_world(tmp_path_factory.mktemp("apart") / "world", env=engine.env) as world,
+        engine_side(engine, world.server.api_url) as side,
+    ):
+        agent = world.agent("-q", "queue", "--name", "a")
+        harbour = Harbour(world, side, docker_engine.busybox_image(engine))
+        once = f"echo it began; mkdir {world.folder}/once 2>/dev/null && sleep 600; echo it ended"
+        deployment = harbour.deploy(WAITS, block={"command": ["sh", "-c", once], "auto_remove": True})
+        first = world.run(deployment, name="first")
+        side.container(first)
+        wait_until(lambda: world.attempts(first)[-1].handle, 30, "its handle is told")
+        engine.kill()
+        known = wait_until(lambda: world.client.send(agents.read_agents())[0].away, 30, "the server knows")
+        assert "docker-container" in known
+        assert world.attempts(first)[-1].status == "STARTED"
+        second = world.run(deployment, name="second")
+        local = world.run(world.deploy("@flow\ndef main(): pass\n"))
+        world.wait_for(local, StateType.COMPLETED)
+        assert world.read(second).state_type is StateType.SCHEDULED
+        explained = str(world.client.send(flow_runs.explain_flow_run(second.id))["explanation"])
+        assert "It needs docker-container, whose platform does not answer" in explained
+        engine.start()
+        # an engine that is started again ends the containers that it finds, unless it was told to let them live
+        wait_until(lambda: len(world.attempts(first)) == 2, 60, "the first run is launched again")
+        assert world.attempts(first)[0].reason == "HostRebooted"
+        for run, launches in ((first, 2), (second, 1)):
+            attempt = world.ended(run, timeout=90)
+            assert (attempt.number, attempt.exit and attempt.exit.code) == (launches, 0)
+            assert attempt.output_tail == "it began\nit ended\n"
+            side.wait_until_gone(run)
+        assert agent.running
+        assert agent.output.count("The platform of docker-container jobs does not answer") == 1
