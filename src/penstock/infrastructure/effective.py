@@ -1,5 +1,6 @@
 """From a saved block and what is laid over it to the infrastructure of one run, with the source of every value. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -135,14 +136,21 @@ def _line(block: type[Infrastructure], fault: Any, sources: Sources) -> str:
     """What is wrong with one value, and who has set it."""
     path = tuple(str(part) for part in fault["loc"])
     name = ".".join(path) or block.get_block_type_slug()
-    place = _source(path, sources) if path else None
     said = str(fault["msg"]).removeprefix("Value error, ")
+    place = _source(path, sources) if path else _sources_named_in(said, sources)
     if place is None:
         return f"{name}: {said}"
     if str(fault["type"]).endswith(_OF_KIND):
         words = _words(block, path)
         said = f"it has to be {words}, not {fault['input']!r}" if words else f"{said}, not {fault['input']!r}"
     return f"{name}: {said} (set by {place})"
+
+
+def _sources_named_in(said: str, sources: Sources) -> str | None:
+    """The places that have set the fields of which `said` speaks: those that only cannot be together."""
+    named = {*re.findall(r"\w+", said)}
+    found = [place for path, place in sources.items() if path[0] in named]
+    return ", ".join(dict.fromkeys(found)) or None
 
 
 def _words(block: type[Infrastructure], path: Path) -> str | None:

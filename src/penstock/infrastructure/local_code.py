@@ -14,7 +14,7 @@ from penstock.model.reasons import Reason
 #: The storage that is a folder of the machine that it is used on.
 _LOCAL_STORAGE = "local-file-system"
 #: Fields that hold paths which are no mounts.
-_NO_MOUNTS = {"env", "command", "entrypoint", "working_dir"}
+_NO_MOUNTS = {"env", "command", "entrypoint", "working_dir", "tmpfs", "devices"}
 WAY_OUT = (
     "Let the code travel as a bundle (deployment build --code bundle), keep it in a storage that jobs can reach, put it "
     "into the image (--code image), or mount the folder at that path."

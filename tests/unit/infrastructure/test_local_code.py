@@ -44,6 +44,8 @@ def _folder(basepath: str | None, name: str | None = None) -> InfrastructureDocu
         (CONTAINER, _folder(None), "/srv/flows", "local-file-system is the folder /srv/flows"),
         (KubernetesJob(image="flows:1"), _folder("/srv/flows"), None, "a kubernetes-job sees nothing"),
         (DockerContainer(image="flows:1", volumes=["/srv:/data"]), _folder("/data2"), None, "folder /data2"),
+        (DockerContainer(image="flows:1", working_dir="/srv"), _folder("/srv"), None, "folder /srv"),
+        (DockerContainer(image="flows:1", tmpfs=["/srv"]), _folder("/srv"), None, "folder /srv"),
         (CONTAINER, None, "~/flows", "the folder ~/flows of a machine"),
         (CONTAINER, None, r"C:\flows", "of a machine"),
     ],
@@ -67,6 +69,7 @@ def test_a_run_whose_code_no_container_sees_is_refused_with_the_way_out(
         (CONTAINER, None, None),
         (CONTAINER, _folder("${env:FLOWS}"), None),
         (DockerContainer(image="flows:1", volumes=["/srv:/data"]), _folder("/data/team"), None),
+        (DockerContainer(image="flows:1", mounts=["type=volume,source=v,target=/data"]), _folder("/data/team"), None),
     ],
 )
 def test_code_that_may_be_seen_is_let_through(

@@ -55,12 +55,10 @@ def check_mode_with(mode: str | None, said: Mapping[str, bool]) -> None:
 
 
 def mounted(volumes: Sequence[str], mounts: Sequence[Mount], tmpfs: Sequence[str]) -> list[tuple[str, str]]:
-    """Where each mount appears in the container, and how it is written. Those that are not known yet are left out."""
-    found = [(read_volume(text).target, text) for text in volumes if not holds_reference(text)]
-    found += [
-        (mount.target, f"type={mount.type},target={mount.target}") for mount in mounts if not is_open(mount.target)
-    ]
-    return [*found, *((read_tmpfs(text)[0], text) for text in tmpfs if not holds_reference(text))]
+    """Where each mount appears in the container, and which one it is. Those that are not known yet are left out."""
+    found = [(read_volume(text).target, f"volumes {text!r}") for text in volumes if not holds_reference(text)]
+    found += [(mount.target, f"mounts {mount.target!r}") for mount in mounts if not is_open(mount.target)]
+    return [*found, *((read_tmpfs(text)[0], f"tmpfs {text!r}") for text in tmpfs if not holds_reference(text))]
 
 
 def _amount(value: Any, info: ValidationInfo) -> Any:

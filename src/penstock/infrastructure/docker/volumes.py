@@ -55,12 +55,12 @@ def is_path_of_host(source: str) -> bool:
 
 
 def check_targets(mounted: Iterable[tuple[str, str]]) -> None:
-    """Raise ValueError if two of `mounted`, each where it appears and how it is written, appear in one place."""
+    """Raise ValueError if two of `mounted`, each where it appears and which one it is, appear in one place."""
     targets: dict[str, str] = {}
     for target, text in mounted:
         place = target.rstrip("/")
         if place in targets:
-            raise ValueError(f"{targets[place]!r} and {text!r} are mounted to the same place.")
+            raise ValueError(f"{targets[place]} and {text} are mounted to the same place.")
         targets[place] = text
 
 
