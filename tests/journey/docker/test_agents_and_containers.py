@@ -14,7 +14,7 @@ from harbour import Harbour
 
 from penstock.client import agents, flow_runs
 from penstock.model.states import StateType
-from penstock.testing import wait_until
+from penstock.testing import Fault, FaultProxy, wait_until
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
@@ -105,6 +105,31 @@ def test_a_container_left_by_a_dead_agent_is_swept_by_its_next_life_without_any_
     assert apart.engine.client.inspect_container(container)["State"]["Running"]
     agent.restart()
     apart.engine.wait_until_gone(run, timeout=60)
+
+
+def test_an_agent_that_is_killed_while_an_image_is_fetched_starts_one_container_when_it_is_back(
+    apart: Harbour, engine: docker_engine.Engine
+) -> None:
+    world = apart.world
+    with docker_engine.registry() as registry, FaultProxy(f"http://{registry.address}") as proxy:
+        registry.push(apart.engine.client, docker_engine.busybox_image(engine), "team/slow:1")
+        image = f"127.0.0.1:{proxy.port}/team/slow:1"
+        slow = proxy.add(Fault("delay", path="/v2/team/slow/manifests", seconds=60))
+        agent = world.agent("-q", "queue", "--name", "a")
+        block = {"image": image, "command": ["echo", "it ran"], "auto_remove": True}
+        run = world.run(apart.deploy(WAITS, block=block), name="r")
+        for _ in range(2):
+            waits = wait_until(lambda: (found := world.attempts(run)) and found[-1].waiting_for, 60, "it waits")
+            assert waits.startswith(f"fetching {image}")
+            assert world.attempts(run)[-1].phase == "image"
+            agent.kill()
+            agent.restart()
+        proxy.remove(slow)
+        proxy.drop_connections()
+        attempt = world.ended(run, timeout=90)
+        assert (attempt.number, attempt.exit and attempt.exit.code, attempt.output_tail) == (1, 0, "it ran\n")
+        apart.engine.wait_until_gone(run)
+        apart.engine.client.remove_image(image, force=True)
 
 
 @pytest.mark.parametrize("auto_remove", [True, False], ids=["goes", "stays"])
