@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.infrastructure.base import Finding
+from penstock.infrastructure.docker.raw import newer_fields
 
 _BILLION = 1_000_000_000
 #: The first API whose engines know a host-gateway in extra_hosts, take a platform for a container, and hand out devices.
@@ -71,8 +72,9 @@ def _options(api: tuple[int, ...], request: Mapping[str, Any], host: Mapping[str
         "device_requests": bool(host.get("device_requests")),
     }
     spoken = ".".join(map(str, api))
-    for option, needed in _NEEDS_API.items():
-        if asked[option] and api < needed:
+    wanted = {option: needed for option, needed in _NEEDS_API.items() if asked[option]} | newer_fields(request)
+    for option, needed in wanted.items():
+        if api < needed:
             wants = ".".join(map(str, needed))
             said = f"the engine speaks {spoken} of the API, and this needs {wants}"
             yield Finding(f"the option {option}", False, said, "Use a newer engine, or leave that option out.")

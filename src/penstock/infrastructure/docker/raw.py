@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.blocks.extras import holds_reference
 from penstock.errors import nearest
-from penstock.infrastructure.docker.api_fields import CONFIG, HOST_CONFIG, OWNED
+from penstock.infrastructure.docker.api_fields import CONFIG, HOST_CONFIG, OWNED, SINCE
 from penstock.infrastructure.override_places import Places, fit
 from penstock.model.base import JSONObject
 
@@ -42,6 +42,19 @@ def read_raw(value: Mapping[str, Any], field: str, typed: frozenset[str]) -> JSO
             raise ValueError(f"{field}.{name} cannot be set here: {_instead(name)}.")
     found: JSONObject = _read(value, PLACES[field], field)
     return found
+
+
+def newer_fields(request: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """What the request sets of that which not every engine knows, with the version of the API that brought it."""
+    raw = request.get("raw") or {}
+    body = {**(raw.get("Config") or {}), "HostConfig": raw.get("HostConfig") or {}}
+    return {".".join(path): since for path, since in SINCE.items() if _is_set(body, path)}
+
+
+def _is_set(value: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value is not None
 
 
 def _instead(owned: str) -> str:

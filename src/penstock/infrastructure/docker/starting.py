@@ -11,6 +11,7 @@ from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.marks import ATTEMPT_LABEL, OWNER_LABEL
 from penstock.infrastructure.docker.observation import Container
 from penstock.infrastructure.docker.pulling import Pulls
+from penstock.infrastructure.docker.raw import newer_fields
 from penstock.infrastructure.docker.reasons import parse_time, refusal
 from penstock.model.reasons import Reason
 
@@ -81,6 +82,7 @@ class Start:
 
     async def _make(self) -> str | None:
         """The id of a new container; None if there is one of its name by now."""
+        await self._refuse_what_would_be_dropped()
         await self._pulls.ensure(self._request["pull"], self._name)
         try:
             return await self._create()
@@ -98,6 +100,18 @@ class Start:
             if error.status_code == 409:
                 return None
             raise await self._refused(error) from None
+
+    async def _refuse_what_would_be_dropped(self) -> None:
+        """Raise JobRejected for a field that this engine does not know: it would leave it out without a word."""
+        newer = newer_fields(self._request)
+        spoken = await self._engine.api_version() if newer else ()
+        late = [f"{name} ({'.'.join(map(str, since))})" for name, since in newer.items() if spoken < since]
+        if late:
+            raise JobRejected(
+                f"The Docker engine speaks {'.'.join(map(str, spoken))} of its API and does not know {', '.join(late)}.",
+                reason=Reason.CONFIGURATION_INVALID,
+                hint="Use a newer engine, or leave that out of host_config and config.",
+            )
 
     async def _create(self) -> str:
         def create(client: Any) -> str:
