@@ -8,6 +8,7 @@ behind the last record: what stdout and stderr write at once may come into the l
 import contextlib
 import email.utils
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,8 @@ class Pieces:
         self.mark = mark
         self._records = records
         self._skip = mark.seen
-        #: when those of the records were written that have been read and may yet be counted
-        self._read: list[int] = []
+        #: how many of the records that have been read and may yet be counted were written in which millisecond
+        self._read: Counter[int] = Counter()
         #: records that wait for the rest of a line
         self._held: list[Record] = []
         #: Whether everything there is has been read.
@@ -80,7 +81,7 @@ class Pieces:
                 continue
             if self._skip:
                 self._skip -= 1
-                self._read.append(written)
+                self._read[written] += 1
                 continue
             self._held.append(record)
             size += len(record.data)
@@ -89,7 +90,7 @@ class Pieces:
         if (not whole and size >= most) or (self.at_end and ended):
             whole = len(self._held)
         taken, self._held = self._held[:whole], self._held[whole:]
-        self._read += [record.at // 10**6 for record in taken]
+        self._read.update(record.at // 10**6 for record in taken)
         if self._read:
             self._advance(now)
         return joined(taken)
@@ -98,9 +99,10 @@ class Pieces:
         newest = max(self._read)
         settled = self.at_end and not self._held and now - newest > DISORDER_MS
         since = max(self.mark.since, newest if settled else newest - DISORDER_MS)
-        self._read = [written for written in self._read if written >= since]
+        for written in [each for each in self._read if each < since]:
+            del self._read[written]
         # what is told as time and number has to be less than the number's room
-        self.mark = Mark(since, min(len(self._read), (1 << _COUNT_BITS) - 1))
+        self.mark = Mark(since, min(self._read.total(), (1 << _COUNT_BITS) - 1))
 
     @property
     def holds_back(self) -> bool:
@@ -112,14 +114,17 @@ class _Lines:
     """Whether lines are whole, stream by stream."""
 
     def __init__(self, held: list[Record]) -> None:
-        self._open: dict[int, bool] = {}
+        self._open: set[int] = set()
         for record in held:
             self.add(record)
 
     def add(self, record: Record) -> bool:
         """Whether all lines are whole with this record."""
-        self._open[record.stream] = not record.data.endswith(b"\n")
-        return not any(self._open.values())
+        if record.data.endswith(b"\n"):
+            self._open.discard(record.stream)
+        else:
+            self._open.add(record.stream)
+        return not self._open
 
 
 def joined(records: list[Record]) -> bytes:
