@@ -73,6 +73,11 @@ class Cluster:
         """What `kubectl get` finds, as data."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def load(self, image: str) -> None:
+        """Give the nodes an image of this machine's Docker engine."""
+        assert self.folder is not None, "somebody's own cluster has a registry"
+        _script(self.folder, "image.sh", "docker", image)
+
     @contextmanager
     def namespace(self) -> Iterator[str]:
         """A new namespace in which pods can be made. The test shares the cluster: nobody breaks it meanwhile."""

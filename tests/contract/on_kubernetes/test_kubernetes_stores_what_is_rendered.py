@@ -2,14 +2,12 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import kubernetes_cluster
 import pytest
 from hypothesis import HealthCheck, given, settings
 from kubernetes_blocks import blocks
@@ -87,16 +85,6 @@ FIELDS: dict[str, dict[str, Any]] = {
 OTHERS = {
     "type", "namespace", "cluster_config", "cancel_timeout", "pod_watch_timeout_seconds", "stream_output",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    lacking = kubernetes_cluster.missing()
-    if lacking is not None:
-        message = f"No Kubernetes can run here. Missing: {lacking}"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    with kubernetes_cluster.cluster() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
