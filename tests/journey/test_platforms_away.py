@@ -174,3 +174,20 @@ def test_a_job_that_ended_before_its_handle_was_told_is_not_started_again(world:
     assert world.read(run).state_type is StateType.CRASHED
     assert len(world.marked("r")) == 1
     world.let("r-go")
+
+
+def test_an_agent_that_never_saw_a_platform_takes_over_the_jobs_there_that_nobody_looks_after(
+    make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    with make_world(tmp_path / "short", env={"PENSTOCK_AGENT_LEASE_SECONDS": "2"}) as world:
+        monkeypatch.setenv("PENSTOCK_API_URL", world.server.api_url)
+        first = world.agent("-q", "queue", "--name", "first", fake_platform=place)
+        run = world.run(deploy(world, "fine"), name="r")
+        world.wait_for(run, StateType.RUNNING)
+        first.kill()
+        world.agent("-q", "elsewhere", "--name", "second", fake_platform=place)
+        wait_until(lambda: world.attempts(run)[0].agent_name == "second", 40, "the attempt is taken over")
+        world.let("r-go")
+        world.wait_for(run, StateType.COMPLETED)
+        attempt = world.ended(run)
+        assert (attempt.number, attempt.exit and attempt.exit.code) == (1, 0)

@@ -60,6 +60,10 @@ class Availability:
             for slug, away in sorted(self._away.items())
         ]
 
+    def has_answered(self, slug: str) -> bool:
+        """Whether a platform of that type has ever said which place it is."""
+        return slug in self._places
+
     def answered(self, slug: str, reach: str) -> None:
         """The platform has said which place it is."""
         self._places.setdefault(slug, set()).add(reach)

@@ -229,6 +229,8 @@ class Claims:
             self._orders.cancels.follow(order)
         for attempt_id in orders.release:
             self._orders.endings.release(attempt_id)
+        for slug in orders.adrift:
+            self._platforms.look_around(slug)
         self._tell_paused(set(orders.paused))
         self.answered.set()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from penstock import settings
+from penstock import clock, settings
 from penstock.agent.availability import PROBE_SECONDS, Availability
 from penstock.agent.backoff import Backoff
 from penstock.agent.identity import Identity
@@ -25,6 +25,8 @@ _log = logging.getLogger("penstock.agent")
 
 #: Seconds that a platform may take to say which place it is.
 REACH_SECONDS = 30.0
+#: Seconds between two looks whether the platform of a type is to be had here.
+LOOK_AROUND_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Platforms:
         self._api_url = api_url
         self.owner = owner_of(api_url)
         self.availability = Availability(supervisor, self.reach)
+        self._supervisor = supervisor
+        self._looked: dict[str, float] = {}
         self._drivers: dict[str, Driver] = {}
         self._making = asyncio.Lock()
         self._types = [slug for slug in registry.known_types() if registry.why_not_run(slug) is None]
@@ -88,12 +92,10 @@ class Platforms:
 
         Returns when it has answered, or when that type needs more to be known.
         """
-        driver = await self.driver(slug)
         backoff = Backoff(first=PROBE_SECONDS)
         while True:
             try:
-                config = registry.infrastructure_from(InfrastructureDocument(slug=slug))
-                self._identity.remember_reach(await _reach(driver, config), slug)
+                await self._meet_once(slug)
                 return
             except NotReachable as error:
                 # it may be the wrong one to ask: whether its runs can be taken, the first of them tells
@@ -103,6 +105,29 @@ class Platforms:
             except PenstockError as error:
                 _log.info("The platform of %s jobs is met with its next run: %s", slug, error)
                 return
+
+    def look_around(self, slug: str) -> None:
+        """Find out whether the platform of that type which is to be had here is the place of jobs that nobody looks after.
+
+        Asked once in a while at most, and of no type whose place is known.
+        """
+        now = clock.monotonic()
+        known = self.availability.has_answered(slug) or slug not in self._types
+        if not known and now - self._looked.get(slug, float("-inf")) >= LOOK_AROUND_SECONDS:
+            self._looked[slug] = now
+            self._supervisor.spawn(f"meet {slug}", self._look(slug))
+
+    async def _look(self, slug: str) -> None:
+        try:
+            await self._meet_once(slug)
+        except PenstockError as error:
+            _log.info("There are %s jobs that nobody looks after, and none can be seen from here: %s", slug, error)
+
+    async def _meet_once(self, slug: str) -> None:
+        config = registry.infrastructure_from(InfrastructureDocument(slug=slug))
+        reach = await _reach(await self.driver(slug), config)
+        self.availability.answered(slug, reach)
+        self._identity.remember_reach(reach, slug)
 
     def met_before(self) -> list[str]:
         """The types besides processes that this agent has had jobs of, in this life or an earlier one."""

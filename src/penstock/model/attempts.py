@@ -184,7 +184,9 @@ class AgentPoll(Request):
 
 
 class AgentOrders(Data):
-    """The answer to a poll. `release`: attempts that are over or belong to another agent now; forget them.
+    """The answer to a poll. `release`: attempts that are over or belong to another agent now; forget them. `adrift`:
+    infrastructure types of attempts that nobody looks after, in places that this agent has not named; if it can see one of
+    these places, it should say so.
 
     `paused`: names of queues asked for that are paused. `lease_seconds`: poll again well within it.
     """
@@ -193,6 +195,7 @@ class AgentOrders(Data):
     cancel: list[CancelOrder] = Field(default_factory=list)
     release: list[UUID] = Field(default_factory=list)
     paused: list[str] = Field(default_factory=list)
+    adrift: list[str] = Field(default_factory=list)
     lease_seconds: float = 15
     server_time: datetime | None = None
 

@@ -135,6 +135,14 @@ def orphans(tx: Transaction, reaches: Collection[str], agent_id: UUID, *, limit:
     return list(tx.execute(query.with_for_update(skip_locked=True) if lock else query).scalars())
 
 
+def types_adrift(tx: Transaction, reaches: Collection[str], agent_id: UUID, capabilities: Collection[str]) -> list[str]:
+    """The infrastructure types, of these, of attempts whose lease has run out and whose job is in none of these places."""
+    c = attempt.c
+    query = sa.select(c.infrastructure_type).distinct().where(OPEN, c.lease_expires_at < tx.now, c.agent_id != agent_id)
+    elsewhere = query.where(c.infrastructure_type.in_(list(capabilities)), c.reach.not_in(list(reaches)))
+    return sorted(tx.execute(elsewhere).scalars())
+
+
 def live_reaches(tx: Transaction) -> set[str]:
     """Every place that some agent with a lease can see."""
     rows = tx.execute(sa.select(agent.c.reaches).where(agent.c.lease_expires_at > tx.now, agent.c.draining.is_(False)))

@@ -20,7 +20,7 @@ from penstock.model.attempts import (
 from penstock.model.deployments import Deployment
 from penstock.model.reasons import Phase, Reason
 from penstock.server import keys
-from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans
+from penstock.server.database.attempts import lock_run_and_attempt, open_attempts_of, orphans, types_adrift
 from penstock.server.database.connection import Transaction
 from penstock.server.database.tables import attempt, work_queue
 from penstock.server.operations.choose_runs import Wish, choose_runs, is_paused
@@ -70,8 +70,14 @@ def claim_runs(tx: Transaction, poll: AgentPoll, terms: Terms) -> AgentOrders:
         pools = {queue.id: queue.work_pool_id for queue in queues}
         for run in choose_runs(tx, queues, wish, lock=True).runs:
             rows.append(open_attempt(tx, run, pools[run.work_queue_id], poll, lease_end, limits))
+    adrift = (
+        types_adrift(tx, poll.reaches, poll.agent_id, poll.capabilities)
+        if terms.judge_leases and not poll.draining
+        else []
+    )
     _mark_polled(tx, queues, terms)
     return AgentOrders(
+        adrift=adrift,
         claims=_claims(tx, rows, around),
         cancel=_cancel_orders(stopping, poll),
         release=[attempt_id for attempt_id in poll.attempts if attempt_id not in mine],
