@@ -18,7 +18,7 @@ from penstock.infrastructure.docker import probe as probes
 from penstock.infrastructure.docker.address import EngineAddress
 from penstock.infrastructure.docker.checks import check
 from penstock.infrastructure.docker.connection import Engine
-from penstock.testing import FaultProxy, server
+from penstock.testing import Fault, FaultProxy, server
 from penstock.testing.servers import TestServer
 
 USERS = {"alice": "alices-secret"}
@@ -203,6 +203,17 @@ class TestTheImage:
         assert not found.ok
         assert "NEVER" in found.tried
 
+    def test_an_engine_that_cannot_ask_the_registry_is_not_taken_for_its_no(
+        self, registry: Registry, engine: docker_engine.Engine
+    ) -> None:
+        with FaultProxy(engine.address) as proxy:
+            proxy.add(Fault("status", path=r"/v[\d.]+/distribution", status=404, body=b'{"message": "Not Found"}'))
+            address = f"tcp://127.0.0.1:{proxy.port}"
+            found = findings(address, image=f"{registry.address}/team/busybox:1", network_mode="host")["the image"]
+            assert proxy.injected["status"] == 1
+        assert found.ok
+        assert "not tried" in found.said
+
     def test_what_cannot_be_probed_yet_is_said(self, registry: Registry) -> None:
         login = DockerRegistry(username="alice", password=USERS["alice"], registry_url=registry.address)
         found = findings(image=f"{registry.address}/team/busybox:1", image_registry=login)["the API"]
@@ -219,6 +230,7 @@ class TestTheMachine:
             mem_limit="900g",
         )
         assert not found["the network"].ok
+        assert not found["a container"].ok
         assert "bridge" in found["the network"].said
         assert not found["the path"].ok, "the last path that was tried"
         assert not found["the memory"].ok

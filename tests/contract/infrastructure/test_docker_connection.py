@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -25,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from penstock import clock
 from penstock.errors import ConfigurationError, NotReachable
 from penstock.infrastructure.docker.address import EngineAddress, engine_address
-from penstock.infrastructure.docker.connection import Engine
+from penstock.infrastructure.docker.connection import THREADS, Engine
 from penstock.testing import Fault, FaultProxy, wait_until
 
 
@@ -76,6 +77,17 @@ class TestOneEngine:
             return await asyncio.gather(*(line.call(lambda _: meeting.wait(20), seconds=30) for _ in range(8)))
 
         assert sorted(with_engine(engine.address, story)) == list(range(8))
+
+    def test_many_calls_wait_for_their_turn_without_being_given_up(self, engine: docker_engine.Engine) -> None:
+        def slow(_: Any) -> bool:
+            time.sleep(0.1)  # as long as a call may take, and shorter than all of them together
+            return True
+
+        async def story(line: Engine) -> list[Any]:
+            await line.id()
+            return await asyncio.gather(*(line.call(slow, seconds=0.2) for _ in range(20 * THREADS)))
+
+        assert all(with_engine(engine.address, story))
 
     def test_what_the_engine_judges_stays_its_own_error(self, engine: docker_engine.Engine) -> None:
         async def story(line: Engine) -> None:

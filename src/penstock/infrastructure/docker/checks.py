@@ -25,6 +25,8 @@ from penstock.version import __version__
 
 #: Seconds for questions to the engine, and for one that it passes on to a registry.
 ASK_SECONDS, REGISTRY_SECONDS = 15.0, 30.0
+#: What engines and what stands before them say of a question that they do not know: no registry's words.
+_NO_SUCH_QUESTION = frozenset({"", "not found", "page not found", "404 page not found", "not implemented"})
 _MODES = ("bridge", "host", "none", "default")
 
 
@@ -104,7 +106,7 @@ async def _ask_registry(engine: Engine, info: Mapping[str, Any], pull: Mapping[s
         )
     except engine.APIError as error:
         words = str(error.explanation or error)
-        if "page not found" in words.lower() or error.status_code == 501:
+        if error.status_code in {404, 501} and words.strip().lower() in _NO_SUCH_QUESTION:
             return Finding(tried, True, "this engine cannot ask for an image without fetching it; not tried")
         refused = refusal(image, words, login, error.status_code)
         return Finding(tried, False, refused.message, refused.hint)
@@ -169,6 +171,9 @@ async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[
     if image is None:
         return [Finding(tried, True, "not tried: the engine does not have the image yet; check again after a pull")]
     probed = await probe(engine, request, str(image.get("Id") or ""), f"{url.rstrip('/')}/health")
+    if not probed.started:
+        fix = "Runs would fail in the same way: correct the network or the image, or look at the engine's own log."
+        return [Finding("a container with that image and network", False, probed.said, fix)]
     if probed.ok is None:
         reached = Finding(tried, True, f"not tried: {probed.said}")
     elif probed.ok:

@@ -29,6 +29,8 @@ T = TypeVar("T")
 THREADS = 12
 #: Seconds for the small questions: who are you, which API do you speak.
 ASK_SECONDS = 10.0
+#: Seconds that a call waits for its turn at least: the time of others is not held against the engine.
+_TURN_SECONDS = 30.0
 #: Seconds beyond its limit after which a call that still has not come back is left to itself.
 _SLACK = 2.0
 #: The oldest API that we can speak; with it an engine is asked for its own.
@@ -48,7 +50,9 @@ class Engine:
         self.address = address
         #: What the SDK raises when the engine has said no.
         self.APIError: type[APIError] = self._docker.errors.APIError
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
+        self._turns = asyncio.Semaphore(THREADS)
+        # twice as many, for calls that were given up on and still wait in a read
+        self._threads = ThreadPoolExecutor(2 * THREADS, thread_name_prefix="docker")
         self._own = threading.local()
         self._lock = threading.Lock()
         self._clients: list[APIClient] = []
@@ -78,11 +82,17 @@ class Engine:
         """
         if self._closed:
             raise NotReachable(f"The connection to the Docker engine at {self.url} is closed.")
-        waiting = asyncio.get_running_loop().run_in_executor(self._threads, self._call, fn, seconds)
         try:
+            await asyncio.wait_for(self._turns.acquire(), max(seconds, _TURN_SECONDS))
+        except TimeoutError:
+            raise self._unreachable("it is busy with other calls") from None
+        try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._threads, self._call, fn, seconds)
             return await asyncio.wait_for(waiting, seconds + _SLACK)
         except TimeoutError:
             raise self._unreachable(f"no answer within {seconds:g} s") from None
+        finally:
+            self._turns.release()
 
     @property
     def host(self) -> str:

@@ -65,13 +65,15 @@ _NOT_RUN = 126
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe has found. `ok` None: it could not be tried, and `said` is why. `python` and `penstock` are the versions
-    in the image: "" where it has none, None where that is not known."""
+    """What a probe has found. `ok` None: it could not be tried, and `said` is why. `started` False: the engine made no such
+    container, and says why. `python` and `penstock` are the versions in the image: "" where it has none, None where that
+    is not known."""
 
     ok: bool | None
     said: str
     python: str | None = None
     penstock: str | None = None
+    started: bool = True
 
 
 async def probe(engine: Engine, request: Mapping[str, Any], image_id: str, url: str, *, anew: bool = False) -> Probed:
@@ -102,7 +104,7 @@ async def _ask(engine: Engine, request: Mapping[str, Any], url: str) -> Probed:
         except engine.APIError as error:
             words = str(error.explanation or error)
             if not any(part in words for part in _NO_PROGRAM):
-                return Probed(None, words)
+                return Probed(None, words, started=False)
     return Probed(None, "the image has neither python nor sh", python="", penstock="")
 
 
