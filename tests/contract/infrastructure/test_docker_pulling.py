@@ -1,6 +1,7 @@
 """Images are fetched by a real engine from a real registry, with logins, with faults in between, and for many at once."""
 
 import asyncio
+import base64
 import json
 import os
 import stat
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import docker_engine
@@ -311,6 +313,33 @@ def test_an_image_for_another_platform_is_not_taken_for_the_right_one(registry: 
     assert "linux/s390x" in error.message
 
 
+def test_an_image_for_several_platforms_but_not_for_this_one_is_not_found(
+    engine: docker_engine.Engine, registry: Registry
+) -> None:
+    with engine.client() as client:
+        registry.push(client, docker_engine.busybox_image(), "team/multi:other")
+    put_index(registry, "team/multi", "other", "1", "s390x")
+    error = refused(pull_of(f"{registry.address}/team/multi:1"))
+    assert error.reason == "ImageNotFound"
+    assert "platform" in error.message
+
+
+def test_an_image_that_was_removed_a_moment_ago_is_fetched_again(
+    engine: docker_engine.Engine, registry: Registry, tidy: list[str]
+) -> None:
+    image = f"{registry.address}/team/busybox:1"
+    tidy.append(image)
+
+    async def story(_: Engine, pulls: Pulls) -> None:
+        await until_there(pulls, pull_of(image))
+        with engine.client() as client:
+            client.remove_image(image, force=True, noprune=True)
+        await until_there(pulls, pull_of(image))
+        assert has(engine, image)
+
+    run(story)
+
+
 def test_a_login_for_another_registry_is_an_error_that_names_both(registry: Registry) -> None:
     pull = pull_of(f"{registry.address}/team/other:1")
     pull["login"]["registry"] = "https://registry.example.com"
@@ -410,6 +439,23 @@ def make_helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> N
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def put_index(registry: Registry, repository: str, tag: str, index_tag: str, machine: str) -> None:
+    """An index in the registry whose only image is that of `tag`, said to be for `machine`."""
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    index_kind = "application/vnd.docker.distribution.manifest.list.v2+json"
+    base = f"http://{registry.address}/v2/{repository}/manifests"
+    login = base64.b64encode(f"alice:{USERS['alice']}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}"}
+    with urlopen(Request(f"{base}/{tag}", headers={**headers, "Accept": kind})) as answer:
+        digest, size = answer.headers["Docker-Content-Digest"], len(answer.read())
+    platform = {"architecture": machine, "os": "linux"}
+    entry = {"mediaType": kind, "digest": digest, "size": size, "platform": platform}
+    index = json.dumps({"schemaVersion": 2, "mediaType": index_kind, "manifests": [entry]}).encode()
+    request = Request(f"{base}/{index_tag}", index, {**headers, "Content-Type": index_kind}, method="PUT")
+    with urlopen(request) as answer:
+        assert answer.status == 201
 
 
 def import_bytes(client: Any, folder: Path, count: int) -> str:

@@ -75,7 +75,7 @@ class Pulls:
         policy, key = ImagePullPolicy(pull["policy"]), self._key(pull)
         self._forget_old()
         fetch = self._fetches.get(key)
-        if fetch is None or not fetch.counts_for(asker):
+        if fetch is None or not fetch.counts_for(asker, policy):
             if policy is not ImagePullPolicy.ALWAYS:
                 missing = _unfit(await self._inspect(image), image, platform)
                 if missing is None:
@@ -141,12 +141,12 @@ class _Fetch:
     def over(self) -> bool:
         return self.ended.done()
 
-    def counts_for(self, asker: str) -> bool:
-        """Whether its end, which has come, is that for which `asker` waits."""
+    def counts_for(self, asker: str, policy: ImagePullPolicy) -> bool:
+        """Whether its end, which has come, is that for which `asker` waits, or as good."""
         if not self.over or self.given_up:
             return False
         fresh = self.ended.result() is None and monotonic() - self.ended_at < FRESH_SECONDS
-        return asker in self._askers or fresh
+        return asker in self._askers or (fresh and policy is ImagePullPolicy.ALWAYS)
 
     async def ask(self, asker: str, patience: float) -> None:
         """Wait a moment for the end. Raises StillPreparing if that has not come; what the pull failed with if it has."""
