@@ -13,8 +13,8 @@ from penstock.model.attempts import Attempt, AttemptStatus, Exit, Limits
 OPEN = [status for status in AttemptStatus if status is not AttemptStatus.ENDED]
 
 
-def _found(ended: bool) -> Found:
-    return Found(handle=Handle("fake", 1, {}), job_name="job", attempt_id=uuid4(), ended=ended)
+def _found(ended: bool, keep: bool | None = None) -> Found:
+    return Found(handle=Handle("fake", 1, {}), job_name="job", attempt_id=uuid4(), ended=ended, keep=keep)
 
 
 def _attempt(status: AttemptStatus, code: int | None = None) -> Attempt:
@@ -41,3 +41,17 @@ def test_what_is_left_of_a_success_goes_early_and_of_a_failure_late() -> None:
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=0), SAFETY_SECONDS) is Fate.REMOVE
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=3), KEEP_SECONDS - 1) is Fate.LEAVE
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=3), KEEP_SECONDS) is Fate.REMOVE
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_is_left_of_a_job_goes_early_or_late_as_its_configuration_says(code: int) -> None:
+    over = _attempt(AttemptStatus.ENDED, code=code)
+    assert judge(_found(True, keep=False), over, SAFETY_SECONDS) is Fate.REMOVE
+    assert judge(_found(True, keep=True), over, KEEP_SECONDS - 1) is Fate.LEAVE
+    assert judge(_found(True, keep=True), over, KEEP_SECONDS) is Fate.REMOVE
+
+
+def test_what_is_left_of_a_job_that_the_server_does_not_know_goes_later_still() -> None:
+    assert judge(_found(True, keep=False), None, UNKNOWN_SECONDS - 1) is Fate.LEAVE
+    assert judge(_found(True, keep=False), None, UNKNOWN_SECONDS) is Fate.REMOVE
+    assert judge(_found(True), None, KEEP_SECONDS - 1) is Fate.LEAVE

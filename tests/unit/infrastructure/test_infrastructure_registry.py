@@ -1,6 +1,8 @@
 """Types of infrastructure by their names, and what this version can run."""
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -40,3 +42,23 @@ def test_what_has_no_driver_is_refused_by_name_and_what_has_one_is_not():
             registry.driver_for(slug)
         assert caught.value.code == "no_driver"
         assert "process" in str(caught.value.hint)
+
+
+def test_a_type_whose_package_is_not_installed_is_refused_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(registry._EXTRAS, "docker-container", ("no_such_package", "docker"))
+    said = registry.why_not_run("docker-container")
+    assert said is not None
+    assert "no_such_package" in said
+    assert "pip install 'penstock[docker]'" in said
+    assert registry.why_no_driver("docker-container") is None, "elsewhere it may run"
+    with pytest.raises(ConfigurationError, match="pip install"):
+        registry.driver_for("docker-container")
+
+
+def test_whether_a_type_can_be_run_is_known_without_importing_its_package():
+    code = (
+        "import sys; from penstock.infrastructure import registry; "
+        "[registry.why_not_run(slug) for slug in registry.known_types()]; "
+        "print(*{'docker', 'kubernetes_asyncio'} & sys.modules.keys())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

@@ -117,6 +117,7 @@ def test_a_paused_run_that_left_its_process_on_purpose_stays_paused() -> None:
         (Exit(code=0), False, Reason.EXITED),
         (Exit(code=1), True, Reason.EXITED),
         (Exit(code=1), False, Reason.START_FAILED),
+        (Exit(code=1, reason=Reason.EXITED), False, Reason.START_FAILED),
         (Exit(code=127), False, Reason.COMMAND_NOT_FOUND),
         (Exit(code=127), True, Reason.EXITED),
         (Exit(code=69), False, Reason.API_LOST),
@@ -173,3 +174,14 @@ def test_the_budget_is_never_overdrawn(reason: Reason, started: bool, failures: 
     run = RunFacts(id=uuid4(), state_type=StateType.PENDING, infra_failures=failures)
     found = verdict(ending(reason), run, started=started, budget=budget)
     assert not (found.spends and failures >= budget.retries)
+
+
+def test_a_run_that_an_agent_gave_back_untouched_waits_for_another_and_spends_nothing() -> None:
+    given_back = Ending(Reason.INFRASTRUCTURE_UNAVAILABLE, Phase.CLAIM, "The engine does not answer.")
+    spent = RunFacts(id=uuid4(), state_type=StateType.PENDING, infra_failures=9)
+    found = verdict(given_back, spent, started=False, budget=RetryBudget(retries=0))
+    assert (found.action, found.state_type, found.spends) == ("reschedule", StateType.SCHEDULED, False)
+    assert found.message is not None
+    assert found.message.startswith("The engine does not answer. Nothing was started")
+    cancelled = RunFacts(id=uuid4(), state_type=StateType.CANCELLING)
+    assert verdict(given_back, cancelled, started=False, budget=RetryBudget()).state_type is StateType.CANCELLED

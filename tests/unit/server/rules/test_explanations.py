@@ -81,6 +81,17 @@ LOST = Holder("lost", "Running", NOW - timedelta(minutes=5), NOW - timedelta(min
             "'bob' has 2 of at most 2 runs.",
         ),
         (
+            Queue(
+                "q", agents=[BOB, Server("amy", types=["process"], away={"ecs-task": "no route."})], needs="ecs-task"
+            ),
+            "the next free agent of work queue 'q' takes it.",
+        ),
+        (
+            Queue("q", agents=[Server("amy", types=["process"], away={"ecs-task": "no route."})], needs="ecs-task"),
+            "It needs ecs-task, whose platform does not answer the agent that could run it: 'amy' (no route). "
+            "It starts when that does.",
+        ),
+        (
             Queue("q", agents=[BOB], higher=1),
             "the next free agent of work queue 'q' takes it. Before it comes 1 run in queues of higher priority.",
         ),
@@ -108,6 +119,15 @@ def test_a_run_that_is_tried_again_says_why() -> None:
 @pytest.mark.parametrize(
     ("job", "words"),
     [
+        (
+            attempt(AttemptStatus.CLAIMED, unobserved_since=NOW - timedelta(minutes=1), message="connection refused"),
+            "Agent 'bob' has taken it and cannot launch it yet: since 11:59:00 UTC its platform has not answered. "
+            "The platform says: connection refused",
+        ),
+        (
+            attempt(AttemptStatus.LAUNCHING, waiting_for="the image x:1"),
+            "Agent 'bob' is launching it and waits for the image x:1; its process has not reported in yet.",
+        ),
         (attempt(AttemptStatus.CLAIMED), "Agent 'bob' has taken it"),
         (
             attempt(AttemptStatus.LAUNCHING, waiting_for="a node", message="0/3 nodes"),

@@ -1,0 +1,104 @@
+"""A platform that does not answer is told once, asked until it answers, and not offered meanwhile."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from penstock.agent import availability
+from penstock.agent.availability import Availability
+from penstock.agent.supervision import Supervisor
+from penstock.errors import ConfigurationError, NotReachable
+
+
+class Platform:
+    """A platform and what is known of it. It gives its `answer`, or raises it."""
+
+    def __init__(self) -> None:
+        self.answer: str | Exception = "here"
+        self.asked: list[Any] = []
+        self.known = Availability(Supervisor(), self.probe)
+
+    async def probe(self, slug: str, config: Any) -> None:
+        self.asked.append(config)
+        if isinstance(self.answer, NotReachable):
+            self.known.silent(slug, config, self.answer.message)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        self.known.answered(slug, self.answer)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "PROBE_SECONDS", 0.01)
+
+
+def play(story: Callable[[Platform], Awaitable[None]]) -> Platform:
+    async def put() -> Platform:
+        platform = Platform()
+        async with asyncio.timeout(30):
+            await story(platform)
+        return platform
+
+    return asyncio.run(put())
+
+
+def test_one_that_is_silent_is_away_until_it_answers_and_both_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(platform: Platform) -> None:
+        platform.answer = NotReachable("refused")
+        platform.known.silent("fake", "config", "refused")
+        platform.known.silent("fake", "config", "refused again")
+        assert {slug: away.why for slug, away in platform.known.away().items()} == {"fake": "refused again"}
+        while len(platform.asked) < 3:
+            await asyncio.sleep(0.01)
+        assert "fake" in platform.known.away()
+        platform.answer = "here"
+        assert await platform.known.back(20)
+        assert platform.known.away() == {}
+
+    with caplog.at_level(logging.WARNING):
+        play(story)
+    assert [record.message.split(" jobs ")[1].split(",")[0] for record in caplog.records] == [
+        "does not answer",
+        "answers again: its runs are taken again",
+    ]
+
+
+def test_a_doubt_that_is_answered_takes_nothing_away() -> None:
+    async def story(platform: Platform) -> None:
+        platform.known.doubt("fake", "config")
+        platform.known.doubt("fake", "config")
+        while not platform.asked:
+            await asyncio.sleep(0.01)
+        assert platform.known.away() == {}
+
+    assert play(story).asked == ["config"]
+
+
+def test_a_type_with_two_places_stays_on_offer_when_one_of_them_is_silent() -> None:
+    async def story(platform: Platform) -> None:
+        platform.known.answered("fake", "here")
+        platform.known.answered("fake", "there")
+        platform.known.silent("fake", "config", "refused")
+        assert platform.known.away() == {}
+
+    play(story)
+
+
+def test_one_that_says_something_else_than_which_place_it_is_is_left_to_the_next_run() -> None:
+    async def story(platform: Platform) -> None:
+        platform.answer = ConfigurationError("no such context")
+        platform.known.silent("fake", "config", "refused")
+        await platform.known.change()
+        assert platform.known.away() == {}
+
+    play(story)
+
+
+def test_who_waits_for_a_platform_that_does_not_come_back_waits_no_longer_than_said() -> None:
+    async def story(platform: Platform) -> None:
+        assert not await platform.known.back(0.01)
+
+    play(story)
