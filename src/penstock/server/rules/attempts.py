@@ -126,7 +126,8 @@ def _read_exit(exited: Exit, started: bool) -> tuple[Reason, str]:
         how = Reason.SIGNALLED, f"The flow's process was killed by {shown}{before}."
     elif exited.code is not None:
         how = _read_code(exited.code, started)
-    return (exited.reason, how[1]) if exited.reason is not None else how
+    # that it exited is all that a platform knows of an exit code; what it means depends on how far the run had come
+    return how if exited.reason in {None, Reason.EXITED} else (exited.reason, how[1])
 
 
 def _read_code(code: int, started: bool) -> tuple[Reason, str]:
