@@ -25,6 +25,8 @@ from penstock.version import __version__
 
 #: Seconds for questions to the engine, and for one that it passes on to a registry.
 ASK_SECONDS, REGISTRY_SECONDS = 15.0, 30.0
+#: Of an image for another machine that an engine takes all the same.
+_EMULATED = ", and runs there only by emulation"
 #: What engines and what stands before them say of a question that they do not know: no registry's words.
 _NO_SUCH_QUESTION = frozenset({"", "not found", "page not found", "404 page not found", "not implemented"})
 _MODES = ("bridge", "host", "none", "default")
@@ -87,9 +89,12 @@ async def _check_image(
         return Finding(tried, False, "the engine does not have it, and it is never fetched", fix), None
     if present is not None and policy is not ImagePullPolicy.ALWAYS:
         unfit = platforms_fit(info, wanted, [(str(present.get("Os")), str(present.get("Architecture")))])
-        if unfit is None or policy is ImagePullPolicy.NEVER:
-            fix = f"Build it for this engine, or set platform: {unfit}." if unfit else ""
-            return Finding(tried, unfit is None, unfit or "the engine has it", fix), present
+        if unfit is None or not wanted:
+            return Finding(
+                tried, True, f"the engine has it; {unfit}{_EMULATED}" if unfit else "the engine has it"
+            ), present
+        if policy is ImagePullPolicy.NEVER:
+            return Finding(tried, False, f"{unfit}, and it is never fetched", "Load it for that platform."), present
     return await _ask_registry(engine, info, pull, tried), present
 
 
@@ -112,10 +117,11 @@ async def _ask_registry(engine: Engine, info: Mapping[str, Any], pull: Mapping[s
         return Finding(tried, False, refused.message, refused.hint)
     offered = [(str(each.get("os")), str(each.get("architecture"))) for each in found.get("Platforms") or ()]
     unfit = platforms_fit(info, str(pull.get("platform") or ""), offered)
-    if unfit:
+    about = found.get("Descriptor") or {}
+    if unfit and (pull.get("platform") or any(word in str(about.get("mediaType")) for word in ("index", "list"))):
         return Finding(tried, False, unfit, "Build it for this engine, or set platform, or use another engine.")
-    digest = str((found.get("Descriptor") or {}).get("digest") or "")
-    return Finding(tried, True, f"{login.registry} gives it {login}" + (f", {digest[:19]}…" if digest else ""))
+    said = f"{login.registry} gives it {login}, {str(about.get('digest') or '')[:19]}…"
+    return Finding(tried, True, f"{said}; {unfit}{_EMULATED}" if unfit else said)
 
 
 async def _check_networks(engine: Engine, request: Mapping[str, Any]) -> list[Finding]:
