@@ -126,6 +126,7 @@ def _for_old_kubectl(text: str) -> str:
 
 
 @pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_TEST_SOAK"), reason="PENSTOCK_TEST_SOAK is not set")
 def test_what_is_printed_runs_a_flow_in_a_pod_of_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
     """A server, an agent that is a pod itself, and a run in a pod: with the rights and the security of the manifests."""
     image = docker_engine.penstock_image()
