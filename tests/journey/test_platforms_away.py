@@ -80,6 +80,36 @@ def test_a_run_that_is_cancelled_while_its_image_is_fetched_starts_nothing(world
     assert jobs(place) == []
 
 
+def test_a_run_whose_image_is_not_there_in_time_is_given_up_and_says_what_it_waited_for(
+    world: "World", place: Path
+) -> None:
+    world.agent("-q", "queue", fake_platform=place)
+    run = world.run(deploy(world, "slow", prepares_for=60, start_timeout=1.5), name="r")
+    state = world.wait_for(run, StateType.CRASHED).state
+    assert state is not None
+    assert (state.state_details.reason, state.state_details.phase) == ("StartTimeout", "image")
+    assert "It was waiting for the image fake:1 to be fetched." in (state.message or "")
+    assert jobs(place) == []
+
+
+def test_a_run_cancelled_by_force_while_its_platform_is_away_is_stopped_and_tells_its_output_later(
+    world: "World", place: Path
+) -> None:
+    world.agent("-q", "queue", fake_platform=place)
+    patient = ["sh", "-c", "echo it began; sleep 600"]
+    block = Fake(command=patient, cancel_timeout=0.5, grace_seconds=0).save("patient")
+    run = world.run(world.deploy(GO, infrastructure_document_id=block), name="r")
+    wait_until(lambda: (found := world.attempts(run)) and found[-1].handle, 30, "it has started")
+    with FakeDriver(place).cut():
+        world.cancel(run)
+        world.wait_for(run, StateType.CANCELLED)
+        assert world.ended(run).exit is None
+    late = wait_until(lambda: (found := world.attempts(run)[-1]).output_tail and found, 60, "its output is known")
+    assert late.output_tail == "it began\n"
+    assert late.exit is not None
+    wait_until(lambda: jobs(place) == [], 20, "what is left of it is removed")
+
+
 def test_an_agent_killed_while_an_image_is_fetched_starts_the_run_once_when_it_is_back(
     world: "World", place: Path
 ) -> None:

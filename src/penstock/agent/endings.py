@@ -83,7 +83,13 @@ class Endings:
         if held.stage is Stage.LAUNCHING:
             self._ledger.move(held, Stage.ENDED)
             _log.info("%s: nothing was started, so there is nothing to stop", held.title)
-            self._tell(held, AttemptReport(attempt_id=held.id, agent_id=self._agent_id, gone=True))
+            seen = held.said
+            words = (
+                (seen.message or (seen.waiting_for and f"It was waiting for {seen.waiting_for}."))
+                if seen is not None
+                else None
+            )
+            self._tell(held, AttemptReport(attempt_id=held.id, agent_id=self._agent_id, gone=True, message=words))
 
     def release(self, attempt_id: UUID) -> None:
         """The server needs no more of it: it is over, or it is another agent's now."""
@@ -158,9 +164,24 @@ class Endings:
         if (job := held.job) is not None:
             _log.warning("%s is over for the server: what is left of its job is stopped", held.title)
             await self.stop(held, *job, attempt.limits.grace if attempt is not None else 0.0)
+            if attempt is not None:
+                await self._tell_late(held, *job)
             if not stays(job, True):
                 await self._remove(held)
         self._ledger.drop(held)
+
+    async def _tell_late(self, held: Held, driver: Driver, handle: Handle) -> None:
+        """How the job ended and what it printed, for an attempt that was over before anybody could know."""
+        tail = await output.tail(held, self._console)
+        try:
+            async with asyncio.timeout(REMOVE_SECONDS):
+                seen = (await driver.observe([handle]))[0]
+        except Exception:
+            return
+        self.reports.add(
+            AttemptReport(attempt_id=held.id, agent_id=self._agent_id, observation=seen, output_tail=tail, gone=True)
+        )
+        await self._told(held)
 
     async def _read(self, attempt_id: UUID) -> Attempt | None:
         """The attempt as the server has it, None if it has none of that id. Asks until there is an answer."""
