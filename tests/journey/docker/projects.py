@@ -16,7 +16,7 @@ def read(name: str) -> str:
     return (pathlib.Path(__file__).parent / name).read_text().strip()
 
 
-@flow
+@flow(log_prints=True)
 def hello(name: str = "world"):
     """Says hello, with a module and a data file that lie beside it."""
     print(greeting(name), read("data/who.txt"))
