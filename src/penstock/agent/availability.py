@@ -16,6 +16,8 @@ _log = logging.getLogger("penstock.agent")
 
 #: Seconds between two questions to a platform that does not answer: the first, and the longest.
 PROBE_SECONDS, PROBE_CAP = 1.0, 30.0
+#: Seconds between two questions to a platform that answers itself, while it says nothing of some of its jobs.
+DOUBT_SECONDS = 5.0
 
 #: Asks the platform of a type, with a configuration, which place it is. Raises NotReachable when nobody answers.
 Probe = Callable[[str, Any], Awaitable[object]]
@@ -38,6 +40,7 @@ class Availability:
         self._away: dict[str, Away] = {}
         self._places: dict[str, set[str]] = {}
         self._probing: set[str] = set()
+        self._probed_at: dict[str, float] = {}
         self._back = asyncio.Event()
         self._next_change = asyncio.Event()
 
@@ -66,7 +69,8 @@ class Availability:
 
     def answered(self, slug: str, reach: str) -> None:
         """The platform has said which place it is."""
-        self._places.setdefault(slug, set()).add(reach)
+        # places that differ behind a slash only (namespaces of a cluster) are answered for by one
+        self._places.setdefault(slug, set()).add(reach.partition("/")[0])
         if self._away.pop(slug, None) is not None:
             _log.warning("The platform of %s jobs answers again: its runs are taken again", slug)
             self._back.set()
@@ -84,12 +88,17 @@ class Availability:
             _log.warning(
                 "The platform of %s jobs does not answer, and its runs are not taken until it does: %s", slug, why
             )
-        self.doubt(slug, config)
+        self._begin(slug, config)
 
     def doubt(self, slug: str, config: Any) -> None:
-        """Something of the platform did not answer: ask it, in the background, unless that is under way."""
+        """Something of the platform did not answer: ask it, in the background, unless that was done a moment ago."""
+        if clock.monotonic() - self._probed_at.get(slug, float("-inf")) >= DOUBT_SECONDS:
+            self._begin(slug, config)
+
+    def _begin(self, slug: str, config: Any) -> None:
         if slug not in self._probing:
             self._probing.add(slug)
+            self._probed_at[slug] = clock.monotonic()
             self._supervisor.spawn(f"probe {slug}", self._ask(slug, config))
 
     async def back(self, seconds: float) -> bool:

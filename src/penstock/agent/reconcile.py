@@ -95,7 +95,8 @@ class Reconciler:
         if observation.status == "ENDED":
             await self._endings.job_is_over(held, observation)
             return
-        if self._sightings.tell(held, observation) and observation.status == "UNKNOWN" and held.config is not None:
+        self._sightings.tell(held, observation)
+        if observation.status == "UNKNOWN" and held.config is not None:
             self._platforms.availability.doubt(held.config.get_block_type_slug(), held.config)
 
 

@@ -105,9 +105,9 @@ class Driver(Protocol):
 
     async def reach(self, config: Any) -> str:
         """The place whose jobs this driver sees with `config`: two agents with an equal reach can take each other's
-        jobs over.
+        jobs over. Places that differ behind their first slash only are answered for by one server.
 
-        Raises `NotReachable` when the platform does not answer.
+        Raises `NotReachable` when the platform does not answer: it is asked for that as well, to know when it is back.
         """
 
     async def prepare(self) -> None:

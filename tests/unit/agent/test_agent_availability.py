@@ -102,3 +102,27 @@ def test_who_waits_for_a_platform_that_does_not_come_back_waits_no_longer_than_s
         assert not await platform.known.back(0.01)
 
     play(story)
+
+
+def test_namespaces_of_one_cluster_are_away_together() -> None:
+    async def story(platform: Platform) -> None:
+        platform.known.answered("fake", "cluster:1/default")
+        platform.known.answered("fake", "cluster:1/team")
+        platform.answer = NotReachable("refused")
+        platform.known.silent("fake", "config", "refused")
+        assert list(platform.known.away()) == ["fake"]
+
+    play(story)
+
+
+def test_doubts_are_looked_into_once_in_a_while_and_silence_at_once() -> None:
+    async def story(platform: Platform) -> None:
+        for _ in range(3):
+            platform.known.doubt("fake", "config")
+            await asyncio.sleep(0.02)
+        assert platform.asked == ["config"]
+        platform.known.silent("fake", "config", "refused")
+        await platform.known.back(20)
+        assert platform.known.away() == {}
+
+    assert len(play(story).asked) == 2
