@@ -145,6 +145,17 @@ def test_what_is_rendered_is_what_the_api_server_keeps(cluster: Cluster, namespa
         cluster.kubectl("delete", "job", found["job"]["metadata"]["name"], "-n", namespace, "--wait=false")
 
 
+def test_a_copy_of_a_stored_job_can_be_the_manifest_of_others(cluster: Cluster, namespace: str) -> None:
+    path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+    block = KubernetesJob(image=BUSYBOX, command=["true"], namespace=namespace)
+    stored = _stored(cluster, path, render(block, _job())["job"])
+    found = render(KubernetesJob(job=stored, command=["true"]), _job())
+    assert found["job"]["metadata"]["name"] != stored["metadata"]["name"]
+    again = _stored(cluster, path, found["job"])
+    assert again["metadata"]["uid"] != stored["metadata"]["uid"]
+    assert [*_differences(found["job"], again)] == []
+
+
 def test_the_secret_holds_what_was_concealed_and_belongs_to_the_job_afterwards(
     cluster: Cluster, namespace: str
 ) -> None:

@@ -182,6 +182,13 @@ def test_an_empty_login_to_a_registry_is_dropped() -> None:
     assert one["imagePullSecrets"] == [{"name": "login"}]
 
 
+def test_a_job_that_was_rendered_before_can_be_the_manifest_of_others() -> None:
+    block = KubernetesJob(image="flows:1", volumes=[{"name": "data", "emptyDir": {}}], env={"LEVEL": "1"})
+    first = render(block, JOB)["job"]
+    again = render(KubernetesJob(image="flows:1", job=first, env={"LEVEL": "1"}), JOB)["job"]
+    assert again == first
+
+
 # --- limits, and whose retries
 
 

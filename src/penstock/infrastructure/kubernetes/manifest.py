@@ -10,6 +10,14 @@ from penstock.model.base import JSONObject
 CONTAINER_NAME = "penstock-job"
 _API_VERSION, _KIND = "batch/v1", "Job"
 _COUNTS = ("parallelism", "completions")
+#: Metadata, and labels of what a Job selects, that the API server writes itself and does not take from others.
+_WRITTEN = (
+    "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generateName", "generation", "managedFields",
+    "ownerReferences", "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+_LABELS_WRITTEN = (
+    "controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name",
+)  # fmt: skip
 #: A pod that was evicted, preempted or drained away fails the Job with that as its reason, which outlives the pod.
 _FAILURE_POLICY: JSONObject = {
     "rules": [{"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
@@ -109,6 +117,23 @@ def part(parent: JSONObject, name: str) -> JSONObject:
     if parent.get(name) is None:
         parent[name] = {}
     found: JSONObject = parent[name]
+    return found
+
+
+def as_new(job: JSONObject) -> JSONObject:
+    """`job` without what the API server has written into it, should it be a copy of a Job that was made before."""
+    found = {name: value for name, value in job.items() if name != "status"}
+    selected = not job["spec"].get("manualSelector")
+    for holder in (found, found["spec"]["template"]):
+        metadata = holder.get("metadata")
+        if metadata is not None:
+            holder["metadata"] = {name: value for name, value in metadata.items() if name not in _WRITTEN}
+            labels = holder["metadata"].get("labels") or {}
+            holder["metadata"]["labels"] = {
+                key: value for key, value in labels.items() if not (selected and key in _LABELS_WRITTEN)
+            }
+    if selected:
+        found["spec"].pop("selector", None)
     return found
 
 

@@ -40,7 +40,7 @@ LABELS_ANNOTATION = "penstock.io/labels"
 def render(config: KubernetesJob, job: Job) -> JSONObject:
     """The objects for `job`. Raises `Unsupported` if a customization does not fit, or takes the Job's identity away."""
     merged = with_block(job, config)
-    found: JSONObject = copy.deepcopy(config.job)
+    found = manifest.as_new(copy.deepcopy(config.job))
     namespace = config.namespace or manifest.namespace_of(found) or DEFAULT_NAMESPACE
     marks = labels.for_kubernetes(merged.labels)
     _fill_metadata(found, merged, namespace, marks)
@@ -69,7 +69,6 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
 def _fill_metadata(found: JSONObject, job: Job, namespace: str, marks: dict[str, str]) -> None:
     metadata = manifest.part(found, "metadata")
     metadata["name"], metadata["namespace"] = job.name, namespace
-    metadata.pop("generateName", None)
     manifest.part(metadata, "labels").update(marks)
     manifest.part(metadata, "annotations").update(_whole_texts(job, marks))
     template = manifest.part(found["spec"]["template"], "metadata")
@@ -91,11 +90,18 @@ def _fill_pod(pod: JSONObject, job: Job) -> None:
     container["args"] = [quoted(word) for word in containers.command_of(job)]
     variables = containers.variables_of(job).items()
     ours: list[JSONObject] = [{"name": name, "value": quoted(value)} for name, value in variables]
-    taken = {*job.env, *job.secret_env}
+    references = secret.references(job)
+    taken = {*job.env, *job.secret_env, *(item["name"] for item in references)}
     theirs = [item for item in container.get("env") or [] if item.get("name") not in taken]
-    container["env"] = [*theirs, *ours, *secret.references(job)]
-    container["volumeMounts"] = [*(container.get("volumeMounts") or []), secret.token_mount()]
-    pod["volumes"] = [*(pod.get("volumes") or []), secret.token_volume(job.name)]
+    container["env"] = [*theirs, *ours, *references]
+    mount, volume = secret.token_mount(), secret.token_volume(job.name)
+    container["volumeMounts"] = _with(container.get("volumeMounts"), mount, "mountPath")
+    pod["volumes"] = _with(pod.get("volumes"), volume, "name")
+
+
+def _with(items: list[JSONObject] | None, item: JSONObject, key: str) -> list[JSONObject]:
+    """`items` with `item` after them, in place of one that is told apart by the same."""
+    return [*(there for there in items or [] if there.get(key) != item[key]), item]
 
 
 def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, SecretStr]) -> JSONObject:
