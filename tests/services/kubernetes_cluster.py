@@ -81,14 +81,19 @@ class Cluster:
     @contextmanager
     def namespace(self) -> Iterator[str]:
         """A new namespace in which pods can be made. The test shares the cluster: nobody breaks it meanwhile."""
-        with self._lock("peace", fcntl.LOCK_SH):
-            name = f"penstock-test-{uuid4().hex[:8]}"
-            self.kubectl("create", "namespace", name)
-            try:
-                wait_until(lambda: self._has_account(name), timeout=60, message="the namespace has no service account")
-                yield name
-            finally:
-                self.kubectl("delete", "namespace", name, "--wait=false")
+        with self._lock("peace", fcntl.LOCK_SH), self.namespace_within() as name:
+            yield name
+
+    @contextmanager
+    def namespace_within(self) -> Iterator[str]:
+        """The same within `alone`."""
+        name = f"penstock-test-{uuid4().hex[:8]}"
+        self.kubectl("create", "namespace", name)
+        try:
+            wait_until(lambda: self._has_account(name), timeout=60, message="the namespace has no service account")
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -96,19 +101,18 @@ class Cluster:
         with self._lock("peace", fcntl.LOCK_EX):
             yield
 
-    def stop_kubelet(self) -> None:
+    def kill_kubelet(self) -> None:
         """The node's kubelet dies; its containers go on."""
         self._kill("kubelet")
-
-    def start_kubelet(self) -> None:
-        self._up()
 
     def kill_api_server(self) -> None:
         """The API server dies, and all connections to it."""
         self._kill("kube-apiserver")
 
-    def start_api_server(self) -> None:
-        self._up()
+    def revive(self) -> None:
+        """What was killed is started again."""
+        assert self.folder is not None, "somebody's own cluster is not to be broken"
+        _script(self.folder, "up.sh")
 
     def _has_account(self, namespace: str) -> bool:
         found = self.get("serviceaccounts", "-n", namespace)
@@ -123,10 +127,6 @@ class Cluster:
         pid = int((self.folder / "run" / "pid" / name).read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: _is_gone(pid), timeout=30, message=f"{name} does not die")
-
-    def _up(self) -> None:
-        assert self.folder is not None, "somebody's own cluster is not to be broken"
-        _script(self.folder, "up.sh")
 
     @contextmanager
     def _lock(self, name: str, kind: int) -> Iterator[None]:

@@ -388,10 +388,12 @@ class DriverContract:
 
     async def _clean_up(self) -> None:
         async with self._open() as driver:
-            for owner in (self.owner, self.stranger):
-                for found in await driver.find(owner):
-                    await driver.stop(found.handle, 0)
-                    await driver.remove(found.handle)
+            found = [each for owner in (self.owner, self.stranger) for each in await driver.find(owner)]
+            await asyncio.gather(*(self._clear_away(driver, each.handle) for each in found))
+
+    async def _clear_away(self, driver: Driver, handle: Handle) -> None:
+        await driver.stop(handle, 0)
+        await driver.remove(handle)
 
     async def _until(self, driver: Driver, handle: Handle, status: str) -> Observation:
         deadline = clock.monotonic() + self.candidate.patience

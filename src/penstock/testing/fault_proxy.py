@@ -65,6 +65,11 @@ class FaultProxy:
         scheme = "http" if self._scheme in {"unix", "http", "https"} else self._scheme
         return f"{scheme}://127.0.0.1:{self.port}{self._path}"
 
+    @property
+    def open_connections(self) -> int:
+        """How many clients are connected now."""
+        return len(self._open)
+
     def add(self, fault: Fault) -> Fault:
         """From now on this fault may strike. The first that fits a request is the one that does."""
         with self._lock:

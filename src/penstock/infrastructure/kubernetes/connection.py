@@ -148,7 +148,10 @@ class Connection:
                     if answer.status in _THROTTLED | _BROKEN:
                         raise NotReachable(f"The Kubernetes API answers {answer.status}: {refusal.message}")
                     raise refusal
-                yield _lines(answer)
+                try:
+                    yield _lines(answer)
+                finally:
+                    _hang_up(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise self._silent(error) from None
 
@@ -274,6 +277,13 @@ async def _call(
         _preload_content=False,
         _request_timeout=timeout,
     )
+
+
+def _hang_up(answer: Any) -> None:
+    """Drop the connection of an answer that is left before its end: TLS would take leave first, and wait for it."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 async def _lines(answer: Any) -> AsyncIterator[bytes]:

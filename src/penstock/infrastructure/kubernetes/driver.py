@@ -7,6 +7,7 @@ What it keeps in memory only makes it quick: the Job, its annotations and its po
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -31,6 +32,10 @@ _log = logging.getLogger("penstock.infrastructure.kubernetes")
 HOPELESS_SECONDS = 15.0
 #: Seconds that sidecars may go on after the run's own container has ended.
 LINGER_SECONDS = 60.0
+#: Seconds after a pod was lost in which the Job may say that this is its own end, and not somebody else's doing.
+_SETTLE_SECONDS = 1.5
+#: Seconds that a container gets to end by itself where the driver stops its job on its own.
+POLITE_SECONDS = 30.0
 #: Seconds until a stop of the driver's own that failed is tried again.
 _AGAIN_SECONDS = 3.0
 #: Seconds between two looks at the log of a job that prints nothing: first and most.
@@ -59,6 +64,8 @@ class KubernetesDriver:
         self._tails = Tails()
         #: what the driver does on its own: stops of jobs that must not go on, by name
         self._ending: dict[str, asyncio.Task[None]] = {}
+        #: how many stops of a job are under way, by its name
+        self._stopping: Counter[str] = Counter()
         #: since when a job must not go on, by its name
         self._since: dict[str, float] = {}
         #: logs that had nothing new: the offset, when to look again, and the pause until then
@@ -187,17 +194,22 @@ class KubernetesDriver:
         if judgement.doomed is None and not judgement.lingers:
             self._since.pop(name, None)
             return
-        patience = LINGER_SECONDS if judgement.lingers else HOPELESS_SECONDS if seen.status == "PENDING" else 0.0
+        lost = HOPELESS_SECONDS if seen.status == "PENDING" else _SETTLE_SECONDS
+        patience = LINGER_SECONDS if judgement.lingers else lost
         since = self._since.setdefault(name, clock.monotonic())
-        if clock.monotonic() - since >= patience and name not in self._ending:
+        if clock.monotonic() - since >= patience and not self._is_stopping(name):
             end = judgement.doomed or seen.exit
             _log.warning("Job %s is stopped: %s", name, end.message if end else "it has ended")
-            self._ending[name] = task = asyncio.create_task(self._end(handle, end))
+            grace = 0.0 if seen.status == "PENDING" else POLITE_SECONDS
+            self._ending[name] = task = asyncio.create_task(self._end(handle, grace, end))
             task.add_done_callback(lambda _: self._ending.pop(name, None))
 
-    async def _end(self, handle: Handle, end: Exit | None) -> None:
+    def _is_stopping(self, name: str) -> bool:
+        return name in self._ending or self._stopping[name] > 0
+
+    async def _end(self, handle: Handle, grace: float, end: Exit | None) -> None:
         try:
-            await self._stop(handle, 0, end)
+            await self._stop(handle, grace, end)
         except InfrastructureError as error:
             _log.warning("Job %s cannot be stopped yet: %s", handle.data["name"], error)
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -209,9 +221,11 @@ class KubernetesDriver:
             if observation.has_started(pod, container):
                 self._tails.follow(name, namespace.connection, namespace.log_of(pod), container)
 
+        self._stopping.update({name})
         try:
             job = await answered(Stop(namespace, name, grace, leaving).run(end))
         finally:
+            self._stopping.subtract({name})
             await self._tails.complete(name)
         mirror = self._pictures.mirror(namespace, handle.data["owner"])
         mirror.see_pods(name, await answered(namespace.pods_of(name)))
@@ -237,11 +251,13 @@ class KubernetesDriver:
         query = {"container": container, **output.query_since(since)}
         try:
             async with namespace.connection.stream(namespace.log_of(pod), query, _LOG_SECONDS) as lines:
-                return await output.read(lines, since, ended), ended
+                piece = await output.read(lines, since, ended)
         except Refusal as error:
-            if error.status in {400, 404}:  # it has no log yet, or none any more
-                return kept or Output("", since), ended
-            raise NotReachable(f"The log of Job {name} cannot be read: {error.message}") from None
+            if error.status not in {400, 404}:  # it has no log yet, or none any more
+                raise NotReachable(f"The log of Job {name} cannot be read: {error.message}") from None
+            piece = Output("", since)
+        # a pod may outlive its log by some seconds
+        return (piece if piece.text else kept or piece), ended
 
     async def _find(self, namespace: Namespace, owner: str) -> list[Found]:
         jobs = await answered(namespace.jobs_of(owner))

@@ -96,14 +96,10 @@ def judge(evidence: Evidence, now: datetime) -> Judgement:
     pod = newest(live) or newest(evidence.pods)
     if pod is None:
         return _without_pod(evidence, now)
-    started_before = [gone for gone in evidence.gone if has_started(gone, name) and _uid(gone) != _uid(pod)]
-    if started_before and not is_stopping(job):
-        found = exit_of(started_before[-1], job, now)
-        text = f"{found.message} Kubernetes made another pod, which is not let in: no run is started twice."
-        return Judgement(
-            Observation(status="RUNNING", observed_at=now, message=text),
-            doomed=found.model_copy(update={"message": text}),
-        )
+    if not is_stopping(job) and not is_decided(job):
+        lost = _lost_before(evidence, pod, live)
+        if lost is not None:
+            return _not_twice(evidence, lost, now)
     if pod in live:
         return _live(evidence, pod, now)
     found = exit_of(pod, job, now)
@@ -160,6 +156,15 @@ def finished(job: Object) -> tuple[str, str, str] | None:
         if condition.get("status") == "True" and condition.get("type") in {"Complete", "Failed"}:
             return str(condition["type"]), str(condition.get("reason") or ""), str(condition.get("message") or "")
     return None
+
+
+def is_decided(job: Object) -> bool:
+    """Whether the Job makes no more pods, though some of it may still run."""
+    return any(
+        condition.get("status") == "True"
+        and condition.get("type") in {"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"}
+        for condition in (job.get("status") or {}).get("conditions") or ()
+    )
 
 
 def exit_of(pod: Object, job: Object, now: datetime) -> Exit:
@@ -259,7 +264,7 @@ def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
         message = f"The node of pod {metadata['name']} does not answer."
         return Judgement(Observation(status="UNKNOWN", observed_at=now, message=message, reason=Reason.NODE_LOST))
     if metadata.get("deletionTimestamp"):
-        return _leaving(evidence, pod, now)
+        return _leaving(pod, now)
     if "running" in _state(pod, container):
         return Judgement(Observation(status="RUNNING", observed_at=now))
     wait = _wait(evidence, pod, container)
@@ -275,7 +280,35 @@ def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
     return Judgement(observation, doomed=doomed, puzzling=_uid(pod))
 
 
-def _leaving(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
+def _lost_before(evidence: Evidence, pod: Object, live: Sequence[Object]) -> Object | None:
+    """A pod in which the run was, and which is lost to it: deleted, or followed by another."""
+    container = flow_container(evidence.job)
+    for each in (*evidence.gone, *evidence.pods):
+        if not has_started(each, container):
+            continue
+        followed = pod in live and _uid(each) != _uid(pod)
+        if followed or (each in live and each["metadata"].get("deletionTimestamp")):
+            return each
+    return None
+
+
+def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
+    """Kubernetes may put another pod in the place of a lost one, whatever the Job's backoffLimit: none is wanted."""
+    name = lost["metadata"]["name"]
+    if is_live(lost, flow_container(evidence.job)):
+        reason, words = reasons.of_disruption(lost) or reasons.of_events(evidence.events)
+        end = _exit(None, reason, f"Pod {name} was deleted while the run was in it: {words}", now)
+    else:
+        end = exit_of(lost, evidence.job, now)
+    message = f"{end.message} No other pod takes its place: no run is started twice."
+    return Judgement(
+        Observation(status="RUNNING", observed_at=now, message=message),
+        doomed=end,
+        puzzling=_uid(lost),
+    )
+
+
+def _leaving(pod: Object, now: datetime) -> Judgement:
     """A pod that is being deleted, and whose node has not said that it is gone."""
     name, due = pod["metadata"]["name"], _parse(pod["metadata"]["deletionTimestamp"])
     if due is not None and (now - due).total_seconds() > 3 * SETTLE_SECONDS:

@@ -50,6 +50,14 @@ _POD_REASONS = {
     "UnexpectedAdmissionError": Reason.NO_CAPACITY,
 }
 
+#: Events of pods that the cluster itself ends.
+_TOLD = {
+    "Preempted": Reason.PREEMPTED,
+    "Evicted": Reason.EVICTED,
+    "TaintManagerEviction": Reason.EVICTED,
+    "NodeNotReady": Reason.NODE_LOST,
+}
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -114,6 +122,14 @@ def of_disruption(pod: Mapping[str, Any]) -> tuple[Reason, str] | None:
     if word in _POD_REASONS:
         return _POD_REASONS[word], str(status.get("message") or word)
     return None
+
+
+def of_events(events: Mapping[str, str]) -> tuple[Reason, str]:
+    """Why a pod was deleted, from what is told of it: before Kubernetes 1.26 it carries no condition that says so."""
+    for word, reason in _TOLD.items():
+        if word in events:
+            return reason, events[word]
+    return Reason.DELETED, "Kubernetes does not say by whom."
 
 
 def is_no_command(word: str, message: str) -> bool:

@@ -44,8 +44,9 @@ class Stop:
         if job is not None and self._is_over(job):
             return job
         if job is not None:
-            known = observation.end_of(job)
-            job = await self._namespace.halt_job(self._name, end if known is None else None) or job
+            # whoever was first knows why: an end that is written down, or a stop that is to be its reason, stays
+            first = observation.end_of(job) is None and not observation.is_stopping(job)
+            job = await self._namespace.halt_job(self._name, end if first else None) or job
         await self._until_gone(self._flow_container(job))
         if job is None or observation.end_of(job) is not None:
             return job

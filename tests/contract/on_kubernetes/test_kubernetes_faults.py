@@ -1,0 +1,240 @@
+"""The way to a real cluster breaks, or the cluster itself does: no job is started twice, none is declared dead."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from kubernetes_cluster import Cluster
+
+from penstock import clock
+from penstock.errors import NotReachable
+from penstock.infrastructure.base import Handle
+from penstock.infrastructure.kubernetes.driver import KubernetesDriver
+from penstock.model.attempts import Observation
+from penstock.testing import Fault
+from penstock.testing.driver_contract import POLITE
+
+from .kubernetes_jobs import Way, a_job, request, way
+
+PATIENCE = 90.0
+NAPPER = ("sh", "-c", "sleep 4; exit 3")
+Question = Callable[[KubernetesDriver, Way], Awaitable[None]]
+
+
+def _ask(cluster: Cluster, namespace: str, folder: Path, question: Question) -> None:
+    """Put a question to a driver whose way to the cluster can be broken."""
+
+    async def put(broken: Way) -> None:
+        driver = KubernetesDriver({"KUBECONFIG": str(broken.kubeconfig)}, namespace)
+        try:
+            await question(driver, broken)
+        finally:
+            await driver.close()
+
+    with way(cluster, folder) as broken:
+        asyncio.run(put(broken))
+
+
+async def _until(driver: KubernetesDriver, handle: Handle, status: str) -> Observation:
+    deadline = clock.monotonic() + PATIENCE
+    while (seen := (await driver.observe([handle]))[0]).status != status:
+        assert seen.status != "MISSING"
+        assert clock.monotonic() < deadline, f"it does not become {status}: {seen!r}"
+        await driver.wait_for_news(0.2)
+    return seen
+
+
+def test_a_job_whose_answer_is_lost_is_made_once(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        for path in ("/apis/batch/v1/.*/jobs", "/api/v1/.*/secrets"):
+            broken.proxy.add(Fault("drop_answer", method="POST", path=path, times=2))
+        job = a_job("sh", "-c", "test $(cat /run/penstock/token) = a-token")
+        handle = await driver.start(request(namespace, job))
+        assert broken.proxy.injected["drop_answer"] >= 2
+        seen = await _until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert seen.exit.code == 0
+        assert [item["metadata"]["name"] for item in cluster.get("jobs", "-n", namespace)["items"]] == [job.name]
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def test_a_server_that_is_too_busy_is_asked_again_when_it_says(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        busy = broken.proxy.add(Fault("status", method="POST", status=429, retry_after="0.2", times=3))
+        failing = broken.proxy.add(Fault("status", method="GET", status=500, times=3))
+        handle = await driver.start(request(namespace, a_job("sh", "-c", "exit 3")))
+        seen = await _until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert seen.exit.code == 3
+        assert (busy.struck, failing.struck) == (3, 3)
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+@pytest.mark.parametrize("how", ["as a status", "as an event"])
+def test_a_watch_from_a_version_that_has_expired_begins_with_a_list_again(
+    cluster: Cluster, namespace: str, tmp_path: Path, how: str
+) -> None:
+    gone = b'{"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}'
+    event = b'{"type": "ERROR", "object": ' + gone + b"}\n"
+    body, status = (gone, 410) if how == "as a status" else (event, 200)
+
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        expired = broken.proxy.add(Fault("status", path=".*watch=true", status=status, body=body, times=4))
+        handle = await driver.start(request(namespace, a_job("sh", "-c", "sleep 1; exit 3")))
+        seen = await _until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert (seen.exit.code, expired.struck) == (3, 4)
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def test_watches_that_are_cut_again_and_again_lose_no_job(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        handles = [await driver.start(request(namespace, a_job(*NAPPER, owner="cut-owner"))) for _ in range(3)]
+        open_ones = set(range(len(handles)))
+        deadline = clock.monotonic() + PATIENCE
+        while open_ones:
+            assert clock.monotonic() < deadline
+            broken.proxy.drop_connections()
+            seen = await driver.observe(handles)
+            assert {each.status for each in seen} <= {"PENDING", "RUNNING", "ENDED", "UNKNOWN"}
+            open_ones -= {index for index in open_ones if seen[index].status == "ENDED"}
+            await driver.wait_for_news(0.3)
+        for each in await driver.observe(handles):
+            assert each.exit is not None
+            assert each.exit.code == 3
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def test_a_network_that_swallows_everything_is_unknown_in_bounded_time(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        handle = await driver.start(request(namespace, a_job(*POLITE)))
+        await _until(driver, handle, "RUNNING")
+        broken.proxy.partition()
+        async with asyncio.timeout(PATIENCE):
+            assert (await driver.observe([handle]))[0].status == "UNKNOWN"
+        broken.proxy.partition(False)
+        await _until(driver, handle, "RUNNING")
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def test_credentials_that_expire_are_read_again_and_then_told_as_such(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        expired = broken.proxy.add(Fault("status", status=401, times=1))
+        handle = await driver.start(request(namespace, a_job(*POLITE)))
+        assert expired.struck == 1
+        await _until(driver, handle, "RUNNING")
+        broken.proxy.add(Fault("status", status=401))
+        seen = (await driver.observe([handle]))[0]
+        assert seen.status == "UNKNOWN"
+        assert "does not accept the credentials" in (seen.message or "")
+        with pytest.raises(NotReachable) as told:
+            await driver.find_job(handle.data["name"])
+        assert told.value.code == "credentials"
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def _run_many(cluster: Cluster, namespace: str, folder: Path, count: int) -> float:
+    """Run `count` jobs at once; the seconds that took. All end as they should, over a handful of connections."""
+    took = 0.0
+
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        nonlocal took
+        began = clock.monotonic()
+        owner, most = "many-owner", 0
+        requests = [request(namespace, a_job("sh", "-c", f"exit {n % 3}", owner=owner)) for n in range(count)]
+        handles = await asyncio.gather(*(driver.start(each) for each in requests))
+        deadline = began + PATIENCE * 4
+        seen = await driver.observe(handles)
+        while {each.status for each in seen} != {"ENDED"}:
+            assert all(each.status != "MISSING" for each in seen)
+            assert clock.monotonic() < deadline, seen
+            most = max(most, broken.proxy.open_connections)
+            await driver.wait_for_news(0.5)
+            seen = await driver.observe(handles)
+        assert [each.exit.code if each.exit else None for each in seen] == [n % 3 for n in range(count)]
+        assert most <= 20, most
+        took = clock.monotonic() - began
+        assert len(cluster.get("pods", "-n", namespace)["items"]) == count
+
+    _ask(cluster, namespace, folder, question)
+    return took
+
+
+def test_jobs_at_once_all_end_over_a_handful_of_connections(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    _run_many(cluster, namespace, tmp_path, 12)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_TEST_SOAK"), reason="takes minutes: PENSTOCK_TEST_SOAK is not set")
+@pytest.mark.timeout(900)
+def test_a_hundred_jobs_at_once(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    print(f"100 jobs at once took {_run_many(cluster, namespace, tmp_path, 100):.0f} s")
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_TEST_SOAK"), reason="takes minutes: PENSTOCK_TEST_SOAK is not set")
+@pytest.mark.timeout(900)
+def test_two_minutes_of_cuts_every_five_seconds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        command = ("sh", "-c", "i=0; while [ $i -lt 120 ]; do echo line $i; sleep 1; i=$((i+1)); done; exit 3")
+        handle = await driver.start(request(namespace, a_job(*command)))
+        text, offset, next_cut = "", 0, clock.monotonic() + 5
+        seen_as: set[str] = set()
+        while (seen := (await driver.observe([handle]))[0]).status != "ENDED":
+            seen_as.add(seen.status)
+            if clock.monotonic() > next_cut:
+                broken.proxy.drop_connections()
+                next_cut += 5
+            try:
+                piece = await driver.output(handle, offset)
+                text, offset = text + piece.text, piece.offset
+            except NotReachable:
+                pass
+            await driver.wait_for_news(0.5)
+        while (piece := await driver.output(handle, offset)).text:
+            text, offset = text + piece.text, piece.offset
+        assert seen.exit is not None
+        assert seen.exit.code == 3
+        assert "MISSING" not in seen_as
+        assert text == "".join(f"line {number}\n" for number in range(120))
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+def test_the_api_server_and_the_kubelet_die_and_come_back_and_the_job_ends_as_it_did(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    if cluster.folder is None:
+        pytest.skip("this cluster is somebody's own: it is not broken")
+
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        handle = await driver.start(request(namespace, a_job("sh", "-c", "echo here; sleep 6; exit 3")))
+        await _until(driver, handle, "RUNNING")
+        cluster.kill_api_server()
+        cluster.kill_kubelet()
+        assert (await driver.observe([handle]))[0].status == "UNKNOWN"
+        with pytest.raises(NotReachable):
+            await driver.stop(handle, 0)
+        await asyncio.to_thread(cluster.revive)
+        seen = await _until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert seen.exit.code == 3
+        assert (await driver.output(handle)).text == "here\n"
+        assert len(cluster.get("pods", "-n", namespace)["items"]) == 1
+
+    with cluster.alone(), cluster.namespace_within() as namespace:
+        _ask(cluster, namespace, tmp_path, question)
