@@ -16,7 +16,8 @@ RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API
 #: the
 #: likeliest cause.
 MOST_AGENT_LOSSES = 10
-#: Seconds until a run is offered again that an agent gave back because its platform did not answer.
+#: Seconds until a run is offered again that an agent gave back because its platform did not answer; doubled with each
+#: attempt.
 HANDED_BACK_DELAY = 5.0
 #: Exit codes of shells for a command that is not there or cannot be executed.
 COMMAND_EXIT_CODES = frozenset({126, 127})
@@ -162,7 +163,9 @@ def verdict(ending: Ending, run: RunFacts, *, started: bool, budget: RetryBudget
         return _hand_on(ending, run)
     if is_handed_back(ending) and not started:
         message = f"{ending.message} Nothing was started; it waits for an agent whose platform answers."
-        return Verdict("reschedule", StateType.SCHEDULED, message, HANDED_BACK_DELAY)
+        # an agent that offers what it cannot reach must not pass the run to and fro
+        delay = min(HANDED_BACK_DELAY * 2.0 ** min(number - 1, 30), LONGEST_RETRY_DELAY)
+        return Verdict("reschedule", StateType.SCHEDULED, message, delay)
     if is_retriable(ending.reason, started) and run.state_type is not StateType.PAUSED:
         return _retry(ending, run, budget, number)
     return Verdict("state", StateType.CRASHED, ending.message)

@@ -183,5 +183,9 @@ def test_a_run_that_an_agent_gave_back_untouched_waits_for_another_and_spends_no
     assert (found.action, found.state_type, found.spends) == ("reschedule", StateType.SCHEDULED, False)
     assert found.message is not None
     assert found.message.startswith("The engine does not answer. Nothing was started")
+    again = [
+        verdict(given_back, spent, started=False, budget=RetryBudget(), number=number).delay for number in (1, 2, 99)
+    ]
+    assert again == [5.0, 10.0, 300.0]
     cancelled = RunFacts(id=uuid4(), state_type=StateType.CANCELLING)
     assert verdict(given_back, cancelled, started=False, budget=RetryBudget()).state_type is StateType.CANCELLED
