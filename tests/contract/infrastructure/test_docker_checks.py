@@ -134,10 +134,23 @@ class TestTheAPI:
 
 class TestAProbe:
     def test_nothing_of_it_is_left(self, engine: docker_engine.Engine) -> None:
-        findings(image=docker_engine.python_image(), network_mode="host")
+        repository, tag = "penstock-test/probed", uuid4().hex
         with engine.client() as client:
-            left = client.containers(all=True, filters={"label": probes.PROBE_LABEL})
-        assert [each["Names"] for each in left if each["State"] != "running"] == []
+            client.tag(docker_engine.python_image(), repository, tag)
+            try:
+                assert findings(image=f"{repository}:{tag}", network_mode="host")["the API"].ok
+                found = client.containers(all=True, filters={"label": probes.PROBE_LABEL})
+            finally:
+                client.remove_image(f"{repository}:{tag}", noprune=True)
+        assert [each for each in found if each["Image"] == f"{repository}:{tag}"] == []
+
+    def test_what_a_killed_process_has_left_is_removed_by_the_next(self, engine: docker_engine.Engine) -> None:
+        image = docker_engine.busybox_image()
+        with engine.client() as client:
+            long_ago = {probes.PROBE_LABEL: "1"}
+            left = client.create_container(image, "true", labels=long_ago)["Id"]
+            findings(image=docker_engine.python_image(), network_mode="host")
+            assert not client.containers(all=True, filters={"id": left})
 
     def test_a_second_question_is_answered_without_one(self, api: TestServer, engine: docker_engine.Engine) -> None:
         image = docker_engine.python_image()

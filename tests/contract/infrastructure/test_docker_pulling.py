@@ -305,6 +305,28 @@ def test_what_nobody_asks_for_any_more_is_given_up(registry: Registry, tidy: lis
         assert run(story, patience=0.05, unwanted=0.1)
 
 
+def test_many_images_wait_for_their_turn_and_say_so(registry: Registry) -> None:
+    with FaultProxy(f"http://{registry.address}") as proxy:
+        wanted = [pull_of(f"127.0.0.1:{proxy.port}/team/none:{number}") for number in range(9)]
+
+        async def ask(pulls: Pulls, pull: dict[str, Any]) -> str:
+            with pytest.raises(StillPreparing) as caught:
+                await pulls.ensure(pull)
+            return caught.value.message
+
+        async def story(_: Engine, pulls: Pulls) -> list[Any]:
+            waiting: list[str] = []
+            while len(waiting) != 3:  # six go on at once, as soon as their threads run
+                said = await asyncio.gather(*(ask(pulls, pull) for pull in wanted))
+                waiting = [words for words in said if "waits until other images" in words]
+            proxy.partition(False)
+            return await asyncio.gather(*(until_there(pulls, pull) for pull in wanted), return_exceptions=True)
+
+        proxy.partition()
+        ends = run(story, patience=0.05)
+    assert [getattr(end, "reason", end) for end in ends] == ["ImageNotFound"] * 9
+
+
 def test_an_image_for_another_platform_is_not_taken_for_the_right_one(registry: Registry, tidy: list[str]) -> None:
     image = f"{registry.address}/team/busybox:1"
     tidy.append(image)

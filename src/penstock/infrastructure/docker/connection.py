@@ -186,10 +186,11 @@ class Engine:
                 ca = str(address.tls.ca) if address.tls.ca else None
                 tls = self._docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=address.tls.verify)
             made: APIClient = self._docker.APIClient(address.url, version=version, timeout=seconds, tls=tls)
-            # proxies of the environment as the docker program takes them, and none of its certificates or logins
-            import requests.utils
+            if not address.on_this_machine:
+                # proxies of the environment as the docker program takes them, and none of its certificates or logins
+                import requests.utils
 
-            made.proxies.update(requests.utils.get_environ_proxies(made.base_url))
+                made.proxies.update(requests.utils.get_environ_proxies(made.base_url))
         else:
             from penstock.infrastructure.docker import dialing
 

@@ -157,11 +157,12 @@ def _variables_of(pairs: Any) -> dict[str, str]:
 
 
 def _remove_lost(client: "APIClient") -> None:
-    """What killed processes have left: a probe lives for seconds."""
+    """What killed processes have left: a probe lives for seconds, and its label says since when."""
     raw: Any = client
     before = clock.now().timestamp() - _LOST_SECONDS
     for container in raw.containers(all=True, filters={"label": PROBE_LABEL}):
-        if float(container.get("Created") or 0) < before:
+        since = str((container.get("Labels") or {}).get(PROBE_LABEL))
+        if since.isdigit() and int(since) < before:
             raw.remove_container(container["Id"], v=True, force=True)
 
 

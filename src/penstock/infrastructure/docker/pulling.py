@@ -132,6 +132,7 @@ class _Fetch:
         self._askers: set[str] = set()
         self._lock = threading.Lock()
         self._wanted_at = monotonic()
+        self._begun = False
         self.ended_at = 0.0
         self.given_up = False
         #: Why it failed, None if the image is there. It never raises.
@@ -156,7 +157,8 @@ class _Fetch:
             self._askers.add(asker)
             await asyncio.wait([asyncio.wrap_future(self.ended)], timeout=patience)
         if not self.over:
-            raise StillPreparing(self._progress.words())
+            words = self._progress.words()
+            raise StillPreparing(words if self._begun else f"{words}: waits until other images are there")
         self._askers.discard(asker)
         error = self.ended.result()
         if error is not None:
@@ -172,6 +174,7 @@ class _Fetch:
         error: PenstockError | None = None
         try:
             with turns:
+                self._begun = True
                 error = self._pull()
         except PenstockError as raised:
             error = raised
