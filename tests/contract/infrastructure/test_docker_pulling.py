@@ -23,7 +23,7 @@ from penstock.infrastructure.docker.address import EngineAddress
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.pulling import Pulls
 from penstock.model.findings import Finding
-from penstock.testing import Fault, FaultProxy, server
+from penstock.testing import Fault, FaultProxy
 
 USERS = {"alice": "alices-secret", "bob": "bobs-secret"}
 SECONDS = 60.0
@@ -448,11 +448,13 @@ class TestTheCheckOfALogin:
         assert found.ok
         assert "everybody" in found.said
 
-    def test_what_is_no_registry_is_said_to_be_none(self) -> None:
-        with server() as running:
-            found = self.check(running.api_url.removeprefix("http://").removesuffix("/api"), "whatever")
+    def test_what_is_no_registry_is_said_to_be_none(self, registry: Registry) -> None:
+        with FaultProxy(f"http://{registry.address}") as proxy:
+            proxy.add(Fault("status", status=404, body=b"no such page"))
+            found = self.check(f"127.0.0.1:{proxy.port}", "whatever")
         assert not found.ok
         assert "no registry" in found.said
+        assert "no such page" in found.said
 
 
 def make_helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
