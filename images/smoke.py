@@ -112,11 +112,11 @@ class Smoke:
 
     def writes_into_a_volume(self) -> None:
         volume = ("--volume", f"{self.volume}:/opt/penstock/flows")
-        _good(self.run("sh", "-c", f"cat > flows/{_wheel_name()}", options=volume, stdin=_wheel()))
-        assert _good(self.run("ls", "flows", options=volume)).decode().split() == [_wheel_name()]
+        _good(self.run("sh", "-c", f"cat > flows/{wheel_name()}", options=volume, stdin=wheel()))
+        assert _good(self.run("ls", "flows", options=volume)).decode().split() == [wheel_name()]
 
     def installs_packages(self, *options: str) -> None:
-        done = self._with_packages(f"/opt/penstock/flows/{_wheel_name()}", *options)
+        done = self._with_packages(f"/opt/penstock/flows/{wheel_name()}", *options)
         assert _good(done) == b"42\n", "standard output is the command's alone"
         assert b"+ " in done.stderr
 
@@ -174,11 +174,11 @@ def _good(done: "subprocess.CompletedProcess[bytes]") -> bytes:
     return done.stdout
 
 
-def _wheel_name() -> str:
+def wheel_name() -> str:
     return f"{PACKAGE}-{PACKAGE_VERSION}-py3-none-any.whl"
 
 
-def _wheel() -> bytes:
+def wheel() -> bytes:
     """A wheel with one module."""
     info = f"{PACKAGE}-{PACKAGE_VERSION}.dist-info"
     files = {

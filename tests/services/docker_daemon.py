@@ -136,13 +136,13 @@ class Daemon:
             self._process = None
 
 
-def answers(address: str) -> bool:
-    """Whether an engine answers there. Asked without the SDK, which leaves a socket open where nobody listens."""
+def answers(address: str, seconds: float = 5) -> bool:
+    """Whether an engine answers there within some seconds. Asked without the SDK, which leaves a socket open where nobody listens."""
     parts = urlsplit(address)
     family = socket.AF_UNIX if parts.scheme == "unix" else socket.AF_INET
     place = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
     with socket.socket(family) as line:
-        line.settimeout(5)
+        line.settimeout(seconds)
         try:
             line.connect(place)
             line.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
@@ -195,7 +195,7 @@ def remove(folder: Path, data: Path) -> None:
         for child in _descendants(pid):
             _send(child, signal.SIGKILL)
         _send(pid, signal.SIGKILL)
-    for point in sorted({*_mounts_below(folder), *_mounts_below(data)}, reverse=True):
+    for point in sorted({*_mounts_in(folder), *_mounts_in(data)}, reverse=True):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
     subprocess.run(["ip", "link", "delete", bridge_name(folder)], check=False, capture_output=True)
     for top in [_CGROUPS / folder.name, *_CGROUPS.glob(f"*/{folder.name}")]:
@@ -324,9 +324,10 @@ def _wait(over: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _mounts_below(folder: Path) -> list[str]:
+def _mounts_in(folder: Path) -> list[str]:
+    """Mount points below `folder`, and itself: dockerd makes one of its data."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [point for line in lines if (point := line.split()[4]).startswith(f"{folder}/")]
+    return [point for line in lines if Path(point := line.split()[4]).is_relative_to(folder)]
 
 
 def _remove_cgroups(top: Path) -> None:

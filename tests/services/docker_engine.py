@@ -5,6 +5,7 @@ It is shared: name or label what you make, remove it, and nothing else. `own_eng
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ import docker_registry
 import podman_service as podman
 import pytest
 from penstock_image import build as build_penstock_image
+
+
+#: Sockets of an engine lie far below its folder, and their paths have at most 104 characters.
+_SHORT = Path("/tmp")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def engine() -> Engine:
             return Engine(address)
     if docker_daemon.find_dockerd() is None:
         _missing("no Docker engine answers here, and only root can start one (Debian's package docker.io)")
-    folder = Path(tempfile.gettempdir()) / f"penstock-engine-{os.getuid()}"
+    folder = _SHORT / f"penstock-engine-{os.getuid()}"
     return Engine(docker_daemon.share(folder, docker_images.cache_folder() / "engine"))
 
 
@@ -89,7 +94,7 @@ def own_engine() -> Iterator[OwnEngine]:
     """
     if docker_daemon.find_dockerd() is None:
         _missing("only root can start a dockerd, and there must be one (Debian's package docker.io)")
-    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
+    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-", dir=_SHORT))
     guard = docker_daemon.guard(folder)
     daemon = docker_daemon.Daemon(folder, folder / "data")
     try:
@@ -102,6 +107,14 @@ def own_engine() -> Iterator[OwnEngine]:
         guard.stdin.close()
         guard.wait(60)
         daemon.forget()
+
+
+def docker_program() -> str:
+    """The path of the docker command."""
+    found = shutil.which("docker")
+    if found is None:
+        _missing("there is no docker command (Debian's packages docker.io, docker-cli)")
+    return found
 
 
 def busybox_image(where: Engine | None = None) -> str:

@@ -33,7 +33,7 @@ def find_podman() -> str | None:
 @contextmanager
 def running_podman() -> Iterator[str]:
     """The address of a running one, without images. Raises RuntimeError if it does not answer."""
-    folder = Path(tempfile.mkdtemp(prefix="penstock-podman-"))
+    folder = Path(tempfile.mkdtemp(prefix="penstock-podman-", dir="/tmp"))
     env = {**os.environ, "PATH": _PATH, "CONTAINERS_CONF": str(folder / "containers.conf"), "TMPDIR": str(folder)}
     (folder / "containers.conf").write_text(_config(folder))
     (folder / "networks").mkdir()
