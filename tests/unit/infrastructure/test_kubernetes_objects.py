@@ -225,7 +225,7 @@ def test_a_deadline_and_a_grace_of_the_manifest_hold_and_the_agent_knows_of_the_
 @pytest.mark.parametrize(("said", "sent"), [(0, 60), (59, 60), (60, 60), (300, 300)])
 def test_an_ended_job_stays_until_its_verdict_can_be_read(said: int, sent: int) -> None:
     found = render(KubernetesJob(image="flows:1", finished_job_ttl=said), JOB)
-    assert (found["job"]["spec"]["ttlSecondsAfterFinished"], found["keep"]) == (sent, True)
+    assert found["job"]["spec"]["ttlSecondsAfterFinished"] == sent
     patch = [{"op": "add", "path": "/spec/ttlSecondsAfterFinished", "value": said}]
     patched = render(KubernetesJob(image="flows:1", customizations=patch), JOB)
     assert patched["job"]["spec"]["ttlSecondsAfterFinished"] == sent
@@ -246,13 +246,13 @@ def test_who_turns_kubernetess_retries_on_gets_them_without_our_policy() -> None
     assert "podFailurePolicy" not in spec
 
 
-def test_the_driver_is_told_where_which_container_and_through_what() -> None:
+def test_the_driver_is_told_where_and_what() -> None:
     job = KubernetesJob.base_job_manifest()
     job["metadata"]["namespace"] = "flows"
     job["spec"]["template"]["spec"]["containers"][0]["name"] = "mine"
     found = render_kubernetes(KubernetesJob(image="flows:1", job=job), JOB)
-    assert (found["namespace"], found["container"], found["keep"]) == ("flows", "mine", None)
-    assert "connection" not in found
+    assert [*found] == ["namespace", "secret", "job"]
+    assert (found["namespace"], _pod(found)["containers"][0]["name"]) == ("flows", "mine")
     assert found["secret"]["metadata"]["namespace"] == "flows"
     assert isinstance(found["secret"]["stringData"]["token"], SecretStr)
     assert render(KubernetesJob(image="flows:1"), replace(JOB, attempt_id=UUID(int=1))) is not None

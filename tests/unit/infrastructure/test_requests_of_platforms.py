@@ -340,6 +340,7 @@ def test_customizations_come_last_and_cannot_take_away_what_a_job_is_found_by() 
     for operation in (
         {"op": "replace", "path": "/metadata/name", "value": "mine"},
         {"op": "replace", "path": "/metadata/labels", "value": {}},
+        {"op": "replace", "path": "/metadata/namespace", "value": "other"},
     ):
         with pytest.raises(Unsupported, match="found again"):
             render(KubernetesJob(image="flows:1", customizations=[operation]), JOB)

@@ -3,9 +3,8 @@
 namespace    where both objects are made
 secret       the Secret: the attempt's token, which the pod gets as a file, and variables that are named like secrets.
              Its name is the Job's; its values are `SecretStr`, all else is plain JSON
-job          the Job: the block's manifest, what its other fields say, its customizations. Nothing in it is secret
-container    the name of the flow run's container, whose end is the run's
-keep         True: the ended Job stays until Kubernetes removes it (`finished_job_ttl`); None: nothing is said
+job          the Job: the block's manifest, what its other fields say, its customizations. Its first container is the flow
+             run's. Nothing in it is secret
 connection   the cluster, where the block names one
 
 The Job is made first, then the Secret as its property (`metadata.ownerReferences`), so that Kubernetes removes both
@@ -49,18 +48,11 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
     found = laid_over(found, config)
     _fill_pod(found["spec"]["template"]["spec"], merged)
     found = manifest.without_empty(customized(config.customizations, found))
-    _refuse_other_identity(found, merged, marks)
+    _refuse_other_identity(found, merged, namespace, marks)
     hold_ended(found["spec"])
     held = secret.contents(merged)
     secret.conceal(found["spec"]["template"]["spec"], merged.name, held)
-    rendered: JSONObject = {
-        "namespace": manifest.namespace_of(found) or namespace,
-        "secret": {},
-        "job": found,
-        "container": found["spec"]["template"]["spec"]["containers"][0]["name"],
-        "keep": True if config.finished_job_ttl is not None else None,
-    }
-    rendered["secret"] = _secret(merged, rendered["namespace"], marks, held)
+    rendered: JSONObject = {"namespace": namespace, "secret": _secret(merged, namespace, marks, held), "job": found}
     if config.cluster_config is not None:
         rendered["connection"] = config.cluster_config.model_dump()
     return rendered
@@ -115,15 +107,14 @@ def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, Sec
     }
 
 
-def _refuse_other_identity(found: JSONObject, job: Job, marks: dict[str, str]) -> None:
-    """By its name and our labels the Job is found again: without them it could neither be watched nor stopped."""
+def _refuse_other_identity(found: JSONObject, job: Job, namespace: str, marks: dict[str, str]) -> None:
+    """By its place, its name and our labels the Job is found again: else it could neither be watched nor stopped."""
     metadata = found.get("metadata") or {}
-    lost = [
-        key for key, value in marks.items() if key in job.labels and (metadata.get("labels") or {}).get(key) != value
-    ]
-    if metadata.get("name") != job.name or [key for key in lost if key.startswith("penstock.io/")]:
+    kept = metadata.get("labels") or {}
+    lost = [key for key, value in marks.items() if key.startswith(OWN_LABELS) and kept.get(key) != value]
+    if (metadata.get("name"), metadata.get("namespace")) != (job.name, namespace) or lost:
         raise Unsupported(
-            "customizations: they change the Job's name or labels of Penstock's, by which it is found again. Use the "
-            "block's field name, and labels of other names.",
+            "customizations: they change the Job's name, its namespace or labels of Penstock's, by which it is found "
+            "again. Use the block's fields name and namespace, and labels of other names.",
             reason=Reason.CONFIGURATION_INVALID,
         )
