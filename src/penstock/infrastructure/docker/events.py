@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +86,8 @@ class News:
             with contextlib.closing(answer):
                 answer.raise_for_status()
                 with self._lock:
+                    if self._stopped.is_set():
+                        return
                     self._answer = answer
                 self.opened += 1
                 self._tell()  # of what happened while nobody listened
@@ -118,8 +121,6 @@ def _owner_in(line: bytes) -> str | None:
 
 def _hang_up(answer: Any) -> None:
     """End a read that another thread is in: closing alone would wait for it."""
-    import socket
-
     connection = getattr(answer.raw, "connection", None) or getattr(answer.raw, "_connection", None)
     line = getattr(connection, "sock", None)
     if line is not None:

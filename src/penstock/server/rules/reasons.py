@@ -115,7 +115,7 @@ REASONS: dict[Reason, tuple[str, str]] = {
         "Check the node or the host.",
     ),
     Reason.HOST_REBOOTED: (
-        "The host was rebooted while the job was there.",
+        "The host was rebooted, or its container engine restarted, while the job was there.",
         "Run it again. User code may have run in part.",
     ),
     Reason.DELETED: (
