@@ -135,6 +135,19 @@ class TestWhatBreaks:
 
             with_engine(f"tcp://127.0.0.1:{proxy.port}", story)
 
+    def test_an_engine_that_comes_back_is_spoken_to_again(self, engine: docker_engine.Engine) -> None:
+        with FaultProxy(engine.address) as proxy:
+
+            async def story(line: Engine) -> None:
+                before = await line.id()
+                proxy.refuse()
+                with pytest.raises(NotReachable, match="refused"):
+                    await line.ask_id()
+                proxy.refuse(False)
+                assert await line.ask_id() == before
+
+            with_engine(f"tcp://127.0.0.1:{proxy.port}", story)
+
     @pytest.mark.parametrize("kind", ["cut", "drop_answer", "cut_answer", "status"])
     def test_faults_of_the_way_are_not_the_engines_word(self, engine: docker_engine.Engine, kind: Any) -> None:
         with FaultProxy(engine.address) as proxy:

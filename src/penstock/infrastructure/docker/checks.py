@@ -18,13 +18,14 @@ from penstock.infrastructure.docker.logins import login_for
 from penstock.infrastructure.docker.probe import Probed, probe
 from penstock.infrastructure.docker.refusals import refusal
 from penstock.infrastructure.docker.render import render
-from penstock.infrastructure.docker.volumes import read_volume
 from penstock.infrastructure.sample import sample_job
 from penstock.infrastructure.variables import API_URL
 from penstock.version import __version__
 
 #: Seconds for questions to the engine, and for one that it passes on to a registry.
 ASK_SECONDS, REGISTRY_SECONDS = 15.0, 30.0
+#: Seconds that a probe may take from its making to its answer.
+PROBE_SECONDS = 30.0
 #: Of an image for another machine that an engine takes all the same.
 _EMULATED = ", and runs there only by emulation"
 #: What engines and what stands before them say of a question that they do not know: no registry's words.
@@ -150,7 +151,7 @@ def _check_paths(engine: Engine, request: Mapping[str, Any]) -> list[Finding]:
         return []
     host = {**request["host_config"], **((request.get("raw") or {}).get("HostConfig") or {})}
     binds = [*(host.get("binds") or ()), *(host.get("Binds") or ())]
-    made = {str(path): True for path in (read_volume(str(text)).source for text in binds) if path.startswith("/")}
+    made = {source: True for text in binds if (source := str(text).partition(":")[0]).startswith("/")}
     mounts = [*(host.get("mounts") or ()), *(host.get("Mounts") or ())]
     needed = {str(mount.get("Source")): False for mount in mounts if mount.get("Type") == "bind"}
     found = []
@@ -176,7 +177,12 @@ async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[
         return [Finding(tried, True, "not tried: network_mode none has no network at all")]
     if image is None:
         return [Finding(tried, True, "not tried: the engine does not have the image yet; check again after a pull")]
-    probed = await probe(engine, request, str(image.get("Id") or ""), f"{url.rstrip('/')}/health")
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            probed = await probe(engine, request, str(image.get("Id") or ""), f"{url.rstrip('/')}/health")
+    except TimeoutError:
+        said = f"no container came up and answered within {PROBE_SECONDS:g} s"
+        return [Finding(tried, False, said, "Look at the load of the engine's machine, and try it again.")]
     if not probed.started:
         fix = "Runs would fail in the same way: correct the network or the image, or look at the engine's own log."
         return [Finding("a container with that image and network", False, probed.said, fix)]

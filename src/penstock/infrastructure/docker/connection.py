@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: Calls that are on their way to the engine at once; more of them wait.
 THREADS = 12
+#: The same over ssh, where each of them is a session: servers refuse more than a few that begin at once.
+SSH_THREADS = 4
 #: Seconds for the small questions: who are you, which API do you speak.
 ASK_SECONDS = 10.0
 #: Seconds that a call waits for its turn at least: the time of others is not held against the engine.
@@ -50,7 +52,7 @@ class Engine:
         self.address = address
         #: What the SDK raises when the engine has said no.
         self.APIError: type[APIError] = self._docker.errors.APIError
-        self._turns = asyncio.Semaphore(THREADS)
+        self._turns = asyncio.Semaphore(SSH_THREADS if address.kind == "ssh" else THREADS)
         # twice as many, for calls that were given up on and still wait in a read
         self._threads = ThreadPoolExecutor(2 * THREADS, thread_name_prefix="docker")
         self._own = threading.local()
