@@ -56,17 +56,22 @@ def test_every_run_is_executed_exactly_once_whatever_is_killed_and_whatever_answ
     chance = random.Random(7)
     with FaultProxy(world.server.api_url, seed=7) as proxy:
         lost = proxy.add(Fault("drop_answer", probability=0.05))
+        began = time.monotonic()
         agents = [
             world.agent("-q", "queue", "--name", f"a{n}", "--limit", "4", env={"PENSTOCK_API_URL": proxy.url})
             for n in range(3)
         ]
+        for agent in agents:
+            agent.wait_for_output("It can run")
+        # where agents take long to come up, they are killed more seldom: else none would ever do anything
+        pace = max(1.0, time.monotonic() - began)
         deployment = world.deploy(ONCE)
         runs = [world.run(deployment, name=f"r{n}") for n in range(RUNS)]
-        deadline = time.monotonic() + 90 + RUNS
+        deadline = time.monotonic() + pace * (90 + RUNS)
         kills = 0
         while len(world.marked("ended")) < RUNS:
             assert time.monotonic() < deadline, _left(world, runs)
-            time.sleep(chance.uniform(0.2, 1.0))
+            time.sleep(pace * chance.uniform(0.2, 1.0))
             kills += 1
             match chance.choice(victims):
                 case "agent":
