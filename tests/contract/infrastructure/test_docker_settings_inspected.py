@@ -9,7 +9,7 @@ from uuid import uuid4
 import docker
 import docker.errors
 import pytest
-from docker_engine import busybox_image, engine
+from docker_engine import busybox_image, engine, podman_engine
 
 from penstock.infrastructure import DockerContainer
 from penstock.infrastructure.base import Job
@@ -370,6 +370,16 @@ def test_a_variable_that_is_null_is_taken_away_from_the_image(client: docker.API
     env = _inspected(client, block, _job())["Config"]["Env"]
     assert not any(text.startswith("PATH=") for text in env)
     assert "LEVEL=7" in env
+
+
+def test_podman_puts_nothing_of_its_own_in_place_of_a_variable_that_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_THE_SERVICE", "what-no-container-may-see")
+    fields: JSONObject = {"env": {"OF_THE_SERVICE": None}, "mounts": ["type=tmpfs,target=/d,tmpfs-size=1m"]}
+    with podman_engine() as podman, podman.client() as client:
+        block = DockerContainer(image=busybox_image(podman), command=["true"], network_mode="host", **fields)
+        found = _inspected(client, block, _job())
+    assert not any("OF_THE_SERVICE" in text for text in found["Config"]["Env"])
+    assert "mode=1777" in found["HostConfig"]["Tmpfs"]["/d"]
 
 
 @pytest.mark.parametrize(

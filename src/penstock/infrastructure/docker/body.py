@@ -21,6 +21,8 @@ def create_body(client: "APIClient", request: Mapping[str, Any]) -> dict[str, An
     """The body of POST /containers/create, with its secrets in clear."""
     create = {key: value for key, value in request["create"].items() if key not in _NOT_IN_BODY}
     environment = {**create.get("environment", {}), **_variables_instead(request)}
+    if None in environment.values() and not _takes_variables_away(client):
+        environment = {name: value for name, value in environment.items() if value is not None}
     # what is None becomes a name without a value, which takes the image's variable away
     create["environment"] = {name: _clear(value) for name, value in environment.items()}
     body: dict[str, Any] = client.create_container_config(
@@ -30,6 +32,13 @@ def create_body(client: "APIClient", request: Mapping[str, Any]) -> dict[str, An
     body.update(raw.get("Config") or {})
     body["HostConfig"] = {**(body.get("HostConfig") or {}), **(raw.get("HostConfig") or {})}
     return body
+
+
+def _takes_variables_away(client: "APIClient") -> bool:
+    """Whether a name without a value takes the image's variable away. Docker does that; Podman puts in what its own
+    service has under that name, which is none of the container's business."""
+    components = client.version().get("Components") or ()
+    return any(component.get("Name") == "Engine" for component in components)
 
 
 def secret_archive(request: Mapping[str, Any]) -> bytes | None:

@@ -21,6 +21,8 @@ _ALSO = {
     "bind-propagation": "propagation", "volume-nocopy": "nocopy", "volume-driver": "driver", "tmpfs-size": "size",
     "tmpfs-mode": "mode", "read-only": "read_only",
 }  # fmt: skip
+#: Docker's own; Podman would let nobody in.
+_TMPFS_MODE = "1777"
 _SWITCHES = ("read_only", "nocopy")
 #: field -> the one kind of mount that has it
 _ONLY = {"propagation": "bind", "nocopy": "volume", "driver": "volume", "driver_options": "volume", "size": "tmpfs", "mode": "tmpfs"}  # fmt: skip
@@ -54,7 +56,7 @@ class Mount(Part):
         default=None,
         description="Most bytes of a tmpfs, or a number with b, k, m or g; by default no limit of its own.",
     )
-    mode: str | None = Field(default=None, description="Permissions of a tmpfs in octal, e.g. 1777.")
+    mode: str | None = Field(default=None, description="Permissions of a tmpfs in octal; by default 1777.")
 
     @field_validator("type", mode="before")
     @classmethod
@@ -123,14 +125,16 @@ class Mount(Part):
             volume["DriverConfig"] = {"Name": self.driver or "local", "Options": self.driver_options}
         if volume:
             found["VolumeOptions"] = volume
-        memory: JSONObject = {}
+        if self.type == "tmpfs":
+            found["TmpfsOptions"] = self._memory()
+        return found
+
+    def _memory(self) -> JSONObject:
+        mode = self.mode or _TMPFS_MODE
+        found: JSONObject = {"Mode": mode if holds_reference(mode) else int(mode, 8)}
         if self.size is not None:
             unknown = isinstance(self.size, str) and holds_reference(self.size)
-            memory["SizeBytes"] = self.size if unknown else bytes_of(self.size, "size")
-        if self.mode is not None:
-            memory["Mode"] = self.mode if holds_reference(self.mode) else int(self.mode, 8)
-        if memory:
-            found["TmpfsOptions"] = memory
+            found["SizeBytes"] = self.size if unknown else bytes_of(self.size, "size")
         return found
 
 
