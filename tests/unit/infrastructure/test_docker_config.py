@@ -6,9 +6,14 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from penstock.blocks.credentials import DockerRegistry
+from penstock.blocks.references import resolved
+from penstock.errors import ConfigurationError
 from penstock.infrastructure import DockerContainer, ImagePullPolicy
 from penstock.infrastructure.docker.volumes import Volume, bytes_of, read_volume
 from penstock.infrastructure.images import default_image
+from penstock.infrastructure.registry import infrastructure_from
+from penstock.model.attempts import InfrastructureDocument
+from penstock.model.base import JSONObject
 
 
 def test_nothing_has_to_be_said():
@@ -101,3 +106,44 @@ def test_the_registrys_password_is_not_shown():
     block = DockerContainer(image_registry=registry, env={"DB_PASSWORD": "hunter2"})
     assert "hunter2" not in str(block.snapshot())
     assert "hunter2" in str(block.to_document_data())
+
+
+def test_a_block_that_was_saved_before_there_were_more_fields_is_what_it_was():
+    old: JSONObject = {
+        "type": "docker-container", "env": {"A": "1"}, "labels": {}, "name": None, "command": None, "image": "flows:1",
+        "image_pull_policy": None, "image_registry": None, "networks": [], "network_mode": None, "auto_remove": False,
+        "volumes": ["/a:/b"], "stream_output": True, "memswap_limit": None, "mem_limit": "1g", "privileged": False,
+    }  # fmt: skip
+    document = InfrastructureDocument(slug="docker-container", name="old", version="1", data=old)
+    found = infrastructure_from(document, {"cpus": 2, "mounts": ["type=tmpfs,target=/c"]})
+    assert isinstance(found, DockerContainer)
+    assert (found.image, found.volumes, found.cpus, found.gpus) == ("flows:1", ["/a:/b"], 2, None)
+    again = infrastructure_from(InfrastructureDocument(slug="docker-container", data=found.model_dump(mode="json")))
+    assert again == found
+
+
+def test_what_settings_refer_to_is_read_and_checked_where_they_are_used(monkeypatch: pytest.MonkeyPatch):
+    block = DockerContainer(
+        image="flows:1",
+        ports=["${env:PORT}:80"],
+        gpus="${env:GPUS}",
+        ulimits={"nofile": "${env:FILES}"},
+        mounts=[{"type": "bind", "source": "${env:DATA}", "target": "/data"}],
+        host_config={"OomScoreAdj": "${env:SCORE}"},
+        shm_size="${env:SHM}",
+    )
+    for name, value in {
+        "PORT": "8080",
+        "GPUS": "2",
+        "FILES": "1024:2048",
+        "DATA": "/a",
+        "SCORE": "7",
+        "SHM": "1m",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = resolved(block)
+    assert (found.ports, found.gpus, found.ulimits) == (["8080:80"], 2, {"nofile": "1024:2048"})
+    assert (found.mounts[0].source, found.host_config, found.shm_size) == ("/a", {"OomScoreAdj": 7}, "1m")
+    monkeypatch.setenv("SCORE", "high")
+    with pytest.raises(ConfigurationError, match=r"host_config.OomScoreAdj is 'high'; it has to be a whole number"):
+        resolved(block)
