@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ _log = logging.getLogger("penstock.agent")
 
 #: Seconds that a platform may take to say which place it is.
 REACH_SECONDS = 30.0
+#: Seconds that a driver may take to hang up.
+CLOSE_SECONDS = 10.0
 #: Seconds between two looks whether the platform of a type is to be had here.
 LOOK_AROUND_SECONDS = 60.0
 
@@ -54,12 +57,12 @@ class Platforms:
         self._supervisor = supervisor
         self._looked: dict[str, float] = {}
         self._drivers: dict[str, Driver] = {}
-        self._making = asyncio.Lock()
+        self._making: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._types = [slug for slug in registry.known_types() if registry.why_not_run(slug) is None]
 
     async def driver(self, slug: str) -> Driver:
         """The driver of an infrastructure type. Raises ConfigurationError if there is none, or its SDK is missing."""
-        async with self._making:
+        async with self._making[slug]:
             if slug not in self._drivers:
                 # an SDK takes up to a second to import, in which leases have to be renewed
                 create = await asyncio.to_thread(registry.load_driver, slug)
@@ -199,8 +202,13 @@ class Platforms:
         return elsewhere
 
     async def close(self) -> None:
+        """Hang up everywhere. What does not let go in time ends with this process."""
         for driver in self._drivers.values():
-            await driver.close()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await driver.close()
+            except Exception as error:
+                _log.warning("The driver of %s jobs was not closed: %s", driver.type, error or type(error).__name__)
 
 
 async def _reach(driver: Driver, config: Infrastructure) -> str:

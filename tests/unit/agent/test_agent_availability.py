@@ -51,6 +51,9 @@ def test_one_that_is_silent_is_away_until_it_answers_and_both_is_logged_once(cap
         platform.known.silent("fake", "config", "refused")
         platform.known.silent("fake", "config", "refused again")
         assert {slug: away.why for slug, away in platform.known.away().items()} == {"fake": "refused again"}
+        [line] = platform.known.said()
+        assert line.startswith("the platform of fake jobs has not answered since ")
+        assert line.endswith(" UTC: refused again")
         while len(platform.asked) < 3:
             await asyncio.sleep(0.01)
         assert "fake" in platform.known.away()
