@@ -43,7 +43,7 @@ class Container:
         names: Sequence[str] = row.get("Names") or [""]
         # a link to it from another container is another name, with that container's before it
         name = min(names, key=lambda each: each.count("/")).lstrip("/")
-        return cls(row["Id"], name, str(row["State"]).lower(), row.get("Labels") or {})
+        return cls(row["Id"], name, _plain(row["State"]), row.get("Labels") or {})
 
     @classmethod
     def inspected(cls, found: Mapping[str, Any]) -> "Container":
@@ -99,13 +99,18 @@ class Container:
 
 
 def status_of(state: Mapping[str, Any]) -> str:
-    """The word for a container's State; Podman has some of its own for what Docker calls created."""
-    word = str(state.get("Status") or "").lower()
+    """The word for a container's State."""
+    word = _plain(state.get("Status"))
     if word == "removing" and not state.get("Running"):
         return "exited" if parse_time(state.get("StartedAt")) is not None else "created"
-    return {"configured": "created", "initialized": "created", "stopped": "exited", "stopping": "running"}.get(
-        word, word
-    )
+    return word
+
+
+def _plain(word: Any) -> str:
+    """Docker's word for what Podman has words of its own for."""
+    said = str(word or "").lower()
+    own = {"configured": "created", "initialized": "created", "stopping": "running", "stopped": "exited"}
+    return own.get(said, said)
 
 
 def observed(status: str, state: Mapping[str, Any] | None, history: History) -> Observation:

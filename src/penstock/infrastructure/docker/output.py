@@ -29,6 +29,8 @@ _COUNT_BITS = 22
 #: How many records from the end of the log are asked for first, and what next if that does not reach far enough. The
 #: engine reads a log from its end as quickly as it is short, and from a time on only by reading all that is before it.
 _TAILS = (256, 4096, 32768)
+#: A header of engines that, reading from the end, write parts of lines into each other.
+_PODMAN = "Libpod-Api-Version"
 #: Statuses by which an engine says that there is no such container, or none any more.
 _GONE = frozenset({404, 409})
 
@@ -196,6 +198,9 @@ def read(client: "APIClient", container_id: str, since: int, ended: bool, reader
         answer = _ask(client, container_id, mark, tail)
         if answer.status_code >= 400:
             return Piece(_refused(answer, container_id, since))
+        if _PODMAN in answer.headers:
+            answer.close()
+            break
         with contextlib.closing(Reader(answer, mark)) as short:
             text = short.pieces.next(ended=ended, now=short.now)
             if short.count_all() < tail:

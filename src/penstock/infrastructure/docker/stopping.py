@@ -8,7 +8,7 @@ from penstock import clock
 from penstock.errors import InfrastructureError, NotReachable
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.observation import ENDED, LIVE, Container
-from penstock.infrastructure.docker.starting import ASK_SECONDS, inspect, is_gone, words_of
+from penstock.infrastructure.docker.starting import ASK_SECONDS, inspect, words_of
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -41,12 +41,7 @@ class Stop:
 
     async def _send(self, signal: str) -> None:
         """A paused container goes on by that, and an engine that starts containers again leaves this one alone."""
-        try:
-            await self._engine.call(lambda client: client.kill(self._id, signal), seconds=ASK_SECONDS)
-        except self._engine.APIError as error:
-            if is_gone(error) or error.status_code == 409:
-                return  # it has ended, or is between two starts: the next look tells
-            raise NotReachable(f"Docker cannot stop the container {self._id[:12]}: {words_of(error)}") from None
+        await self._ignoring_refusal(lambda client: client.kill(self._id, signal))
 
     async def _ends_within(self, seconds: float) -> bool:
         deadline, pause = clock.monotonic() + seconds, _FIRST_PAUSE
@@ -69,7 +64,7 @@ class Stop:
         try:
             await self._engine.call(fn, seconds=ASK_SECONDS)
         except self._engine.APIError:
-            return  # it is in another state by now: the next look tells
+            return  # it has ended, or is in another state by now: the next look tells
 
     async def _remove_unstarted(self) -> None:
         """A container that was never started has nothing to say; without it, nobody can start it any more."""
