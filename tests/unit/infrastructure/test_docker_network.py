@@ -58,19 +58,19 @@ def test_an_engine_elsewhere_cannot_reach_an_api_on_this_machine_which_is_said_w
 
 
 @pytest.mark.parametrize(
-    ("fields", "api", "said"),
+    ("fields", "api", "said", "hint"),
     [
-        ({}, "", "no address of an API is set"),
-        ({"network_mode": "none"}, ELSEWHERE, "the network mode is none"),
-        ({"network_mode": "none"}, LOCAL[0], "the network mode is none"),
+        ({}, "", "no address of an API is set", "penstock server start"),
+        ({"network_mode": "none"}, ELSEWHERE, f"network_mode is none, .* {ELSEWHERE}", "set another one"),
+        ({"network_mode": "none"}, LOCAL[0], f"network_mode is none, .* {LOCAL[0]}", "set another one"),
     ],
 )
 def test_an_engine_that_could_tell_nobody_what_becomes_of_the_run_is_not_started(
-    fields: dict[str, Any], api: str, said: str
+    fields: dict[str, Any], api: str, said: str, hint: str
 ) -> None:
     with pytest.raises(Unsupported, match=said) as refused:
         render(DockerContainer(image="flows:1", **fields), sample_job(api, {}), HERE)
-    assert "penstock server start" in str(refused.value.hint)
+    assert hint in str(refused.value.hint)
     # a command of its own may have no need of it
     request = render(DockerContainer(image="flows:1", command=["true"], **fields), sample_job(api, {}), HERE)
     assert request["create"]["command"] == ["true"]

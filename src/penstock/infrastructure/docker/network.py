@@ -145,10 +145,10 @@ def way_to_api(api_url: str, mode: str | None, host: Host, *, own_network: bool,
     Raises Unsupported if it cannot reach it.
     """
     local = local_host_in(api_url)
-    if local is None:
+    if local is None or mode == "none":
         return Way(mode, api_url, by_name=False)
     if not host.engine_here and not verbatim:
-        raise unreachable(
+        raise _unreachable(
             f"the API's address {api_url} means this machine, and the Docker engine runs containers on another one"
         )
     if mode is None and not own_network and host.shares_network:
@@ -160,11 +160,20 @@ def way_to_api(api_url: str, mode: str | None, host: Host, *, own_network: bool,
     return Way(mode, api_url.replace(local, HOST, 1), by_name=not shared)
 
 
-def unreachable(what: str) -> Unsupported:
-    """The error about a container that could not reach the API, with the way out."""
+def refuse_silence(way: Way) -> None:
+    """Raise Unsupported if the engine in the container could tell nobody what becomes of the run."""
+    if not way.api_url:
+        raise _unreachable("no address of an API is set that a container could reach")
+    if way.mode == "none":
+        hint = "Leave network_mode out, or set another one."
+        raise _unreachable(f"its network_mode is none, which keeps it from the API at {way.api_url}", hint)
+
+
+def _unreachable(what: str, hint: str = "") -> Unsupported:
     return Unsupported(
         f"A docker-container cannot run: {what}.",
-        hint="Start a server (`penstock server start` or `penstock up`), and set PENSTOCK_API_URL where the agent runs to an "
+        hint=hint
+        or "Start a server (`penstock server start` or `penstock up`), and set PENSTOCK_API_URL where the agent runs to an "
         "address of it that containers reach.",
         reason=Reason.CONFIGURATION_INVALID,
     )

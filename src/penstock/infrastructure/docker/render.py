@@ -23,7 +23,7 @@ from penstock.infrastructure.docker.hardware import device_requests, read_device
 from penstock.infrastructure.docker.host import Host
 from penstock.infrastructure.docker.marks import marks_of
 from penstock.infrastructure.docker.mounts import tmpfs_of
-from penstock.infrastructure.docker.network import Way, port_bindings, unreachable
+from penstock.infrastructure.docker.network import Way, port_bindings, refuse_silence
 from penstock.infrastructure.docker.volumes import bytes_of
 from penstock.infrastructure.job import with_block
 from penstock.infrastructure.variables import API_URL, ATTEMPT_TOKEN, ATTEMPT_TOKEN_FILE
@@ -43,7 +43,7 @@ def render(config: DockerContainer, job: Job, host: Host | None = None) -> JSONO
     merged = with_block(job, config)
     way = config.way_to_api(str(merged.env.get(API_URL) or ""), host)
     if not merged.command:
-        _refuse_silence(way)
+        refuse_silence(way)
     variables, files = _secrets(config, merged)
     create: JSONObject = {
         "image": config.image,
@@ -72,14 +72,6 @@ def render(config: DockerContainer, job: Job, host: Host | None = None) -> JSONO
         "stop_seconds": config.grace_seconds,
         "remove": config.auto_remove,
     }
-
-
-def _refuse_silence(way: Way) -> None:
-    """Raise Unsupported if the engine in the container could tell nobody what becomes of the run."""
-    if not way.api_url:
-        raise unreachable("no address of an API is set that a container could reach")
-    if way.mode == "none":
-        raise unreachable(f"the network mode is none, which keeps the container from the API at {way.api_url}")
 
 
 def _host_config(config: DockerContainer, way: Way, bindings: dict[str, list[JSONObject]]) -> JSONObject:
