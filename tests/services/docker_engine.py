@@ -22,7 +22,6 @@ import podman_service as podman
 import pytest
 from penstock_image import build as build_penstock_image
 
-
 #: Sockets of an engine lie far below its folder, and their paths have at most 104 characters.
 _SHORT = Path("/tmp")
 

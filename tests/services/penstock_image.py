@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,11 @@ _ROOT = Path(__file__).parents[2]
 _REPOSITORY = "penstock-test/penstock"
 #: `s3` so that flows can be in a bucket; the rest as in the images of a release.
 _EXTRAS = "docker,kubernetes,postgresql,s3"
+#: What images/Dockerfile copies.
+_TOPS = (
+    "pyproject.toml", "README.md", "LICENSE", "constraints-test.txt", "src/penstock", "images/Dockerfile", "images/entrypoint.sh",
+    "images/build", "images/wheels",
+)  # fmt: skip
 _KEPT_SECONDS = 6 * 3600
 
 
@@ -36,7 +42,7 @@ def build(client: docker.APIClient, base: str) -> str:
     name = f"{_REPOSITORY}:{key.hexdigest()[:16]}"
     if not client.images(name, quiet=True):
         started = time.monotonic()
-        _build(client, name, base, version, _context(sources, _wheels(sources, version)))
+        _build(client, name, base, version, _context(sources, _wheels(version)))
         print(f"{name} was built in {time.monotonic() - started:.1f} s", file=sys.stderr)
         _forget_old(client, name)
     return name
@@ -44,32 +50,36 @@ def build(client: docker.APIClient, base: str) -> str:
 
 def _sources() -> Iterator[tuple[str, bytes]]:
     """What goes into the image, by its path in the checkout."""
-    for top in ("pyproject.toml", "README.md", "LICENSE", "constraints-test.txt", "src/penstock", "images"):
+    for top in _TOPS:
         files = sorted((_ROOT / top).rglob("*")) if (_ROOT / top).is_dir() else [_ROOT / top]
         for file in files:
             if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".whl":
                 yield str(file.relative_to(_ROOT)), file.read_bytes()
 
 
-def _wheels(sources: dict[str, bytes], version: str) -> Path:
+def _wheels(version: str) -> Path:
     """A folder with the wheels of everything that Penstock needs, fetched the way this machine fetches packages."""
-    key = hashlib.sha256(f"{_EXTRAS} {version}".encode())
-    for name in ("pyproject.toml", "constraints-test.txt", "images/build/requirements.py"):
-        key.update(sources[name])
-    folder = docker_images.cache_folder() / f"wheels-{key.hexdigest()[:16]}"
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
+    part = Path(tempfile.mkdtemp(prefix="wheels-", dir=docker_images.cache_folder()))
+    try:
         python = [sys.executable, str(_ROOT / "images/build/requirements.py"), str(_ROOT), _EXTRAS]
         subprocess.run(python, cwd=part, check=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", "."]
-        command += ["--python-version", version, "-c", "constraints.txt", "-r", "requirements.txt", "hatchling>=1.26"]
-        done = subprocess.run(command, cwd=part, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"the packages of the image could not be fetched: {done.stderr[-2000:]}")
-        part.rename(folder)
+        wanted = (part / "requirements.txt").read_bytes() + (part / "constraints.txt").read_bytes()
+        folder = part.with_name(f"wheels-{hashlib.sha256(version.encode() + wanted).hexdigest()[:16]}")
+        if not folder.exists():
+            _download(part, version)
+            part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _download(folder: Path, version: str) -> None:
+    """Wheels of the folder's requirements, into it."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", "."]
+    command += ["--python-version", version, "-c", "constraints.txt", "-r", "requirements.txt", "hatchling>=1.26"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the packages of the image could not be fetched: {done.stderr[-2000:]}")
 
 
 def _context(sources: dict[str, bytes], wheels: Path) -> io.BytesIO:
