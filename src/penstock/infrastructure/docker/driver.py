@@ -4,6 +4,7 @@ The engine itself keeps all that matters: a container's name is the attempt's, i
 of it stays until it is removed from here. So any agent that reaches the engine can look after any container of ours.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,7 +93,13 @@ class DockerDriver:
         try:
             place = await self._where()
             listed = await self._list({handle.data["owner"] for handle in handles})
-            seen = [await self._match(handle, listed, place) for handle in handles]
+            matched = await asyncio.gather(*(self._match(handle, listed, place) for handle in handles))
+            # behind the same address there may be another engine by now, which knows nothing of this one's
+            if None in matched and await self._engine.ask_id() != place.id:
+                self._place = None
+                message = f"Another Docker engine answers at {self._engine.url} than the one that has the container."
+                return [unseen(message)] * len(handles)
+            seen = [missing(handle) if found is None else found for handle, found in zip(handles, matched, strict=True)]
             containers = [found for found in seen if isinstance(found, Container)]
             self._endings.forget(each.id for each in containers if each.status not in ENDED)
             ends = await self._endings.of([each.id for each in containers if each.status in ENDED])
@@ -187,8 +194,11 @@ class DockerDriver:
             found.update({row["Id"]: Container.listed(row) for row in rows})
         return found
 
-    async def _match(self, handle: Handle, listed: Mapping[str, Container], place: Place) -> "Container | Observation":
-        """The container of a handle; or what is to be said of a handle that has none here."""
+    async def _match(
+        self, handle: Handle, listed: Mapping[str, Container], place: Place
+    ) -> "Container | Observation | None":
+        """The container of a handle, or why it cannot be seen from here; None if the engine knows neither its id nor its
+        name. Raises NotReachable."""
         if handle.data["engine"] != place.id:
             return unseen(elsewhere(handle, place))
         found = listed.get(handle.data["id"])
@@ -198,11 +208,7 @@ class DockerDriver:
             inspected = await inspect(self._engine, name)
             if inspected is not None and Container.inspected(inspected).is_job_of(handle):
                 return Container.inspected(inspected)
-        # behind the same address there may be another engine by now, which knows nothing of this one's
-        if await self._engine.ask_id() != place.id:
-            self._place = None
-            return unseen(f"Another Docker engine answers at {self._engine.url} than the one that has the container.")
-        return missing(handle)
+        return None
 
     async def _read(self, container_id: str, since: int, ended: bool) -> logs.Piece:
         kept = self._readers.take(container_id, since)

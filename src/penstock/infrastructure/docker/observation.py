@@ -116,7 +116,9 @@ def _plain(word: Any) -> str:
 def observed(status: str, state: Mapping[str, Any] | None, history: History) -> Observation:
     """What is to be said of a container with that status; `state` is its State, needed for one that has ended."""
     now = clock.now()
-    if status in ENDED and state is not None:
+    if status in ENDED:
+        if state is None:
+            return unseen("The container has ended, and was gone or ran again before its end could be looked at.")
         found = ending(state, history)
         reason = found.reason or (Reason.EXITED if found.code else None)
         return Observation(status="ENDED", observed_at=now, message=found.message, reason=reason, exit=found)
