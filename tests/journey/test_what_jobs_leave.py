@@ -108,22 +108,6 @@ def test_a_configuration_that_wants_jobs_kept_has_even_the_good_ones_left_alone(
     assert left_by(place) == [world.attempts(kept)[0].job_name]
 
 
-def test_a_job_left_running_by_a_dead_agent_is_swept_by_its_next_life_without_any_new_run(
-    world: "World", place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agent = world.agent("-q", "queue", "--name", "a", fake_platform=place)
-    orphan = deploy(world, "orphan", monkeypatch, command=None, runs_for=600, cancel_timeout=0.5, grace_seconds=0)
-    run = world.run(orphan)
-    wait_until(lambda: (found := world.attempts(run)) and found[-1].handle, 30, "it has started")
-    agent.kill()
-    world.cancel(run)
-    world.wait_for(run, StateType.CANCELLED)
-    [job] = left_by(place)
-    agent.restart()
-    agent.wait_for_output(f"Job {job} runs, and its attempt is over: it is stopped", timeout=60)
-    wait_until(lambda: not left_by(place), 20, "what is left of it is removed")
-
-
 def test_an_agent_that_leaves_does_not_wait_for_what_its_platform_holds_up(
     world: "World", place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
