@@ -4,6 +4,7 @@ import socket
 import pytest
 
 from penstock.agent import health
+from penstock.agent.options import parse
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:
@@ -46,3 +47,18 @@ def test_a_client_that_talks_nonsense_is_sent_away_and_others_are_served() -> No
             return (await _get(port, "/live"))[0]
 
     assert asyncio.run(scenario()) == 200
+
+
+def test_probes_from_outside_a_pod_are_heard_where_it_is_said_so() -> None:
+    async def hosts() -> list[str]:
+        found = []
+        for host in ("127.0.0.1", "0.0.0.0"):
+            server = await health.serve(0, lambda: (True, "alive"), lambda: (True, ""), dict, host)
+            found.append(server.sockets[0].getsockname()[0])
+            server.close()
+            await server.wait_closed()
+        return found
+
+    assert asyncio.run(hosts()) == ["127.0.0.1", "0.0.0.0"]
+    assert parse(["-q", "a"]).health_host == "127.0.0.1"
+    assert parse(["-q", "a", "--health-host", "0.0.0.0"]).health_host == "0.0.0.0"
