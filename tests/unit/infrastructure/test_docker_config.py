@@ -9,9 +9,12 @@ from penstock.blocks.credentials import DockerRegistry
 from penstock.blocks.references import resolved
 from penstock.errors import ConfigurationError
 from penstock.infrastructure import DockerContainer, ImagePullPolicy
+from penstock.infrastructure.docker.render import render
 from penstock.infrastructure.docker.volumes import Volume, bytes_of, read_volume
 from penstock.infrastructure.images import default_image
 from penstock.infrastructure.registry import infrastructure_from
+from penstock.infrastructure.sample import sample_job
+from penstock.infrastructure.shown import shown
 from penstock.model.attempts import InfrastructureDocument
 from penstock.model.base import JSONObject
 
@@ -105,6 +108,23 @@ def test_the_registrys_password_is_not_shown():
     registry = DockerRegistry(username="u", password=SecretStr("hunter2"), registry_url="registry.example.com")
     block = DockerContainer(image_registry=registry, env={"DB_PASSWORD": "hunter2"})
     assert "hunter2" not in str(block.snapshot())
+    assert "hunter2" in str(block.to_document_data())
+
+
+def test_secrets_among_the_options_of_drivers_are_not_shown():
+    block = DockerContainer(
+        image="flows:1",
+        host_config={"LogConfig": {"Type": "splunk", "Config": {"splunk-token": "hunter2", "splunk-url": "https://s"}}},
+        mounts=['target=/b,volume-driver=local,volume-opt=type=cifs,"volume-opt=o=username=me,password=hunter2"'],
+    )
+    for shown_text in (
+        str(block.snapshot()),
+        str(shown(render(block, sample_job("http://api.example.com", {})))),
+        block.preview(),
+    ):
+        assert "hunter2" not in shown_text
+        assert "username=me" in shown_text
+        assert "https://s" in shown_text
     assert "hunter2" in str(block.to_document_data())
 
 

@@ -20,6 +20,7 @@ from penstock.infrastructure.docker.raw import override_schema, read_raw
 from penstock.infrastructure.docker.volumes import check_targets
 from penstock.infrastructure.images import check_image, default_image
 from penstock.infrastructure.job import OWN_LABELS
+from penstock.infrastructure.shown import with_masked_options
 from penstock.infrastructure.variables import API_URL, INTERNAL_PREFIX
 from penstock.model.base import JSONObject
 
@@ -232,6 +233,10 @@ class DockerContainer(Infrastructure):
                 if getattr(self, field) is not None and self.host_config.get(name):
                     raise ValueError(f"{field} and host_config.{name} exclude each other: they say the same.")
         return self
+
+    def snapshot(self) -> JSONObject:
+        found: JSONObject = with_masked_options(super().snapshot())
+        return found
 
     def preview(self) -> str:
         """What the container is made from as JSON, before anything of a run is known; secrets are masked.
