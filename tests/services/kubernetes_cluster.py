@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import docker_engine
+
 from penstock.testing import wait_until
 
 BUSYBOX = "penstock-test/busybox:1"
@@ -76,7 +78,7 @@ class Cluster:
     def load(self, image: str) -> None:
         """Give the nodes an image of this machine's Docker engine."""
         assert self.folder is not None, "somebody's own cluster has a registry"
-        _script(self.folder, "image.sh", "docker", image)
+        _load(self.folder, image)
 
     @contextmanager
     def namespace(self) -> Iterator[str]:
@@ -166,8 +168,13 @@ def cluster() -> Iterator[Cluster]:
 def _started(folder: Path) -> Path:
     kubeconfig = Path(_script(folder, "up.sh").split()[-1])
     if f"docker.io/{BUSYBOX}" not in _script(folder, "image.sh", "list"):
-        _script(folder, "image.sh", "docker", BUSYBOX)
+        docker_engine.busybox_image()
+        _load(folder, BUSYBOX)
     return kubeconfig
+
+
+def _load(folder: Path, image: str) -> None:
+    _script(folder, "image.sh", "docker", image, DOCKER_HOST=docker_engine.engine().address)
 
 
 def _leave(folder: Path, door: int, users: int) -> None:
@@ -179,9 +186,10 @@ def _leave(folder: Path, door: int, users: int) -> None:
         _script(folder, "down.sh", "--purge")
 
 
-def _script(folder: Path, name: str, *arguments: str) -> str:
+def _script(folder: Path, name: str, *arguments: str, **variables: str) -> str:
     env = {
         **os.environ,
+        **variables,
         "K8S_BIN": str(binaries()),
         "K8S_RUN": str(folder / "run"),
         "K8S_RUNTIME": "containerd",

@@ -222,7 +222,8 @@ def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
         deadline = clock.monotonic() + PATIENCE
         while True:
             seen = (await driver.observe([handle]))[0]
-            pods = cluster.get("pods", "-n", namespace, "-l", f"job-name={handle.data['name']}")["items"]
+            selected = ("pods", "-n", namespace, "-l", f"job-name={handle.data['name']}")
+            pods = (await asyncio.to_thread(cluster.get, *selected))["items"]
             if all(pod["status"]["phase"] in {"Succeeded", "Failed"} for pod in pods):
                 return seen
             assert clock.monotonic() < deadline, "the sidecar goes on"

@@ -21,12 +21,7 @@ class Namespace:
 
     async def job(self, name: str) -> Object | None:
         """The Job of that name, None if there is none."""
-        try:
-            return await self.connection.request("GET", f"{self._jobs}/{name}")
-        except Refusal as error:
-            if error.status == 404:
-                return None
-            raise
+        return await self._get(f"{self._jobs}/{name}")
 
     async def create_job(self, job: Object) -> Object:
         return await self.connection.request("POST", self._jobs, body=job)
@@ -90,6 +85,37 @@ class Namespace:
         found = await self._list(f"{self._core}/events", {"fieldSelector": f"involvedObject.uid={uid}"})
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
         return {str(event.get("reason")): str(event.get("message") or "").strip() for event in found}
+
+    async def itself(self) -> Object | None:
+        """The namespace; None if there is none of that name."""
+        return await self._get(self._core)
+
+    async def has_account(self, name: str) -> bool:
+        return await self._get(f"{self._core}/serviceaccounts/{name}") is not None
+
+    async def quotas(self) -> list[Object]:
+        return await self._list(f"{self._core}/resourcequotas", {})
+
+    async def may(self, verb: str, group: str, resource: str) -> bool:
+        """Whether the API server would let us do that here."""
+        kind, _, part = resource.partition("/")
+        wanted = {"namespace": self.name, "verb": verb, "group": group, "resource": kind, "subresource": part}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": wanted},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await self.connection.request("POST", path, body=review)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    async def _get(self, path: str) -> Object | None:
+        try:
+            return await self.connection.request("GET", path)
+        except Refusal as error:
+            if error.status == 404:
+                return None
+            raise
 
     async def _patch_job(self, name: str, patch: Object) -> Object | None:
         try:

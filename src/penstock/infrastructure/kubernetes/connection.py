@@ -28,11 +28,15 @@ JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 REQUEST_SECONDS, THROTTLED_SECONDS = 15.0, 20.0
 #: Seconds after which credentials that may have changed are read again.
 RELOAD_SECONDS = 300.0
+#: Seconds that requests may take which are under way when the connection is closed.
+CLOSE_SECONDS = 1.0
 #: Requests to one cluster at a time, streams apart.
 MOST_REQUESTS = 16
 _THROTTLED = {429}
 _BROKEN = {500, 502, 503, 504}
 _SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
+
+_Answer = tuple[int, Mapping[str, str], bytes]
 
 
 class Refusal(Exception):
@@ -91,6 +95,7 @@ class Connection:
         self._perishable = False
         self._id = ""
         self._lock = asyncio.Lock()
+        self._under_way: set[asyncio.Task[_Answer]] = set()
         self._slots = asyncio.Semaphore(MOST_REQUESTS)
 
     async def id(self) -> str:
@@ -161,21 +166,40 @@ class Connection:
             await self._load()
 
     async def close(self) -> None:
+        """Hang up, once what was sent is answered, or a moment later."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=CLOSE_SECONDS)
+        for task in [*self._under_way]:
+            task.cancel()
         if self._client is not None:
             await self._client.close()
             self._client = None
 
     async def _ask(
         self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str, seconds: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> _Answer:
+        """The answer's status, headers and body. A request that nobody waits for any more is carried through."""
+        task = asyncio.create_task(self._send(method, path, query or {}, body, content_type, seconds))
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str, seconds: float
+    ) -> _Answer:
         api = await self._api()
         try:
             async with self._slots, asyncio.timeout(seconds):
-                answer = await _call(api, method, path, query or {}, body, content_type, None)
+                answer = await _call(api, method, path, query, body, content_type, None)
                 async with answer:
                     return answer.status, answer.headers, await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise self._silent(error) from None
+
+    def _done(self, task: "asyncio.Task[_Answer]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it is told; it may be nobody
 
     async def _api(self) -> Any:
         async with self._lock:

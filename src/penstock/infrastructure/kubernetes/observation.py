@@ -421,12 +421,15 @@ def _parse(text: Any) -> datetime | None:
         return None
 
 
-def judge_stopped(job: Object, pods: Sequence[Object], now: datetime) -> Exit:
-    """How the run ended in one of the pods, of which none runs any more."""
+def judge_stopped(job: Object, pods: Sequence[Object], now: datetime, half_done: bool) -> Exit:
+    """How the run ended in one of the pods, of which none runs any more.
+
+    `half_done`: somebody else began to stop it, and may have seen what is not there any more.
+    """
     container = flow_container(job)
     pod = newest([pod for pod in pods if _terminated(pod, container)]) or newest(pods)
-    if pod is None:
-        return _exit(None, Reason.CANCELLED, "It was stopped before it had a pod.", now)
-    if _terminated(pod, container) is not None or has_started(pod, container):
+    if pod is not None and has_started(pod, container):
         return exit_of(pod, job, now)
+    if pod is None and half_done:
+        return _exit(None, Reason.UNKNOWN, "It was stopped; nobody saw how it ended.", now)
     return _exit(None, Reason.CANCELLED, "It was stopped before its container ran.", now)

@@ -29,6 +29,8 @@ class Stop:
 
     def __init__(self, namespace: Namespace, name: str, grace: float, leaving: Callable[[Object, str], None]) -> None:
         self._namespace, self._name, self._grace, self._leaving = namespace, name, grace, leaving
+        # 0 would make the API server forget the pod while it still runs
+        self._seconds = max(math.ceil(grace), 1)
         #: each pod as it was last seen
         self._seen: dict[str, Object] = {}
         #: the seconds within which each pod was asked to end
@@ -43,14 +45,17 @@ class Stop:
         self._look_at(await self._namespace.pods_of(self._name))
         if job is not None and self._is_over(job):
             return job
+        container = self._flow_container(job)
+        half_done = job is not None and observation.is_stopping(job)
         if job is not None:
             # whoever was first knows why: an end that is written down, or a stop that is to be its reason, stays
-            first = observation.end_of(job) is None and not observation.is_stopping(job)
-            job = await self._namespace.halt_job(self._name, end if first else None) or job
-        await self._until_gone(self._flow_container(job))
+            first = observation.end_of(job) is None and not half_done
+            job = await self._halt(container, end if first else None) or job
+        await self._until_gone(container)
         if job is None or observation.end_of(job) is not None:
             return job
-        return await self._namespace.mark_end(self._name, self._end(job))
+        found = observation.judge_stopped(job, list(self._seen.values()), clock.now(), half_done)
+        return await self._namespace.mark_end(self._name, found)
 
     def _is_over(self, job: Object) -> bool:
         active = any(observation.is_active(pod) for pod in self._seen.values())
@@ -62,6 +67,20 @@ class Stop:
             return observation.flow_container(job)
         pod = next(iter(self._seen.values()), None)
         return str(pod["spec"]["containers"][0]["name"]) if pod is not None else ""
+
+    async def _halt(self, container: str, end: Exit | None) -> Object | None:
+        """Let the Job want no pods. It ends those that it has in the grace of their manifest, and a kubelet before 1.22
+        does not hear of a shorter one afterwards: where less is wanted, the pods are asked at the same time.
+        """
+        halting = asyncio.create_task(self._namespace.halt_job(self._name, end))
+        await asyncio.sleep(0)  # it is on its way first
+        active = [pod for pod in self._seen.values() if observation.is_active(pod)]
+        hasty = [pod for pod in active if self._seconds < int(pod["spec"].get("terminationGracePeriodSeconds", 30))]
+        try:
+            await asyncio.gather(*(self._ask_to_end(pod, container, self._seconds) for pod in hasty))
+        finally:
+            job = await halting
+        return job
 
     async def _until_gone(self, container: str) -> None:
         began = clock.monotonic()
@@ -76,7 +95,7 @@ class Stop:
             waited = clock.monotonic() - began
             if waited > self._grace + CONFIRM_SECONDS:
                 raise NotReachable(_unconfirmed(active))
-            seconds = max(math.ceil(self._grace), 1) if waited < self._grace else 1
+            seconds = self._seconds if waited < self._grace else 1
             for pod in active:
                 await self._ask_to_end(pod, container, seconds)
             # a Job that is asked for no pods at once may still make the one that it was about to make
@@ -98,10 +117,6 @@ class Stop:
 
     def _look_at(self, pods: Sequence[Object]) -> None:
         self._seen.update((pod["metadata"]["uid"], pod) for pod in pods)
-
-    def _end(self, job: Object) -> Exit:
-        """How the run ended, from the pods as they were seen last."""
-        return observation.judge_stopped(job, list(self._seen.values()), clock.now())
 
 
 def _unconfirmed(active: Sequence[Object]) -> str:
