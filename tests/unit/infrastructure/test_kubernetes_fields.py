@@ -269,6 +269,34 @@ def test_both_forms_can_be_mixed_and_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        f"{CONTAINER}/resources/limits/cpu",
+        f"{CONTAINER}/envFrom/0/secretRef/name",
+        f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key",
+        "/spec/podFailurePolicy/rules/0/action",
+        "/spec/template/spec/imagePullSecrets/0/name",
+        "/spec/template/spec/nodeSelector/disk",
+        "/metadata/annotations/a",
+    ],
+)
+def test_what_the_fields_say_is_there_for_customizations(path: str) -> None:
+    fields: dict[str, Any] = {
+        "resources": {"limits": {"cpu": "1"}},
+        "env_from_secrets": ["s"],
+        "env_secret_keys": {"PW": "db/pw"},
+        "image_pull_secrets": ["login"],
+        "node_selector": {"disk": "fast"},
+        "annotations": {"a": "b"},
+    }
+    patch = [{"op": "replace", "path": path, "value": "other"}]
+    job = render(KubernetesJob(image="flows:1", customizations=patch, **fields), JOB)["job"]
+    for part in path.split("/")[1:]:
+        job = job[int(part)] if part.isdigit() else job[part]
+    assert job == "other"
+
+
+@pytest.mark.parametrize(
     ("customizations", "said"),
     [
         ([{"op": "add", "path": "/spec/templates/spec", "value": 1}], r"customizations\[0\].*no 'templates' in '/spec'. Did"),

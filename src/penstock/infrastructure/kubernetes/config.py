@@ -1,5 +1,6 @@
 """The KubernetesJob block: what you want of a Kubernetes Job."""
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -21,6 +22,7 @@ from penstock.infrastructure.kubernetes.customizations import (
     read_customizations,
 )
 from penstock.infrastructure.kubernetes.quantities import check_resources, read_resources
+from penstock.infrastructure.kubernetes.shortcuts import laid_over
 from penstock.infrastructure.platform_limits import with_platform_limits
 from penstock.model.attempts import Limits
 from penstock.model.base import JSONObject
@@ -284,7 +286,9 @@ class KubernetesJob(Infrastructure):
     @model_validator(mode="after")
     def _check_customizations(self) -> Self:
         if self.customizations:
-            check_customizations(self.customizations, manifest.shape(self.job))
+            job = manifest.as_new(copy.deepcopy(self.job))
+            manifest.fill_spec(job["spec"])
+            check_customizations(self.customizations, manifest.shape(laid_over(job, self)))
         return self
 
     @classmethod

@@ -147,18 +147,16 @@ def fill_spec(spec: JSONObject) -> None:
 
 
 def shape(job: JSONObject) -> JSONObject:
-    """`job` with every place filled that is filled when a run is started: what customizations are applied to."""
+    """`job`, in which its spec is filled, with every other place that is there when a run is started."""
     whole = copy.deepcopy(job)
     spec, template = whole["spec"], whole["spec"]["template"]
     _fill(whole, {"metadata": {}})
     _fill(whole["metadata"], {"name": "", "namespace": "", "labels": {}, "annotations": {}})
-    _fill(spec, {"parallelism": 1, "completions": 1, "backoffLimit": 0, "podFailurePolicy": {}})
     _fill(spec, {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0})
     _fill(template, {"metadata": {}})
     _fill(template["metadata"], {"labels": {}, "annotations": {}})
-    _fill(template["spec"], {"restartPolicy": "Never", "serviceAccountName": "", "volumes": []})
-    _fill(template["spec"], {"terminationGracePeriodSeconds": 0})
-    container = {"name": CONTAINER_NAME, "image": "", "imagePullPolicy": "", "args": [], "env": [], "volumeMounts": []}
+    _fill(template["spec"], {"serviceAccountName": "", "volumes": [], "terminationGracePeriodSeconds": 0})
+    container = {"image": "", "imagePullPolicy": "", "args": [], "env": [], "volumeMounts": []}
     _fill(template["spec"]["containers"][0], container)
     return whole
 

@@ -5,14 +5,72 @@ empty says nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from enum import Enum
+from typing import Any, Protocol
 
-from penstock.infrastructure.kubernetes.config import KubernetesJob
 from penstock.infrastructure.kubernetes.merge import merged
 from penstock.model.base import JSONObject
 
 
-def laid_over(job: JSONObject, config: KubernetesJob) -> JSONObject:
+class Fields(Protocol):
+    """The fields of a block that are laid over its manifest."""
+
+    @property
+    def annotations(self) -> Mapping[str, str]: ...
+
+    @property
+    def service_account_name(self) -> str | None: ...
+
+    @property
+    def priority_class_name(self) -> str | None: ...
+
+    @property
+    def node_selector(self) -> Mapping[str, str]: ...
+
+    @property
+    def affinity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def tolerations(self) -> Sequence[JSONObject]: ...
+
+    @property
+    def image_pull_secrets(self) -> Sequence[str]: ...
+
+    @property
+    def pod_security_context(self) -> Mapping[str, Any]: ...
+
+    @property
+    def volumes(self) -> Sequence[JSONObject]: ...
+
+    @property
+    def image(self) -> str | None: ...
+
+    @property
+    def image_pull_policy(self) -> Enum | None: ...
+
+    @property
+    def resources(self) -> Mapping[str, Any]: ...
+
+    @property
+    def security_context(self) -> Mapping[str, Any]: ...
+
+    @property
+    def volume_mounts(self) -> Sequence[JSONObject]: ...
+
+    @property
+    def env_from_secrets(self) -> Sequence[str]: ...
+
+    @property
+    def env_from_config_maps(self) -> Sequence[str]: ...
+
+    @property
+    def env_secret_keys(self) -> Mapping[str, str]: ...
+
+    @property
+    def env_config_map_keys(self) -> Mapping[str, str]: ...
+
+
+def laid_over(job: JSONObject, config: Fields) -> JSONObject:
     """`job` with what the block's own fields say; the first container has its name already."""
     pod = job["spec"]["template"]["spec"]
     metadata = _said(annotations=config.annotations)
@@ -30,7 +88,7 @@ def laid_over(job: JSONObject, config: KubernetesJob) -> JSONObject:
     return merged(job, {"metadata": metadata, "spec": {"template": {"metadata": metadata, "spec": spec}}})
 
 
-def _container(container: JSONObject, config: KubernetesJob) -> JSONObject:
+def _container(container: JSONObject, config: Fields) -> JSONObject:
     policy = config.image_pull_policy
     sources: list[JSONObject] = [{"secretRef": {"name": name}} for name in config.env_from_secrets]
     sources += [{"configMapRef": {"name": name}} for name in config.env_from_config_maps]
