@@ -34,7 +34,7 @@ NO_PART = {
     "cancel_timeout": "the server and the agent heed it",
     "grace_seconds": "the driver's stop heeds it",
 }
-MOUNT = "type=volume,source=penstock-test-none,target=/b,readonly,volume-nocopy"
+MOUNT = "type=volume,source=NETWORK,target=/b,readonly,volume-nocopy"
 RATE = [{"Path": "/dev/null", "Rate": 1024}]
 #: field -> what it is set to, and what the engine then says at which place
 ROWS: dict[str, list[tuple[JSONObject, dict[str, Any]]]] = {
@@ -77,7 +77,7 @@ ROWS: dict[str, list[tuple[JSONObject, dict[str, Any]]]] = {
             {"mounts": [MOUNT]},
             {
                 "HostConfig.Mounts.0.Type": "volume",
-                "HostConfig.Mounts.0.Source": "penstock-test-none",
+                "HostConfig.Mounts.0.Source": "NETWORK",
                 "HostConfig.Mounts.0.Target": "/b",
                 "HostConfig.Mounts.0.ReadOnly": True,
                 "HostConfig.Mounts.0.VolumeOptions.NoCopy": True,
@@ -275,10 +275,13 @@ def client() -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="module")
 def network(client: docker.APIClient) -> Iterator[str]:
+    """A network, whose name is nobody else's; the volume of that name goes along with it."""
     name = f"penstock-test-{uuid4().hex}"
     client.create_network(name)
     yield name
     client.remove_network(name)
+    for volume in client.volumes(filters={"name": name})["Volumes"] or ():
+        client.remove_volume(volume["Name"])
 
 
 def _job(api_url: str = API) -> Job:
