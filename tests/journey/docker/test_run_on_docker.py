@@ -142,7 +142,7 @@ def test_an_image_is_refused_where_there_is_none(here: Here) -> None:
 
 def test_a_server_is_started_along_with_it_when_none_is_set(here: Here, tmp_path: Path) -> None:
     alone = {key: value for key, value in here.project.env.items() if key != "PENSTOCK_API_URL"}
-    here.project.env = {**alone, "PENSTOCK_HOME": str(tmp_path / "home"), "PENSTOCK_EPHEMERAL_IDLE_SECONDS": "1"}
+    here.project.env = {**alone, "PENSTOCK_HOME": str(tmp_path / "home"), "PENSTOCK_EPHEMERAL_IDLE_SECONDS": "10"}
     done = here.run("flows.py:hello")
     assert done.returncode == 0, done
     assert "hello world, says a file" in done.stdout
