@@ -188,7 +188,7 @@ def test_the_secret_holds_what_was_concealed_and_belongs_to_the_job_afterwards(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     derandomize=True,
 )  # fmt: skip
 @given(block=blocks())
