@@ -13,8 +13,9 @@ from penstock.errors import NotReachable
 from penstock.infrastructure.docker.driver import DockerDriver
 from penstock.model.attempts import Observation
 from penstock.model.reasons import Reason
+from penstock.testing import Fault, FaultProxy
 
-from .docker_jobs import Jobs, opened, until, until_written
+from .docker_jobs import Jobs, address_of, opened, until, until_written
 
 
 @pytest.fixture
@@ -70,6 +71,22 @@ def test_a_signal_that_somebody_had_docker_send_is_named(jobs: Jobs, number: int
         assert (seen.exit.code, seen.exit.signal) == (None, number)
 
     jobs.ask(question)
+
+
+@pytest.mark.parametrize("fault", [Fault("status", path=".*/events.*", status=403), Fault("cut", path=".*/events.*")])
+def test_an_end_is_told_where_events_are_not(jobs: Jobs, fault: Fault) -> None:
+    """As behind a proxy that lets only some requests through: then the exit code is all that is known."""
+
+    async def question(driver: DockerDriver) -> None:
+        handle = await driver.start(jobs.request(("sh", "-c", "exit 143")))
+        seen = await until(driver, handle, "ENDED")
+        assert seen.reason is Reason.SIGNALLED
+        assert seen.exit is not None
+        assert (seen.exit.code, seen.exit.signal) == (143, None)
+
+    with FaultProxy(engine().address) as proxy:
+        proxy.add(fault)
+        jobs.ask(question, address_of(proxy))
 
 
 def test_a_container_that_somebody_removed_is_missing(jobs: Jobs) -> None:

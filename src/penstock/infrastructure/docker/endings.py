@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from penstock import clock
+from penstock.errors import NotReachable
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.observation import ENDED, Container
 from penstock.infrastructure.docker.reasons import History, needs_history, parse_time, read_history
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _MOST_KEPT = 4096
 #: Seconds after the end of a container within which the engine writes down what it did to it.
 _AFTERMATH = 0.25
+#: Seconds before the start of a container from which on its events are asked for.
+_BEFORE = 5.0
+#: How often in a row they may stay away, while the engine answers, before an end is told without them.
+_MOST_UNHEARD = 3
 
 End = tuple[dict[str, Any], History]
 
@@ -29,6 +34,7 @@ class Endings:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._known: dict[str, End] = {}
+        self._unheard = 0
 
     async def of(self, ids: Sequence[str]) -> dict[str, End]:
         """State and history of these ended containers; those that do not exist or run again are left out.
@@ -70,12 +76,29 @@ class Endings:
         return found
 
     async def _histories(self, found: dict[str, dict[str, Any]]) -> dict[str, History]:
-        """What the engine remembers of these containers. An engine that does not tell remembers nothing."""
-        finished = [parse_time(whole["State"].get("FinishedAt")) for whole in found.values()]
-        until = max((each.timestamp() for each in finished if each is not None), default=clock.now().timestamp())
+        """What the engine remembers of these containers. An engine that does not tell remembers nothing.
+
+        Raises NotReachable, unless it goes on answering everything else.
+        """
+        began, finished = (
+            [time for whole in found.values() if (time := parse_time(whole["State"].get(name))) is not None]
+            for name in ("StartedAt", "FinishedAt")
+        )
+        now = clock.now()
+        since, until = min(began, default=now).timestamp(), max(finished, default=now).timestamp()
         try:
-            events = await self._engine.call(lambda client: _events(client, until + _AFTERMATH), seconds=ASK_SECONDS)
+            events = await self._engine.call(
+                lambda client: _events(client, since - _BEFORE, until + _AFTERMATH), seconds=ASK_SECONDS
+            )
         except self._engine.APIError:
+            return {}
+        except NotReachable:
+            self._unheard += 1
+            if self._unheard < _MOST_UNHEARD:
+                raise
+            return {}
+        self._unheard = 0
+        if events is None:
             return {}
         made = await self._network_made()
         return {
@@ -94,14 +117,15 @@ class Endings:
         return parse_time(found.get("Created"))
 
 
-def _events(client: "APIClient", until: float) -> list[dict[str, Any]]:
-    """All events that the engine remembers, up to that time by its clock. It answers when that has come."""
+def _events(client: "APIClient", since: float, until: float) -> list[dict[str, Any]] | None:
+    """The events that the engine remembers of that time, by its clock; None if it does not tell. It answers when that
+    has passed."""
     answer = client.get(
         f"{client.base_url}/v{client.api_version}/events",
-        params={"since": "1", "until": f"{until:.6f}"},
+        params={"since": f"{since:.6f}", "until": f"{until:.6f}"},
         timeout=client.timeout,
     )
     with answer:
         if answer.status_code >= 400:
-            return []
+            return None
         return [json.loads(line) for line in answer.iter_lines() if line]

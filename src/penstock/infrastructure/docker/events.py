@@ -17,6 +17,8 @@ from penstock.infrastructure.docker.marks import OWNER_LABEL
 _ACTIONS = ("start", "die", "destroy", "oom", "pause", "unpause")
 #: Seconds of silence after which a stream may be dead: it is opened anew.
 SILENCE_SECONDS = 45.0
+#: Seconds in which a stream has to open.
+_OPEN_SECONDS = 5.0
 #: Seconds after an event at which it is news: an engine tells of an end some 30 ms before its list of containers does.
 _ECHOES = (0.05, 0.4)
 #: Seconds between two tries to open it: the first, and the longest.
@@ -61,7 +63,7 @@ class News:
         if answer is not None:
             _hang_up(answer)
         if thread is not None:
-            await asyncio.to_thread(thread.join, SILENCE_SECONDS)
+            await asyncio.to_thread(thread.join, 2 * _OPEN_SECONDS)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
@@ -76,15 +78,18 @@ class News:
     def _follow(self) -> None:
         """Pass news on until the stream ends or falls silent."""
         filters = {"type": ["container"], "event": list(_ACTIONS), "label": [OWNER_LABEL]}
-        with self._engine.client(SILENCE_SECONDS) as client:
+        with self._engine.client(_OPEN_SECONDS) as client:
             answer = client.get(
                 f"{client.base_url}/v{client.api_version}/events",
                 params={"filters": json.dumps(filters)},
                 stream=True,
-                timeout=SILENCE_SECONDS,
+                timeout=_OPEN_SECONDS,
             )
             with contextlib.closing(answer):
                 answer.raise_for_status()
+                line = _line_of(answer)
+                if line is not None:
+                    line.settimeout(SILENCE_SECONDS)
                 with self._lock:
                     if self._stopped.is_set():
                         return
@@ -119,10 +124,16 @@ def _owner_in(line: bytes) -> str | None:
     return owner
 
 
+def _line_of(answer: Any) -> socket.socket | None:
+    """The socket that an answer comes from."""
+    connection = getattr(answer.raw, "connection", None) or getattr(answer.raw, "_connection", None)
+    line: socket.socket | None = getattr(connection, "sock", None)
+    return line
+
+
 def _hang_up(answer: Any) -> None:
     """End a read that another thread is in: closing alone would wait for it."""
-    connection = getattr(answer.raw, "connection", None) or getattr(answer.raw, "_connection", None)
-    line = getattr(connection, "sock", None)
+    line = _line_of(answer)
     if line is not None:
         with contextlib.suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)

@@ -129,7 +129,7 @@ def read_history(
     started_at: datetime | None,
     network_made: datetime | None,
 ) -> History:
-    """What `events`, all that the engine remembers, say of one container.
+    """What `events`, all that the engine remembers since shortly before the container's start, say of it.
 
     An engine that has not forgotten anything yet and does not remember the container's start was started after it.
     `network_made` is when the default network was: the engine makes it anew each time that it starts.
