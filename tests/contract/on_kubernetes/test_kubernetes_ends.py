@@ -12,7 +12,7 @@ from penstock.errors import JobRejected
 from penstock.infrastructure.base import Handle, Job
 from penstock.infrastructure.kubernetes import driver as driver_module
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
-from penstock.infrastructure.kubernetes.observation import end_of
+from penstock.infrastructure.kubernetes.verdicts import end_of
 from penstock.model.attempts import Observation
 from penstock.model.reasons import Phase, Reason
 from penstock.testing.driver_contract import POLITE

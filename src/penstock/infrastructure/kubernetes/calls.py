@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock import clock
 from penstock.infrastructure.kubernetes.connection import MERGE_PATCH, Connection, Refusal
-from penstock.infrastructure.kubernetes.observation import END, JOB_LABEL, OWNER, STOPPING
+from penstock.infrastructure.kubernetes.objects import END, JOB_LABEL, OWNER, STOPPING
 from penstock.model.attempts import Exit
 
 Object = dict[str, Any]

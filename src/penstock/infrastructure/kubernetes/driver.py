@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from penstock import clock
 from penstock.errors import InfrastructureError, JobNotFound, NotReachable, PenstockError
 from penstock.infrastructure.base import Finding, Found, Handle, Output
-from penstock.infrastructure.kubernetes import checks, observation, output, starting
+from penstock.infrastructure.kubernetes import checks, objects, observation, output, starting, verdicts
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE, KubernetesJob
 from penstock.infrastructure.kubernetes.connection import Refusal
@@ -55,7 +55,7 @@ class KubernetesDriver:
     `namespace` is where jobs are looked for as long as nobody has said where they are.
     """
 
-    type: ClassVar[str] = observation.TYPE
+    type: ClassVar[str] = verdicts.TYPE
 
     def __init__(self, environ: Mapping[str, str], namespace: str = DEFAULT_NAMESPACE) -> None:
         self._news = asyncio.Event()
@@ -92,7 +92,7 @@ class KubernetesDriver:
         namespace = Namespace(connection, request["namespace"], cluster)
         self._places.add(cluster, namespace.name)
         job = await starting.start(namespace, request["job"], revealed(request["secret"]))
-        self._pictures.mirror(namespace, observation.owner_of(job)).jobs.put(job)
+        self._pictures.mirror(namespace, objects.owner_of(job)).jobs.put(job)
         return observation.handle_of(job, cluster)
 
     async def observe(self, handles: Sequence[Handle]) -> list[Observation]:
@@ -162,7 +162,7 @@ class KubernetesDriver:
             except NotReachable as error:
                 silent = error
                 continue
-            if job is not None and observation.owner_of(job):
+            if job is not None and objects.owner_of(job):
                 return observation.handle_of(job, namespace.cluster)
         if silent is not None:
             raise silent
@@ -218,7 +218,7 @@ class KubernetesDriver:
         namespace, name = await self._places.of(handle), handle.data["name"]
 
         def leaving(pod: dict[str, Any], container: str) -> None:
-            if observation.has_started(pod, container):
+            if objects.has_started(pod, container):
                 self._tails.follow(name, namespace.connection, namespace.log_of(pod), container)
 
         self._stopping.update({name})
@@ -243,11 +243,11 @@ class KubernetesDriver:
         kept = self._tails.read(name, since)
         if job is None and kept is None:
             raise JobNotFound(f"There is no Job {name} in namespace {namespace.name}.")
-        container = observation.flow_container(job) if job is not None else ""
-        pod = observation.newest([pod for pod in pods if observation.has_started(pod, container)])
+        container = objects.flow_container(job) if job is not None else ""
+        pod = objects.newest([pod for pod in pods if objects.has_started(pod, container)])
         if pod is None:
             return kept or Output("", since), kept is not None
-        ended = not observation.is_live(pod, container)
+        ended = not objects.is_live(pod, container)
         query = {"container": container, **output.query_since(since)}
         try:
             async with namespace.connection.stream(namespace.log_of(pod), query, _LOG_SECONDS) as lines:
@@ -261,15 +261,15 @@ class KubernetesDriver:
 
     async def _find(self, namespace: Namespace, owner: str) -> list[Found]:
         jobs = await answered(namespace.jobs_of(owner))
-        pods = await answered(namespace.pods(f"{observation.OWNER}={owner}")) if jobs else []
+        pods = await answered(namespace.pods(f"{objects.OWNER}={owner}")) if jobs else []
         found = []
         for job in jobs:
             name = job["metadata"]["name"]
-            own = [pod for pod in pods if pod["metadata"]["labels"].get(observation.JOB_LABEL) == name]
+            own = [pod for pod in pods if pod["metadata"]["labels"].get(objects.JOB_LABEL) == name]
             seen = observation.judge(Evidence(job, own), clock.now()).observation
             handle = observation.handle_of(job, namespace.cluster)
             ended_at = seen.exit.observed_at if seen.exit is not None else None
-            attempt = observation.attempt_of(job)
+            attempt = objects.attempt_of(job)
             found.append(Found(handle, name, attempt, seen.status == "ENDED", ended_at, self.keeps(handle)))
         return found
 

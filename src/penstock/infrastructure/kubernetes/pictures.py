@@ -8,7 +8,7 @@ from contextlib import suppress
 from penstock import clock
 from penstock.errors import InfrastructureError, NotReachable
 from penstock.infrastructure.base import Handle
-from penstock.infrastructure.kubernetes import observation
+from penstock.infrastructure.kubernetes import objects, observation
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
 from penstock.infrastructure.kubernetes.observation import Evidence, Judgement
@@ -98,7 +98,7 @@ class Pictures:
         if job is not None:
             mirror.jobs.put(job)
             return None
-        active = [pod for pod in pods if observation.is_active(pod)]
+        active = [pod for pod in pods if objects.is_active(pod)]
         if not active:
             return _missing(mirror, name)
         message = f"The Job was deleted; its pod {active[0]['metadata']['name']} has not ended yet."

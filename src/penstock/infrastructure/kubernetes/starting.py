@@ -10,7 +10,7 @@ from penstock.errors import JobRejected, NotReachable
 from penstock.infrastructure.kubernetes import reasons
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
-from penstock.infrastructure.kubernetes.observation import attempt_of, owner_of
+from penstock.infrastructure.kubernetes.objects import attempt_of, owner_of
 from penstock.model.reasons import Reason
 
 #: Seconds in which a request is sent again whose answer was lost, and the pause before it.

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock import clock
 from penstock.errors import NotReachable
-from penstock.infrastructure.kubernetes import observation
+from penstock.infrastructure.kubernetes import objects, verdicts
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
 from penstock.model.attempts import Exit
@@ -46,25 +46,25 @@ class Stop:
         if job is not None and self._is_over(job):
             return job
         container = self._flow_container(job)
-        half_done = job is not None and observation.is_stopping(job)
+        half_done = job is not None and objects.is_stopping(job)
         if job is not None:
             # whoever was first knows why: an end that is written down, or a stop that is to be its reason, stays
-            first = observation.end_of(job) is None and not half_done
+            first = verdicts.end_of(job) is None and not half_done
             job = await self._halt(container, end if first else None) or job
         await self._until_gone(container)
-        if job is None or observation.end_of(job) is not None:
+        if job is None or verdicts.end_of(job) is not None:
             return job
-        found = observation.judge_stopped(job, list(self._seen.values()), clock.now(), half_done)
+        found = verdicts.judge_stopped(job, list(self._seen.values()), clock.now(), half_done)
         return await self._namespace.mark_end(self._name, found)
 
     def _is_over(self, job: Object) -> bool:
-        active = any(observation.is_active(pod) for pod in self._seen.values())
-        told = observation.finished(job) is not None or observation.end_of(job) is not None
+        active = any(objects.is_active(pod) for pod in self._seen.values())
+        told = objects.finished(job) is not None or verdicts.end_of(job) is not None
         return not active and (told or bool(self._seen))
 
     def _flow_container(self, job: Object | None) -> str:
         if job is not None:
-            return observation.flow_container(job)
+            return objects.flow_container(job)
         pod = next(iter(self._seen.values()), None)
         return str(pod["spec"]["containers"][0]["name"]) if pod is not None else ""
 
@@ -74,7 +74,7 @@ class Stop:
         """
         halting = asyncio.create_task(self._namespace.halt_job(self._name, end))
         await asyncio.sleep(0)  # it is on its way first
-        active = [pod for pod in self._seen.values() if observation.is_active(pod)]
+        active = [pod for pod in self._seen.values() if objects.is_active(pod)]
         hasty = [pod for pod in active if self._seconds < int(pod["spec"].get("terminationGracePeriodSeconds", 30))]
         try:
             await asyncio.gather(*(self._ask_to_end(pod, container, self._seconds) for pod in hasty))
@@ -88,7 +88,7 @@ class Stop:
         while True:
             pods = await self._namespace.pods_of(self._name)
             self._look_at(pods)
-            active = [pod for pod in pods if observation.is_active(pod)]
+            active = [pod for pod in pods if objects.is_active(pod)]
             looks += 1
             if not active and (self._seen or looks > 1):
                 return

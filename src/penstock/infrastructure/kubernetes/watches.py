@@ -15,7 +15,7 @@ from typing import Any
 from penstock import clock
 from penstock.errors import NotReachable
 from penstock.infrastructure.kubernetes.connection import Connection, Refusal
-from penstock.infrastructure.kubernetes.observation import JOB_LABEL, OWNER
+from penstock.infrastructure.kubernetes.objects import JOB_LABEL, OWNER
 
 _log = logging.getLogger("penstock.infrastructure.kubernetes")
 

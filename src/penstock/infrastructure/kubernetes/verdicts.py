@@ -1,0 +1,118 @@
+"""How a run ended: from its container, its pod and its Job, whichever knows. Pure."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from penstock.infrastructure.kubernetes import objects, reasons
+from penstock.infrastructure.kubernetes.objects import Object
+from penstock.model.attempts import Exit
+from penstock.model.reasons import Reason
+
+#: The type of infrastructure, which is the source of these verdicts.
+TYPE = "kubernetes-job"
+
+
+def end_of(job: Object) -> Exit | None:
+    """The verdict that the Job carries."""
+    text = (job["metadata"].get("annotations") or {}).get(objects.END)
+    try:
+        return Exit.model_validate(json.loads(text)) if text else None
+    except ValueError:
+        return None
+
+
+def exit_of(pod: Object, job: Object, now: datetime) -> Exit:
+    """How the run ended in this pod, which runs no more, or is gone."""
+    container = objects.flow_container(job)
+    state = objects.terminated(pod, container)
+    disruption = reasons.of_disruption(pod)
+    deadline = _past_deadline(job)
+    name = pod["metadata"]["name"]
+    if state is None:
+        reason, words = disruption or _other_end(pod, container)
+        return an_exit(None, reason, f"Pod {name} ended before its run did: {words}.", objects.deleted_at(pod) or now)
+    code = int(state.get("exitCode", -1))
+    at = objects.moment(state.get("finishedAt")) or now
+    message = _describe(container, code, state, pod)
+    if code == 0:
+        return an_exit(0, None, message, at)
+    if state.get("reason") == "OOMKilled":
+        return an_exit(code, Reason.OUT_OF_MEMORY, message, at, oom=True)
+    if disruption is not None:
+        return an_exit(code, disruption[0], f"{message} {disruption[1]}", at)
+    if deadline is not None:
+        return an_exit(code, Reason.RUN_TIMEOUT, f"{message} {deadline}", at)
+    if reasons.is_no_command(str(state.get("reason") or ""), str(state.get("message") or "")):
+        return an_exit(code, Reason.COMMAND_NOT_FOUND, message, at)
+    if state.get("reason") in {"StartError", "ContainerCannotRun"}:
+        return an_exit(code, Reason.START_FAILED, message, at)
+    if pod["metadata"].get("deletionTimestamp") and not objects.is_stopping(job):
+        return an_exit(code, Reason.DELETED, f"{message} Somebody had deleted the pod.", at)
+    return an_exit(code, Reason.SIGNALLED if _signal(code) else Reason.EXITED, message, at)
+
+
+def judge_stopped(job: Object, pods: Sequence[Object], now: datetime, half_done: bool) -> Exit:
+    """How the run ended in one of the pods, of which none runs any more.
+
+    `half_done`: somebody else began to stop it, and may have seen what is not there any more.
+    """
+    container = objects.flow_container(job)
+    pod = objects.newest([pod for pod in pods if objects.terminated(pod, container)]) or objects.newest(pods)
+    if pod is not None and objects.has_started(pod, container):
+        return exit_of(pod, job, now)
+    if pod is None and half_done:
+        return an_exit(None, Reason.UNKNOWN, "It was stopped; nobody saw how it ended.", now)
+    return an_exit(None, Reason.CANCELLED, "It was stopped before its container ran.", now)
+
+
+def an_exit(code: int | None, reason: Reason | None, message: str, at: datetime, oom: bool = False) -> Exit:
+    """An exit of a job of Kubernetes; `code` None: nobody knows it."""
+    signal = _signal(code) if code is not None else None
+    return Exit(code=code, signal=signal, oom=oom, reason=reason, message=message, source=TYPE, observed_at=at)
+
+
+def _signal(code: int) -> int | None:
+    """The signal that a container's exit code of 128 and more stands for."""
+    return code - 128 if 128 < code < 128 + 65 else None
+
+
+def _describe(container: str, code: int, state: Object, pod: Object) -> str:
+    if state.get("reason") == "OOMKilled":
+        limit = _limit(pod, container)
+        used = f"its limit of {limit} memory" if limit else "all the memory that the node could give"
+        return f"OOMKilled: container {container} used {used} (exit code {code})."
+    text = f"Container {container} exited with code {code}"
+    word = str(state.get("reason") or "")
+    if word and word not in {"Error", "Completed"}:
+        text += f" ({word})"
+    said = str(state.get("message") or "").strip()
+    return f"{text}: {said}" if said else f"{text}."
+
+
+def _limit(pod: Object, container: str) -> str | None:
+    for item in (pod.get("spec") or {}).get("containers") or ():
+        if item.get("name") == container:
+            found = ((item.get("resources") or {}).get("limits") or {}).get("memory")
+            return str(found) if found else None
+    return None
+
+
+def _other_end(pod: Object, container: str) -> tuple[Reason, str]:
+    """Why a pod ended whose flow run's container has no end of its own."""
+    for status in (pod.get("status") or {}).get("initContainerStatuses") or ():
+        state = (status.get("state") or {}).get("terminated")
+        if state and state.get("exitCode"):
+            words = f"init container {status.get('name')} exited with code {state['exitCode']}"
+            return Reason.START_FAILED, f"{words} {state.get('message') or ''}".strip()
+    if pod["metadata"].get("deletionTimestamp") or objects.phase_of(pod) not in objects.TERMINAL:
+        return Reason.DELETED, "it was deleted, and nobody saw how its container ended"
+    word = (pod.get("status") or {}).get("message") or (pod.get("status") or {}).get("reason")
+    return Reason.UNKNOWN, str(word or "Kubernetes does not say why")
+
+
+def _past_deadline(job: Object) -> str | None:
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition.get("status") == "True" and condition.get("reason") == "DeadlineExceeded":
+            return str(condition.get("message") or "The Job's activeDeadlineSeconds are over.")
+    return None
