@@ -6,7 +6,7 @@ from penstock.cli.errors import UsageProblem
 from penstock.errors import ConfigurationError
 
 #: What types are called for short, on the command line only: by the words that their extras have.
-_SHORT = {
+SHORT = {
     "docker": "docker-container",
     "kubernetes": "kubernetes-job",
     "ecs": "ecs-task",
@@ -20,7 +20,7 @@ def type_meant(word: str) -> str:
     from penstock.infrastructure.registry import slug_of
 
     try:
-        return slug_of(_SHORT.get(word, word))
+        return slug_of(SHORT.get(word, word))
     except ConfigurationError as error:
         raise UsageProblem(error.message, hint=error.hint) from None
 

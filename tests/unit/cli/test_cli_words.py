@@ -9,8 +9,10 @@ import pytest
 from penstock.cli import assignments, references, schedules, serving, states
 from penstock.cli.deployment_build import _target
 from penstock.cli.errors import UsageProblem
+from penstock.cli.infrastructure_options import SHORT, type_meant
 from penstock.cli.run import generated_name
 from penstock.cli.schedules import schedule_text
+from penstock.infrastructure.registry import known_types
 from penstock.model.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from penstock.model.states import TERMINAL, StateType
 from penstock.model.transitions import NAMES
@@ -160,3 +162,10 @@ def test_a_generated_name_is_the_same_each_time_and_another_for_another_flow_and
     assert generated_name("a.py:f", "process") == generated_name("./a.py:f", "process")
     assert generated_name("a.py:f", "process") != generated_name("a.py:g", "process")
     assert generated_name("a.py:f", "process") != generated_name("a.py:f", "docker-container")
+
+
+def test_types_of_infrastructure_have_short_names_that_mean_types_which_there_are() -> None:
+    assert {type_meant(word) for word in SHORT} | {"process"} == set(known_types())
+    assert type_meant("docker-container") == type_meant("docker") == "docker-container"
+    with pytest.raises(UsageProblem, match="Did you mean 'docker-container'"):
+        type_meant("docker-contaner")
