@@ -88,6 +88,13 @@ def test_a_container_that_outlived_its_engine_is_judged_like_any_other() -> None
     assert (found.reason, found.signal) == (Reason.SIGNALLED, 15)
 
 
+def test_an_engine_that_leaves_running_containers_alone_has_ended_none_of_them_by_its_start() -> None:
+    made = STARTED + timedelta(seconds=60)
+    killed = [_event("kill", 70, signal="9")]
+    found = ending(_state(137, 71), read_history(killed, OURS, STARTED, made, live_restore=True))
+    assert (found.reason, found.signal) == (Reason.SIGNALLED, 9)
+
+
 def test_an_exit_with_255_is_no_lost_machine_unless_the_engine_came_up_at_that_moment() -> None:
     assert ending(_state(255, 30), _history(engine_started=3600)).code == 255
     lost = ending(_state(255, 3599.8), _history(engine_started=3600))

@@ -100,9 +100,9 @@ class Endings:
         self._unheard = 0
         if events is None:
             return {}
-        made = await self._network_made()
+        made, live_restore = await self._network_made(), await self._live_restore()
         return {
-            each: read_history(events, each, parse_time(whole["State"].get("StartedAt")), made)
+            each: read_history(events, each, parse_time(whole["State"].get("StartedAt")), made, live_restore)
             for each, whole in found.items()
         }
 
@@ -115,6 +115,13 @@ class Endings:
         except self._engine.APIError:
             return None
         return parse_time(found.get("Created"))
+
+    async def _live_restore(self) -> bool:
+        try:
+            found: dict[str, Any] = await self._engine.call(lambda client: client.info(), seconds=ASK_SECONDS)
+        except self._engine.APIError:
+            return False
+        return bool(found.get("LiveRestoreEnabled"))
 
 
 def _events(client: "APIClient", since: float, until: float) -> list[dict[str, Any]] | None:

@@ -110,11 +110,13 @@ class History:
 
     `signals`: those that it was told to send, or sent itself, with their times. `restarted`: whether the engine was
     started anew since the container was; None: that cannot be told. `engine_started`: since when it remembers.
+    `live_restore`: whether it leaves the containers alone that it finds running when it starts.
     """
 
     signals: tuple[tuple[int, datetime], ...] = ()
     restarted: bool | None = None
     engine_started: datetime | None = None
+    live_restore: bool = False
 
 
 def needs_history(state: Mapping[str, Any]) -> bool:
@@ -128,6 +130,7 @@ def read_history(
     container_id: str,
     started_at: datetime | None,
     network_made: datetime | None,
+    live_restore: bool = False,
 ) -> History:
     """What `events`, all that the engine remembers since shortly before the container's start, say of it.
 
@@ -151,7 +154,7 @@ def read_history(
         restarted = True
     elif network_made is not None and started_at is not None:
         restarted = network_made > started_at
-    return History(tuple(signals), restarted, began)
+    return History(tuple(signals), restarted, began, live_restore)
 
 
 def ending(state: Mapping[str, Any], history: History) -> Exit:
@@ -211,7 +214,7 @@ def _went_with_the_engine(history: History, code: int, finished_at: datetime | N
         return False
     if code == _UNKNOWN_CODE:  # an exit with that very number was written down when it happened
         return began - _FOUND_AT_START < finished_at < began + _STOPPED_AT_START
-    return finished_at < began + _STOPPED_AT_START
+    return finished_at < (began if history.live_restore else began + _STOPPED_AT_START)
 
 
 def parse_time(text: Any) -> datetime | None:
