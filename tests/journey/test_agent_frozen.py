@@ -79,6 +79,8 @@ def test_what_was_declared_dead_while_its_agent_stood_still_is_stopped_when_that
 def test_what_was_declared_dead_while_no_agent_lived_is_swept_away_by_the_next_one(short_leases: "World") -> None:
     world = short_leases
     agent = world.agent("-q", "queue", "--name", "a")
+    # the launcher is up after that, so that the limit is not over before the job has started
+    world.wait_for(world.run(world.deploy("@flow\ndef main(): pass")), StateType.COMPLETED)
     deployment = world.deploy(
         '@flow\ndef main():\n    mark("ran")',
         infra_overrides={"command": ["sleep", "600"], "start_timeout": 2, "grace_seconds": 1, "cancel_timeout": 2},

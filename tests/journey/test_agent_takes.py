@@ -120,6 +120,8 @@ def test_a_run_that_nobody_can_launch_in_time_is_crashed_by_the_server(world: "W
 
 def test_the_start_limit_is_judged_with_all_agents_dead_and_its_job_never_runs_user_code(world: "World") -> None:
     killed = world.agent("-q", "queue", "--name", "a")
+    # the launcher is up after that, so that the limit is not over before the job has started
+    world.wait_for(world.run(world.deploy("@flow\ndef main(): pass")), StateType.COMPLETED)
     source = '@flow\ndef main():\n    mark("ran")'
     # A job that takes its time before it becomes the engine.
     slow = ["sh", "-c", f"while [ ! -e {world.probes() / 'go'} ]; do sleep 0.1; done; exec python -m penstock.engine"]
