@@ -83,6 +83,8 @@ class Cluster:
     @contextmanager
     def namespace(self) -> Iterator[str]:
         """A new namespace in which pods can be made. The test shares the cluster: nobody breaks it meanwhile."""
+        with self._lock("gate", fcntl.LOCK_SH):
+            pass  # somebody who wants to be alone goes first
         with self._lock("peace", fcntl.LOCK_SH), self.namespace_within() as name:
             yield name
 
@@ -100,7 +102,7 @@ class Cluster:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody else uses the cluster meanwhile, so that it may be broken. Not within `namespace`."""
-        with self._lock("peace", fcntl.LOCK_EX):
+        with self._lock("gate", fcntl.LOCK_EX), self._lock("peace", fcntl.LOCK_EX):
             yield
 
     def kill_kubelet(self) -> None:

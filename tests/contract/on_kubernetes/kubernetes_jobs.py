@@ -1,9 +1,10 @@
 """Jobs for tests of the driver, and a way to the cluster that can be broken."""
 
+import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,18 @@ from uuid import uuid4
 import kubernetes_cluster
 import yaml
 
-from penstock.infrastructure.base import Job
+from penstock import clock
+from penstock.infrastructure.base import Handle, Job
 from penstock.infrastructure.kubernetes import KubernetesJob
+from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from penstock.infrastructure.kubernetes.render import render
 from penstock.infrastructure.names import job_name
 from penstock.infrastructure.variables import ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
+from penstock.model.attempts import Observation
 from penstock.testing import FaultProxy
+
+#: Seconds within which a test's cluster is expected to do anything.
+PATIENCE = 90.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,37 @@ def request(namespace: str, job: Job, **settings: Any) -> Any:
     """The request that runs `job`, labelled as its owner's."""
     labels = {"penstock.io/owner": job.owner, "penstock.io/attempt-id": str(job.attempt_id)}
     config = KubernetesJob(
-        **{"image": kubernetes_cluster.BUSYBOX, "namespace": namespace, "labels": labels, **settings}
+        **{
+            "image": kubernetes_cluster.BUSYBOX,
+            "namespace": namespace,
+            "labels": labels,
+            "grace_seconds": 2,
+            **settings,
+        }
     )
     return render(config, job)
+
+
+def ask(kubeconfig: Path, namespace: str, question: Callable[[KubernetesDriver], Awaitable[None]]) -> None:
+    """Put a question to a new driver."""
+
+    async def put() -> None:
+        driver = KubernetesDriver({"KUBECONFIG": str(kubeconfig)}, namespace)
+        try:
+            await question(driver)
+        finally:
+            await driver.close()
+
+    asyncio.run(put())
+
+
+async def until(driver: KubernetesDriver, handle: Handle, is_it: str | Callable[[Observation], bool]) -> Observation:
+    """The first observation that has that status, or is like that."""
+    deadline = clock.monotonic() + PATIENCE
+    while True:
+        seen = (await driver.observe([handle]))[0]
+        if seen.status == is_it or (callable(is_it) and is_it(seen)):
+            return seen
+        assert seen.status != "MISSING", seen
+        assert clock.monotonic() < deadline, f"it does not come to that: {seen!r}"
+        await driver.wait_for_news(0.2)

@@ -32,7 +32,7 @@ class KubernetesCandidate(Candidate):
         patch = [{"op": "add", "path": "/spec/template/spec/shareProcessNamespace", "value": True}]
         customizations = patch if job.command == KILLED else []
         config = KubernetesJob(
-            image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=customizations
+            image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=customizations, grace_seconds=2
         )
         return render(config, job)
 

@@ -1,7 +1,6 @@
 """What becomes of jobs on a real cluster that do not simply end: each with its reason, and nothing started twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,30 +16,7 @@ from penstock.model.attempts import Observation
 from penstock.model.reasons import Phase, Reason
 from penstock.testing.driver_contract import POLITE
 
-from .kubernetes_jobs import a_job, request
-
-PATIENCE = 90.0
-
-
-def _ask(cluster: Cluster, namespace: str, question: Callable[[KubernetesDriver], Awaitable[None]]) -> None:
-    """Put a question to a driver of the cluster."""
-
-    async def put() -> None:
-        driver = KubernetesDriver({"KUBECONFIG": str(cluster.kubeconfig)}, namespace)
-        try:
-            await question(driver)
-        finally:
-            await driver.close()
-
-    asyncio.run(put())
-
-
-async def _until(driver: KubernetesDriver, handle: Handle, is_it: Callable[[Observation], bool]) -> Observation:
-    deadline = clock.monotonic() + PATIENCE
-    while not is_it(seen := (await driver.observe([handle]))[0]):
-        assert clock.monotonic() < deadline, f"it does not come to that: {seen!r}"
-        await driver.wait_for_news(0.2)
-    return seen
+from .kubernetes_jobs import PATIENCE, a_job, ask, request, until
 
 
 def _ended(seen: Observation) -> bool:
@@ -115,7 +91,7 @@ def test_each_end_has_its_reason_and_kubernetes_words(cluster: Cluster, namespac
             started[what] = await driver.start(request(namespace, a_job(*command), **settings))
         for what, handle in started.items():
             _, _, reason, words = ENDS[what]
-            seen = await _until(driver, handle, _is_settled)
+            seen = await until(driver, handle, _is_settled)
             # a pod that never started is stopped first, for which this kubelet takes its time: its verdict is known
             told = seen.exit or end_of(cluster.get("job", handle.data["name"], "-n", namespace))
             assert told is not None, what
@@ -124,39 +100,39 @@ def test_each_end_has_its_reason_and_kubernetes_words(cluster: Cluster, namespac
             assert told.oom is (reason is Reason.OUT_OF_MEMORY), what
             assert told.code != 0, what
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_a_pod_without_room_waits_and_says_what_the_scheduler_says(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         job = request(namespace, a_job(*POLITE), resources={"requests": {"cpu": "1000"}})
         handle = await driver.start(job)
-        seen = await _until(driver, handle, lambda seen: seen.reason is not None)
+        seen = await until(driver, handle, lambda seen: seen.reason is not None)
         assert (seen.status, seen.phase, seen.waiting_for) == ("PENDING", Phase.SCHEDULE, "room on a node")
         assert "Insufficient cpu" in (seen.message or "")
         await driver.stop(handle, 0)
         seen = (await driver.observe([handle]))[0]
         assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", None)
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_a_full_quota_is_waited_for_and_said(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         cluster.kubectl("-n", namespace, "create", "quota", "none", "--hard=pods=0")
         handle = await driver.start(request(namespace, a_job(*POLITE)))
-        seen = await _until(driver, handle, lambda seen: seen.reason is not None)
+        seen = await until(driver, handle, lambda seen: seen.reason is not None)
         assert (seen.status, seen.reason) == ("PENDING", Reason.NO_CAPACITY)
         assert "exceeded quota: none" in (seen.message or "")
         assert seen.waiting_for == "room in the namespace's quota"
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_a_registry_that_does_not_answer_is_waited_for(cluster: Cluster, namespace: str, impatient: None) -> None:
     async def question(driver: KubernetesDriver) -> None:
         handle = await driver.start(request(namespace, a_job("true"), image="127.0.0.1:9/team/flows:1"))
-        seen = await _until(driver, handle, lambda seen: seen.reason is not None)
+        seen = await until(driver, handle, lambda seen: seen.reason is not None)
         assert (seen.status, seen.phase, seen.reason) == ("PENDING", Phase.IMAGE, Reason.IMAGE_PULL_FAILED)
         assert seen.waiting_for == "image 127.0.0.1:9/team/flows:1"
         assert "connection refused" in (seen.message or "")
@@ -164,7 +140,7 @@ def test_a_registry_that_does_not_answer_is_waited_for(cluster: Cluster, namespa
             await driver.wait_for_news(0.2)
             assert (await driver.observe([handle]))[0].status == "PENDING"
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_a_pod_that_is_deleted_under_its_job_ends_the_run_and_no_other_takes_its_place(
@@ -172,9 +148,9 @@ def test_a_pod_that_is_deleted_under_its_job_ends_the_run_and_no_other_takes_its
 ) -> None:
     async def question(driver: KubernetesDriver) -> None:
         handle = await driver.start(request(namespace, a_job(*POLITE)))
-        await _until(driver, handle, lambda seen: seen.status == "RUNNING")
+        await until(driver, handle, lambda seen: seen.status == "RUNNING")
         cluster.kubectl("-n", namespace, "delete", "pod", "-l", f"job-name={handle.data['name']}", "--wait=false")
-        seen = await _until(driver, handle, _ended)
+        seen = await until(driver, handle, _ended)
         assert seen.exit is not None
         assert seen.reason is Reason.DELETED
         pods = cluster.get("pods", "-n", namespace)["items"]
@@ -185,20 +161,20 @@ def test_a_pod_that_is_deleted_under_its_job_ends_the_run_and_no_other_takes_its
         finally:
             await other.close()
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_a_job_that_is_deleted_is_missing_once_its_pod_has_ended(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         handle = await driver.start(request(namespace, a_job(*POLITE)))
-        await _until(driver, handle, lambda seen: seen.status == "RUNNING")
+        await until(driver, handle, lambda seen: seen.status == "RUNNING")
         cluster.kubectl("-n", namespace, "delete", "job", handle.data["name"], "--cascade=orphan")
         seen = (await driver.observe([handle]))[0]
         assert seen.status == "RUNNING", seen  # the pod goes on without its Job
         await driver.stop(handle, 5)
         assert (await driver.observe([handle]))[0].status == "MISSING"
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
@@ -210,7 +186,7 @@ def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
         command = ("sh", "-c", "echo mine; exit 3")
         job = request(namespace, a_job(*command), customizations=_patch("containers/-", sidecar))
         handle = await driver.start(job)
-        seen = await _until(driver, handle, _ended)
+        seen = await until(driver, handle, _ended)
         assert seen.exit is not None
         assert (seen.exit.code, seen.reason) == (3, Reason.EXITED)
         assert (await driver.output(handle)).text == "mine\n"
@@ -229,14 +205,14 @@ def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
             assert clock.monotonic() < deadline, "the sidecar goes on"
             await driver.wait_for_news(0.2)
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_what_a_stopped_job_printed_last_can_be_read_after_its_pod_is_gone(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         command = "trap 'echo the end; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
         handle = await driver.start(request(namespace, a_job("sh", "-c", command)))
-        await _until(driver, handle, lambda seen: seen.status == "RUNNING")
+        await until(driver, handle, lambda seen: seen.status == "RUNNING")
         while not (first := await driver.output(handle)).text:
             await driver.wait_for_news(0.1)
         await driver.stop(handle, 10)
@@ -246,7 +222,7 @@ def test_what_a_stopped_job_printed_last_can_be_read_after_its_pod_is_gone(clust
         assert seen.exit is not None
         assert seen.exit.code == 7
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_long_lines_and_both_streams_come_once_whatever_offset_is_gone_on_from(
@@ -256,26 +232,26 @@ def test_long_lines_and_both_streams_come_once_whatever_offset_is_gone_on_from(
 
     async def question(driver: KubernetesDriver) -> None:
         handle = await driver.start(request(namespace, a_job("sh", "-c", script)))
-        await _until(driver, handle, _ended)
+        await until(driver, handle, _ended)
         whole = (await driver.output(handle)).text
         lines = whole.splitlines()
         assert sorted(lines) == sorted([f"{kind} {i}" for i in range(40) for kind in ("out", "err")] + ["x" * 50000])
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 def test_the_token_comes_as_a_file_and_stands_in_no_manifest(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         job = a_job("cat", "/run/penstock/token")
         handle = await driver.start(request(namespace, job))
-        seen = await _until(driver, handle, _ended)
+        seen = await until(driver, handle, _ended)
         assert (seen.exit and seen.exit.code) == 0, seen
         assert (await driver.output(handle)).text.strip() == "a-token"
         assert "a-token" not in cluster.kubectl("-n", namespace, "get", "job,pod", "-o", "yaml")
         owners = cluster.get("secret", job.name, "-n", namespace)["metadata"]["ownerReferences"]
         assert [(owner["kind"], owner["name"]) for owner in owners] == [("Job", job.name)]
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)
 
 
 REFUSALS = {
@@ -301,4 +277,4 @@ def test_what_the_cluster_refuses_is_refused_with_its_words(cluster: Cluster, na
         assert told.value.hint
         assert await driver.find_job(job.name) is None
 
-    _ask(cluster, namespace, question)
+    ask(cluster.kubeconfig, namespace, question)

@@ -10,40 +10,20 @@ from kubernetes_cluster import Cluster
 
 from penstock import clock
 from penstock.errors import NotReachable
-from penstock.infrastructure.base import Handle
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
-from penstock.model.attempts import Observation
 from penstock.testing import Fault
 from penstock.testing.driver_contract import POLITE
 
-from .kubernetes_jobs import Way, a_job, request, way
+from .kubernetes_jobs import PATIENCE, Way, a_job, ask, request, until, way
 
-PATIENCE = 90.0
 NAPPER = ("sh", "-c", "sleep 4; exit 3")
 Question = Callable[[KubernetesDriver, Way], Awaitable[None]]
 
 
 def _ask(cluster: Cluster, namespace: str, folder: Path, question: Question) -> None:
     """Put a question to a driver whose way to the cluster can be broken."""
-
-    async def put(broken: Way) -> None:
-        driver = KubernetesDriver({"KUBECONFIG": str(broken.kubeconfig)}, namespace)
-        try:
-            await question(driver, broken)
-        finally:
-            await driver.close()
-
     with way(cluster, folder) as broken:
-        asyncio.run(put(broken))
-
-
-async def _until(driver: KubernetesDriver, handle: Handle, status: str) -> Observation:
-    deadline = clock.monotonic() + PATIENCE
-    while (seen := (await driver.observe([handle]))[0]).status != status:
-        assert seen.status != "MISSING"
-        assert clock.monotonic() < deadline, f"it does not become {status}: {seen!r}"
-        await driver.wait_for_news(0.2)
-    return seen
+        ask(broken.kubeconfig, namespace, lambda driver: question(driver, broken))
 
 
 def test_a_job_whose_answer_is_lost_is_made_once(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
@@ -53,7 +33,7 @@ def test_a_job_whose_answer_is_lost_is_made_once(cluster: Cluster, namespace: st
         job = a_job("sh", "-c", "test $(cat /run/penstock/token) = a-token")
         handle = await driver.start(request(namespace, job))
         assert broken.proxy.injected["drop_answer"] >= 2
-        seen = await _until(driver, handle, "ENDED")
+        seen = await until(driver, handle, "ENDED")
         assert seen.exit is not None
         assert seen.exit.code == 0
         assert [item["metadata"]["name"] for item in cluster.get("jobs", "-n", namespace)["items"]] == [job.name]
@@ -68,7 +48,7 @@ def test_a_server_that_is_too_busy_is_asked_again_when_it_says(
         busy = broken.proxy.add(Fault("status", method="POST", status=429, retry_after="0.2", times=3))
         failing = broken.proxy.add(Fault("status", method="GET", status=500, times=3))
         handle = await driver.start(request(namespace, a_job("sh", "-c", "exit 3")))
-        seen = await _until(driver, handle, "ENDED")
+        seen = await until(driver, handle, "ENDED")
         assert seen.exit is not None
         assert seen.exit.code == 3
         assert (busy.struck, failing.struck) == (3, 3)
@@ -87,7 +67,7 @@ def test_a_watch_from_a_version_that_has_expired_begins_with_a_list_again(
     async def question(driver: KubernetesDriver, broken: Way) -> None:
         expired = broken.proxy.add(Fault("status", path=".*watch=true", status=status, body=body, times=4))
         handle = await driver.start(request(namespace, a_job("sh", "-c", "sleep 1; exit 3")))
-        seen = await _until(driver, handle, "ENDED")
+        seen = await until(driver, handle, "ENDED")
         assert seen.exit is not None
         assert (seen.exit.code, expired.struck) == (3, 4)
 
@@ -118,12 +98,12 @@ def test_a_network_that_swallows_everything_is_unknown_in_bounded_time(
 ) -> None:
     async def question(driver: KubernetesDriver, broken: Way) -> None:
         handle = await driver.start(request(namespace, a_job(*POLITE)))
-        await _until(driver, handle, "RUNNING")
+        await until(driver, handle, "RUNNING")
         broken.proxy.partition()
         async with asyncio.timeout(PATIENCE):
             assert (await driver.observe([handle]))[0].status == "UNKNOWN"
         broken.proxy.partition(False)
-        await _until(driver, handle, "RUNNING")
+        await until(driver, handle, "RUNNING")
 
     _ask(cluster, namespace, tmp_path, question)
 
@@ -135,7 +115,7 @@ def test_credentials_that_expire_are_read_again_and_then_told_as_such(
         expired = broken.proxy.add(Fault("status", status=401, times=1))
         handle = await driver.start(request(namespace, a_job(*POLITE)))
         assert expired.struck == 1
-        await _until(driver, handle, "RUNNING")
+        await until(driver, handle, "RUNNING")
         broken.proxy.add(Fault("status", status=401))
         seen = (await driver.observe([handle]))[0]
         assert seen.status == "UNKNOWN"
@@ -213,28 +193,3 @@ def test_two_minutes_of_cuts_every_five_seconds(cluster: Cluster, namespace: str
         assert text == "".join(f"line {number}\n" for number in range(120))
 
     _ask(cluster, namespace, tmp_path, question)
-
-
-def test_the_api_server_and_the_kubelet_die_and_come_back_and_the_job_ends_as_it_did(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    if cluster.folder is None:
-        pytest.skip("this cluster is somebody's own: it is not broken")
-
-    async def question(driver: KubernetesDriver, broken: Way) -> None:
-        handle = await driver.start(request(namespace, a_job("sh", "-c", "echo here; sleep 6; exit 3")))
-        await _until(driver, handle, "RUNNING")
-        cluster.kill_api_server()
-        cluster.kill_kubelet()
-        assert (await driver.observe([handle]))[0].status == "UNKNOWN"
-        with pytest.raises(NotReachable):
-            await driver.stop(handle, 0)
-        await asyncio.to_thread(cluster.revive)
-        seen = await _until(driver, handle, "ENDED")
-        assert seen.exit is not None
-        assert seen.exit.code == 3
-        assert (await driver.output(handle)).text == "here\n"
-        assert len(cluster.get("pods", "-n", namespace)["items"]) == 1
-
-    with cluster.alone(), cluster.namespace_within() as namespace:
-        _ask(cluster, namespace, tmp_path, question)
