@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psutil
 import pytest
 
+from penstock.blocks.base import Block
 from penstock.client import attempts, deployments, flow_runs, flows, logs
 from penstock.client.sync import SyncClient
 from penstock.model.attempts import Attempt
@@ -84,6 +85,14 @@ class World:
                 )
             )
         )
+
+    def save(self, block: Block) -> Any:
+        """Save a block on this world's server; its id."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PENSTOCK_API_URL", self.server.api_url)
+            if key := self.server.env.get("PENSTOCK_SERVER_API_KEY"):
+                patch.setenv("PENSTOCK_API_KEY", key)
+            return block.save(f"b-{uuid4().hex[:10]}")
 
     def run(self, deployment: Deployment, **parameters: Any) -> FlowRun:
         """Ask for a run now."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _PLATFORM_SECONDS = 30.0
 #: What the flow prints is to be seen here, wherever it runs: as log lines, unless the flow says otherwise itself.
 _SHOW_PRINTS = {"env.PENSTOCK_LOGGING_LOG_PRINTS": "true"}
+#: Types whose jobs run on this machine, or are told another name for it.
+_BESIDE_THE_SERVER = frozenset({"process", "docker-container"})
 #: Nobody is there afterwards who would clear away what stays to be looked at.
 _CLEAR_AWAY = {"auto_remove": True}
 
@@ -167,7 +169,9 @@ class _Order:
 
     def with_own_agent(self) -> int:
         """Run it on a queue that nobody else serves, with an agent that is stopped afterwards."""
-        meet_platform(self._built.infrastructure, self._overrides)
+        acting = _as_it_will_run(self._built.infrastructure, self._overrides)
+        refuse_unreachable(acting, self._connection.api_url)
+        meet_platform(acting)
         with own_agent(self._connection, self._session) as agent:
             created = self._create("an agent of its own", agent.queue)
             try:
@@ -210,26 +214,49 @@ class _Order:
             return  # it has ended meanwhile
 
 
-def meet_platform(infrastructure: "Infrastructure", overrides: dict[str, Any]) -> None:
+def _as_it_will_run(infrastructure: "Infrastructure", overrides: dict[str, Any]) -> "Infrastructure":
+    from penstock.blocks.references import resolved
+    from penstock.infrastructure.effective import Layer, effective
+    from penstock.sdk import block_data
+
+    document = block_data.as_claimed(infrastructure)
+    slug = infrastructure.get_block_type_slug()
+    return resolved(effective(slug, document, [Layer("--override", overrides)]).infrastructure)
+
+
+def refuse_unreachable(infrastructure: "Infrastructure", api_url: str) -> None:
+    """Raise UsageProblem where jobs of `infrastructure` would be told an address of the API that means themselves.
+
+    An address that is said for the job alone is taken as it is.
+    """
+    from penstock.infrastructure.containers import local_host_in
+    from penstock.infrastructure.variables import API_URL
+
+    slug, host = infrastructure.get_block_type_slug(), local_host_in(api_url)
+    if host is None or slug in _BESIDE_THE_SERVER or infrastructure.env.get(API_URL):
+        return
+    raise UsageProblem(
+        f"A {slug} does not reach the API at {api_url}: there, {host} means the job itself.",
+        hint=f"Start a server for other machines (penstock server start --host 0.0.0.0) and set {API_URL} to this "
+        f"machine's address, and PENSTOCK_API_KEY; or name an address for the job: --override env.{API_URL}=…",
+    )
+
+
+def meet_platform(infrastructure: "Infrastructure") -> None:
     """Ask the platform that jobs of `infrastructure` run on whether it is there, before anybody waits for it.
 
     Raises ConfigurationError if the packages for it are missing, NotReachable with what the platform's library said.
     """
-    from penstock.blocks.references import resolved
     from penstock.errors import NotReachable
     from penstock.infrastructure import registry
-    from penstock.infrastructure.effective import Layer, effective
-    from penstock.sdk import block_data
 
     slug = infrastructure.get_block_type_slug()
-    document = block_data.as_claimed(infrastructure)
-    acting = resolved(effective(slug, document, [Layer("--override", overrides)]).infrastructure)
 
     async def meet() -> None:
         driver = registry.driver_for(slug)
         try:
             async with asyncio.timeout(_PLATFORM_SECONDS):
-                await driver.reach(acting)
+                await driver.reach(infrastructure)
         except TimeoutError:
             raise NotReachable(f"The platform of {slug} jobs did not answer within {_PLATFORM_SECONDS:g} s.") from None
         finally:

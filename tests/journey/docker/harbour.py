@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import pytest
 from engine_side import EngineSide
 
 from penstock.blocks.base import Block
@@ -25,11 +23,7 @@ class Harbour:
 
     def save(self, block: Block) -> Any:
         """Save a block on this world's server; its id."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PENSTOCK_API_URL", self.world.server.api_url)
-            if key := self.world.server.env.get("PENSTOCK_SERVER_API_KEY"):
-                patch.setenv("PENSTOCK_API_KEY", key)
-            return block.save(f"b-{uuid4().hex[:10]}")
+        return self.world.save(block)
 
     def deploy(self, source: str, *, queue: str = "queue", block: dict[str, Any] | None = None) -> Deployment:
         """A deployment in containers. The code, and the marks of its flows, lie in a folder that is mounted into them.

@@ -1,8 +1,6 @@
 """Agents and engines come and go while containers run: each run is started once, told once, and cleared away."""
 
 import os
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ import docker_engine
 import pytest
 from engine_side import engine_side
 from harbour import Harbour
+from killings import COUNTS, check_it_was_started_once_and_told_once, kill_again_and_again
 
 from penstock.client import agents, flow_runs
 from penstock.model.states import StateType
@@ -21,18 +20,6 @@ if TYPE_CHECKING:
 
 SOAK = bool(os.environ.get("PENSTOCK_TEST_SOAK"))
 
-COUNTS = """
-    @flow(log_prints=True)
-    def main(name: str, seconds: float):
-        mark(name + "-began")
-        until, number = time.monotonic() + seconds, 0
-        while time.monotonic() < until:
-            number += 1
-            print(f"{name} {number}", flush=True)
-            os.write(2, f"{name} raw {number}\\n".encode())
-            time.sleep(0.1)
-        mark(name + "-ended", number)
-"""
 WAITS = """
     @flow
     def main(name: str):
@@ -68,27 +55,12 @@ def apart(
 def test_a_container_whose_agent_is_killed_again_and_again_is_started_once_and_told_once(
     apart: Harbour, kills: int, seconds: float
 ) -> None:
-    world, chance = apart.world, random.Random(11)
+    world = apart.world
     agent = world.agent("-q", "queue", "--name", "a")
     run = world.run(apart.deploy(COUNTS, block={"auto_remove": True}), name="r", seconds=seconds)
-    world.wait_for_mark("r-began")
-    began = time.monotonic()
-    for number in range(kills):
-        agent.kill()
-        agent.restart()
-        pause = began + seconds * (number + 1) / (kills + 1) - time.monotonic()
-        time.sleep(max(0.05, pause * chance.uniform(0.5, 1.0)))
-    world.wait_for(run, StateType.COMPLETED, timeout=60 + seconds)
-    attempt = world.ended(run)
-    assert (attempt.number, attempt.exit and attempt.exit.code) == (1, 0)
-    assert len(world.marked("r-began")) == 1
-    [count] = world.marked("r-ended")
-    expected = [f"r {number}" for number in range(1, int(count) + 1)]
-    assert [line for line in world.logs(run) if line.startswith("r ")] == expected
-    raw = [line for line in (attempt.output_tail or "").splitlines() if line.startswith("r raw")]
-    assert raw == [f"r raw {number}" for number in range(1, int(count) + 1)]
+    kill_again_and_again(world, agent, "r", kills, seconds)
+    check_it_was_started_once_and_told_once(world, run, "r", seconds)
     apart.engine.wait_until_gone(run)
-    print(f"{kills} kills in {seconds:g} s, {count} lines")
 
 
 def test_a_container_left_by_a_dead_agent_is_swept_by_its_next_life_without_any_new_run(apart: Harbour) -> None:

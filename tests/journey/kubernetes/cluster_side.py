@@ -1,0 +1,91 @@
+"""What a cluster knows of the runs of one server: their Jobs, pods and Secrets, and what is left when they are over."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes_cluster import Cluster
+
+from penstock.agent.platforms import owner_of
+from penstock.model.flow_runs import FlowRun
+from penstock.testing import wait_until
+
+_RUN_LABEL = "penstock.io/flow-run-id"
+_OWNER_LABEL = "penstock.io/owner"
+
+
+@dataclass(frozen=True)
+class ClusterSide:
+    """A namespace as the runs of the server at `api_url` see it."""
+
+    cluster: Cluster
+    namespace: str
+    api_url: str
+
+    def objects(self, run: FlowRun | None = None) -> list[dict[str, Any]]:
+        """All Jobs, pods and Secrets of that server's runs, or of one run, whatever their state."""
+        label = f"{_OWNER_LABEL}={owner_of(self.api_url)}" if run is None else f"{_RUN_LABEL}={run.id}"
+        found = self.cluster.get("jobs,pods,secrets", "-n", self.namespace, "-l", label)
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def of_kind(self, kind: str, run: FlowRun) -> list[dict[str, Any]]:
+        return [one for one in self.objects(run) if one["kind"] == kind]
+
+    def kinds(self, run: FlowRun | None = None) -> list[str]:
+        """What is left, as words."""
+        return sorted(one["kind"] for one in self.objects(run))
+
+    def alive(self, run: FlowRun) -> list[str]:
+        """The run's pods in which something runs, or may."""
+        return [
+            one["metadata"]["name"]
+            for one in self.of_kind("Pod", run)
+            if not (found := one["status"].get("containerStatuses"))
+            or any("terminated" not in c["state"] for c in found)
+        ]
+
+    def pod(self, run: FlowRun) -> dict[str, Any]:
+        """The run's pod, which runs."""
+
+        def running() -> dict[str, Any] | None:
+            pods = [one for one in self.of_kind("Pod", run) if one["status"].get("phase") == "Running"]
+            return pods[0] if pods else None
+
+        return wait_until(running, 60, f"{run.name} has a pod that runs")
+
+    def delete_pod(self, pod: dict[str, Any], *options: str) -> None:
+        self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--wait=false", *options)
+
+    def inside(self, pod: dict[str, Any], *command: str) -> str:
+        """What a command prints in the pod's container."""
+        return self.cluster.kubectl("exec", pod["metadata"]["name"], "-n", self.namespace, "--", *command)
+
+    def wait_until_gone(self, run: FlowRun, timeout: float = 45) -> None:
+        """Return when the cluster has nothing of the run any more."""
+        wait_until(lambda: not self.objects(run), timeout, f"nothing of {run.name} is left")
+
+    def everything_said(self, run: FlowRun) -> str:
+        """All that the cluster tells of a run to whoever may read no Secrets: objects, events, the pods' output."""
+        names = [one["metadata"]["name"] for one in self.of_kind("Pod", run)]
+        logs = [self.cluster.kubectl("logs", name, "-n", self.namespace) for name in names]
+        shown = [one for one in self.objects(run) if one["kind"] != "Secret"]
+        return json.dumps(shown) + self.cluster.kubectl("get", "events", "-n", self.namespace, "-o", "json") + str(logs)
+
+    def remove_all(self) -> None:
+        """Remove what a test has left, whatever it does."""
+        label = f"{_OWNER_LABEL}={owner_of(self.api_url)}"
+        self.cluster.kubectl("delete", "jobs,pods,secrets", "-n", self.namespace, "-l", label, "--wait=false")
+
+
+@contextmanager
+def cluster_side(cluster: Cluster, api_url: str) -> Iterator[ClusterSide]:
+    """A namespace of its own for that server's runs; what they have left in it goes with it."""
+    with cluster.namespace() as namespace:
+        found = ClusterSide(cluster, namespace, api_url)
+        try:
+            yield found
+        finally:
+            found.remove_all()
