@@ -11,6 +11,7 @@ from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from .kubernetes_jobs import a_job, ask, request, until
 
 
+@pytest.mark.timeout(900)  # others may use the cluster for a while yet
 def test_the_api_server_and_the_kubelet_die_and_come_back_and_the_job_ends_as_it_did(cluster: Cluster) -> None:
     if cluster.folder is None:
         pytest.skip("this cluster is somebody's own: it is not broken")

@@ -120,13 +120,14 @@ class Connection:
         deadline = clock.monotonic() + THROTTLED_SECONDS
         reloaded = False
         while True:
+            loaded_at = self._loaded_at
             status, headers, data = await self._ask(method, path, query, body, content_type, seconds)
             if status < 300:
                 return _parsed(data)
             refusal = _refusal(status, data)
             if status == 401 and not reloaded:
                 reloaded = True
-                await self.reload()
+                await self._reload(loaded_at)
                 continue
             if status == 401:
                 raise self._not_let_in(refusal)
@@ -140,7 +141,7 @@ class Connection:
     @asynccontextmanager
     async def stream(self, path: str, query: Mapping[str, str], silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of an answer as they come. Raises Refusal, and NotReachable after `silence` seconds without one."""
-        api = await self._api()
+        api, loaded_at = await self._api(), self._loaded_at
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=silence)
         try:
             answer = await _call(api, "GET", path, query, None, JSON, timeout)
@@ -148,7 +149,7 @@ class Connection:
                 if answer.status >= 300:
                     refusal = _refusal(answer.status, await answer.read())
                     if answer.status == 401:
-                        await self.reload()
+                        await self._reload(loaded_at)
                         raise self._not_let_in(refusal)
                     if answer.status in _THROTTLED | _BROKEN:
                         raise NotReachable(f"The Kubernetes API answers {answer.status}: {refusal.message}")
@@ -160,10 +161,11 @@ class Connection:
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise self._silent(error) from None
 
-    async def reload(self) -> None:
-        """Read the credentials anew: token files, exec plugins."""
+    async def _reload(self, loaded_at: float) -> None:
+        """Read the credentials anew: token files, exec plugins. Not if somebody has, since those of `loaded_at`."""
         async with self._lock:
-            await self._load()
+            if self._loaded_at <= loaded_at:
+                await self._load()
 
     async def close(self) -> None:
         """Hang up, once what was sent is answered, or a moment later."""

@@ -226,6 +226,8 @@ class KubernetesDriver:
             job = await answered(Stop(namespace, name, grace, leaving).run(end))
         finally:
             self._stopping.subtract({name})
+            if not self._stopping[name]:
+                del self._stopping[name]
             await self._tails.complete(name)
         mirror = self._pictures.mirror(namespace, handle.data["owner"])
         mirror.see_pods(name, await answered(namespace.pods_of(name)))

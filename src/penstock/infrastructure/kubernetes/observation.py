@@ -64,11 +64,7 @@ def judge(evidence: Evidence, now: datetime) -> Judgement:
     live = [pod for pod in evidence.pods if objects.is_live(pod, name)]
     end = verdicts.end_of(job)
     if end is not None:
-        if live:
-            return Judgement(
-                Observation(status="RUNNING", observed_at=now, message=f"It is being stopped: {end.message}")
-            )
-        return Judgement(ended(end, now))
+        return Judgement(_stopping(end, live, name, now) if live else ended(end, now))
     pod = objects.newest(live) or objects.newest(evidence.pods)
     if pod is None:
         return _without_pod(evidence, now)
@@ -83,6 +79,22 @@ def judge(evidence: Evidence, now: datetime) -> Judgement:
         message = f"{found.message} Its reason may still be told."
         return Judgement(Observation(status="RUNNING", observed_at=now, message=message), puzzling=objects.uid_of(pod))
     return Judgement(ended(found, now), lingers=objects.phase_of(pod) not in objects.TERMINAL)
+
+
+def _stopping(end: Exit, live: Sequence[Object], container: str, now: datetime) -> Observation:
+    """A run whose end is known, and whose pod is not gone yet."""
+    message = f"It is being stopped: {end.message}"
+    if any(objects.has_started(pod, container) for pod in live):
+        return Observation(status="RUNNING", observed_at=now, message=message)
+    waiting_for = "its pod, which never ran, to be gone"
+    return Observation(
+        status="PENDING",
+        observed_at=now,
+        message=message,
+        reason=end.reason,
+        phase=Phase.START,
+        waiting_for=waiting_for,
+    )
 
 
 def ended(end: Exit, now: datetime) -> Observation:

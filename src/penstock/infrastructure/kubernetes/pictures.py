@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from penstock import clock
-from penstock.errors import InfrastructureError, NotReachable
+from penstock.errors import NotReachable, PenstockError
 from penstock.infrastructure.base import Handle
 from penstock.infrastructure.kubernetes import objects, observation
 from penstock.infrastructure.kubernetes.calls import Namespace
@@ -82,7 +82,7 @@ class Pictures:
     async def _search(self, mirror: Mirror | BaseException, handle: Handle) -> Judgement | None:
         """Ask for a job that the picture does not have. None: it has it. What was raised is why it cannot be seen."""
         if not isinstance(mirror, Mirror):
-            if not isinstance(mirror, InfrastructureError):
+            if not isinstance(mirror, PenstockError):
                 raise mirror
             return _unseen(mirror)
         name = handle.data["name"]
@@ -128,7 +128,7 @@ def _place(handle: Handle) -> tuple[str, str, str]:
     return handle.data["cluster"], handle.data["namespace"], handle.data["owner"]
 
 
-def _unseen(error: InfrastructureError) -> Judgement:
+def _unseen(error: PenstockError) -> Judgement:
     return Judgement(Observation(status="UNKNOWN", observed_at=clock.now(), message=error.message))
 
 

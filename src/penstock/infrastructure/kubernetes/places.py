@@ -1,10 +1,11 @@
 """The clusters and namespaces that a driver has met, and the way to each."""
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from penstock import clock
-from penstock.errors import NotReachable
+from penstock.errors import ConfigurationError, NotReachable
 from penstock.infrastructure.base import Handle
 from penstock.infrastructure.kubernetes import manifest, reasons
 from penstock.infrastructure.kubernetes.calls import Namespace
@@ -71,8 +72,8 @@ class Places:
         """Where that job is. Raises NotReachable if nobody has said how to get there."""
         cluster, namespace = handle.data["cluster"], handle.data["namespace"]
         if cluster not in self._clusters:
-            # perhaps it is the one that this process' surroundings name
-            await self.cluster_of(None)
+            with suppress(ConfigurationError):  # perhaps it is the one that this process' surroundings name
+                await self.cluster_of(None)
         if cluster not in self._clusters:
             raise NotReachable(
                 f"Job {handle.data['name']} runs on the Kubernetes cluster {cluster}, to which this agent knows no way.",
