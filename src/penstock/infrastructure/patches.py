@@ -27,16 +27,19 @@ def read_patch(value: Any) -> list[JSONObject]:
 
     Raises ValueError that names the operation and what is wrong with it.
     """
-    if isinstance(value, str):
-        value = read_text(value)
-    if value is None:
-        return []
-    value = getattr(value, "patch", value)
+    value = plain_patches(value)
     if isinstance(value, Mapping):
         raise ValueError("a list of operations is needed; put this one into [ ].")
     if not isinstance(value, list | tuple):
         raise ValueError(f"a list of operations is needed, not {type(value).__name__}.")
     return [read_operation(item, index) for index, item in enumerate(value)]
+
+
+def plain_patches(value: Any) -> Any:
+    """What a text, a `jsonpatch.JsonPatch` or nothing at all says, as plain data; all else as it is. Raises ValueError."""
+    if isinstance(value, str):
+        value = read_text(value)
+    return [] if value is None else getattr(value, "patch", value)
 
 
 #: The type of fields that hold customizations.

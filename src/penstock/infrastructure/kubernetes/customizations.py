@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from penstock.errors import did_you_mean
 from penstock.infrastructure.kubernetes import fields, manifest
 from penstock.infrastructure.kubernetes.merge import check_merge, merged
-from penstock.infrastructure.patches import apply_operation, read_operation, read_text, try_operation
+from penstock.infrastructure.patches import apply_operation, plain_patches, read_operation, try_operation
 from penstock.model.base import JSONObject
 
 _FIELD = "customizations"
@@ -25,11 +25,7 @@ def read_customizations(value: Any) -> list[JSONObject]:
 
     Raises ValueError that names the item and what is wrong with it.
     """
-    if isinstance(value, str):
-        value = read_text(value)
-    if value is None:
-        return []
-    value = getattr(value, "patch", value)
+    value = plain_patches(value)
     if isinstance(value, Mapping):
         if "op" in value or "path" in value:
             raise ValueError("operations are given as a list; put this one into [ ].")
