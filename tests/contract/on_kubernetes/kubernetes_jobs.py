@@ -92,6 +92,33 @@ def request(namespace: str, job: Job, **settings: Any) -> Any:
     return render(config, job)
 
 
+def a_token(cluster: kubernetes_cluster.Cluster, namespace: str, allowed: list[dict[str, Any]]) -> str:
+    """The token of a new service account that may do what the rules allow."""
+    cluster.kubectl("-n", namespace, "create", "serviceaccount", "agent")
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "agent", "namespace": namespace},
+        "rules": allowed,
+    }
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(role))
+    who = f"--serviceaccount={namespace}:agent"
+    cluster.kubectl("-n", namespace, "create", "rolebinding", "agent", "--role=agent", who)
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/agent/token"
+    review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
+    answer = json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=review))
+    return str(answer["status"]["token"])
+
+
+def as_user(cluster: kubernetes_cluster.Cluster, folder: Path, user: dict[str, Any]) -> Path:
+    """A kubeconfig of the cluster for somebody else."""
+    known = yaml.safe_load(cluster.kubeconfig.read_text())
+    known["users"][0]["user"] = user
+    kubeconfig = folder / "user.kubeconfig"
+    kubeconfig.write_text(json.dumps(known))
+    return kubeconfig
+
+
 def ask(kubeconfig: Path, namespace: str, question: Callable[[KubernetesDriver], Awaitable[None]]) -> None:
     """Put a question to a new driver."""
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
 import docker_engine
 import pytest
@@ -18,7 +17,7 @@ from penstock.infrastructure.kubernetes.permissions import rules
 from penstock.model.reasons import Reason
 from penstock.testing import server
 
-from .kubernetes_jobs import a_job, request
+from .kubernetes_jobs import a_job, a_token, as_user, request
 
 
 def _check(kubeconfig: Path, config: KubernetesJob) -> list[Finding]:
@@ -32,28 +31,6 @@ def _check(kubeconfig: Path, config: KubernetesJob) -> list[Finding]:
     return asyncio.run(ask())
 
 
-def _as_account(cluster: Cluster, namespace: str, folder: Path, allowed: list[dict[str, Any]]) -> Path:
-    """A kubeconfig of a service account that may do what the rules allow."""
-    cluster.kubectl("-n", namespace, "create", "serviceaccount", "agent")
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": "agent", "namespace": namespace},
-        "rules": allowed,
-    }
-    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(role))
-    who = f"--serviceaccount={namespace}:agent"
-    cluster.kubectl("-n", namespace, "create", "rolebinding", "agent", "--role=agent", who)
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/agent/token"
-    review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
-    token = json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=review))["status"]["token"]
-    known = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
-    known["users"][0]["user"] = {"token": token}
-    kubeconfig = folder / "agent.kubeconfig"
-    kubeconfig.write_text(json.dumps(known))
-    return kubeconfig
-
-
 @pytest.fixture
 def no_api(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that means the pod itself, so that none is made to ask it."""
@@ -63,7 +40,7 @@ def no_api(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_rights_of_the_table_are_enough_for_a_whole_run_and_for_the_check(
     cluster: Cluster, namespace: str, tmp_path: Path, no_api: None
 ) -> None:
-    kubeconfig = _as_account(cluster, namespace, tmp_path, rules())
+    kubeconfig = as_user(cluster, tmp_path, {"token": a_token(cluster, namespace, rules())})
     found = _check(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
     assert [each for each in found if not each.ok] == []
     assert any(each.tried.startswith("a Job of this block") for each in found)
@@ -89,7 +66,7 @@ def test_each_missing_right_is_named_with_what_it_is_for(
     cluster: Cluster, namespace: str, tmp_path: Path, no_api: None
 ) -> None:
     some = [rule for rule in rules() if rule["resources"] not in (["secrets"], ["pods/log"], ["events"])]
-    kubeconfig = _as_account(cluster, namespace, tmp_path, some)
+    kubeconfig = as_user(cluster, tmp_path, {"token": a_token(cluster, namespace, some)})
     found = {each.tried: each for each in _check(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))}
     assert found[f"create secrets in {namespace}"].ok is False
     assert "token" in found[f"create secrets in {namespace}"].said
