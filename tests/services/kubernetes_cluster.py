@@ -27,7 +27,6 @@ from penstock.testing import wait_until
 BUSYBOX = "penstock-test/busybox:1"
 
 _SCRIPTS = Path(__file__).parent / "kubernetes-cluster"
-_NEEDED = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "containerd")
 _START_SECONDS = 180
 #: Those that this process has now: who waits to be alone waits for them, so a further one must not wait for him.
 _namespaces: set[str] = set()
@@ -46,7 +45,7 @@ def missing() -> str | None:
     """What is not here that a cluster needs, None if nothing is."""
     if os.environ.get("PENSTOCK_TEST_KUBECONFIG"):
         return None
-    if any(not (binaries() / name).exists() for name in _NEEDED):
+    if not (binaries() / ".recipe").exists():  # written when all is built
         return "a built Kubernetes (tests/services/install)"
     if os.geteuid() != 0:
         return "root, as which a kubelet has to run"
@@ -78,9 +77,16 @@ class Cluster:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def load(self, image: str) -> None:
-        """Give the nodes an image of this machine's Docker engine."""
+        """Give the nodes an image of this machine's Docker engine, unless they have one of that name."""
         assert self.folder is not None, "somebody's own cluster has a registry"
-        _load(self.folder, image)
+        with self._lock("images", fcntl.LOCK_EX):
+            if f"docker.io/{image}" not in _script(self.folder, "image.sh", "list").split():
+                _load(self.folder, image)
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image of the nodes another name."""
+        assert self.folder is not None, "somebody's own cluster has a registry"
+        _script(self.folder, "image.sh", "tag", image, name)
 
     @contextmanager
     def namespace(self) -> Iterator[str]:
