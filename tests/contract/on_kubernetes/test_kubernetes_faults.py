@@ -74,6 +74,18 @@ def test_a_watch_from_a_version_that_has_expired_begins_with_a_list_again(
     _ask(cluster, namespace, tmp_path, question)
 
 
+def test_watches_that_never_say_a_word_hide_no_end(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        silent = broken.proxy.add(Fault("delay", path=".*watch=true", seconds=3600))
+        handle = await driver.start(request(namespace, a_job("sh", "-c", "exit 3")))
+        seen = await until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert seen.exit.code == 3
+        assert silent.struck == 2  # one for Jobs, one for pods, however often it is looked
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
 def test_watches_that_are_cut_again_and_again_lose_no_job(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     async def question(driver: KubernetesDriver, broken: Way) -> None:
         handles = [await driver.start(request(namespace, a_job(*NAPPER, owner="cut-owner"))) for _ in range(3)]

@@ -21,8 +21,8 @@ _log = logging.getLogger("penstock.infrastructure.kubernetes")
 
 #: Seconds that a watch is kept open; a list follows.
 RELIST_SECONDS = 60
-#: Seconds of silence beyond that after which a watch counts as deaf. Servers send bookmarks once a minute.
-SILENCE_SECONDS = 30.0
+#: Seconds of silence beyond that after which a watch counts as deaf: its server should have ended it.
+SILENCE_SECONDS = 10.0
 #: Seconds that the question takes at most whether the API server still answers.
 CONFIRM_SECONDS = 5.0
 #: Objects per page of a list.
