@@ -1,5 +1,6 @@
 """What is asked of the API server about one namespace, call by call. Nothing in here decides anything."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from penstock.infrastructure.kubernetes.objects import END, JOB_LABEL, OWNER, ST
 from penstock.model.attempts import Exit
 
 Object = dict[str, Any]
+_BARE_WORD = re.compile(r"Error: \w+")
 
 
 class Namespace:
@@ -84,7 +86,13 @@ class Namespace:
         """The last words of the events about one object, by their reason."""
         found = await self._list(f"{self._core}/events", {"fieldSelector": f"involvedObject.uid={uid}"})
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-        return {str(event.get("reason")): str(event.get("message") or "").strip() for event in found}
+        words: dict[str, str] = {}
+        for event in found:
+            reason, message = str(event.get("reason")), str(event.get("message") or "").strip()
+            # a kubelet tells a failure by its cause and by a bare word, in two events of one reason
+            if reason not in words or not _BARE_WORD.fullmatch(message):
+                words[reason] = message
+        return words
 
     async def itself(self) -> Object | None:
         """The namespace; None if there is none of that name."""

@@ -111,7 +111,8 @@ class KubernetesDriver:
         """See the contract; offsets are those of `output`. Raises JobNotFound, NotReachable."""
         name, now = handle.data["name"], clock.monotonic()
         offset, due, pause = self._quiet.get(name, (-1, 0.0, _QUIET_FIRST))
-        if offset == since and now < due:
+        # once it has ended, an empty piece would be taken for the end of its output
+        if offset == since and now < due and await self._may_still_print(handle):
             return Output("", since)
         piece, ended = await self._read(handle, since)
         if piece.text or ended:
@@ -235,6 +236,12 @@ class KubernetesDriver:
             mirror.jobs.put(job)
 
     # reading
+
+    async def _may_still_print(self, handle: Handle) -> bool:
+        mirror, name = await self._pictures.recent(handle), handle.data["name"]
+        job, pods = mirror.job(name), mirror.pods_of(name)
+        container = objects.flow_container(job) if job is not None else ""
+        return job is not None and (not pods or any(objects.is_live(pod, container) for pod in pods))
 
     async def _read(self, handle: Handle, since: int) -> tuple[Output, bool]:
         """The next piece of the job's output, and whether there can be no more than what is there now."""

@@ -19,6 +19,7 @@ HANDLE_VERSION = 1
 SETTLE_SECONDS = 10.0
 #: Exit codes of SIGKILL and SIGTERM, of which the cluster may have to say why.
 _ASKS_WHY = {137, 143}
+_OF_IMAGES = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_NOT_PERMITTED, Reason.IMAGE_PULL_FAILED})
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def judge(evidence: Evidence, now: datetime) -> Judgement:
             return _not_twice(evidence, lost, now)
     if pod in live:
         return _live(evidence, pod, now)
+    first = _replaced(evidence, pod)
+    if first is not None:
+        return Judgement(ended(verdicts.exit_of(first, job, now), now))
     found = verdicts.exit_of(pod, job, now)
     if _is_unsettled(pod, job, found, now):
         message = f"{found.message} Its reason may still be told."
@@ -92,7 +96,7 @@ def _stopping(end: Exit, live: Sequence[Object], container: str, now: datetime) 
         observed_at=now,
         message=message,
         reason=end.reason,
-        phase=Phase.START,
+        phase=Phase.IMAGE if end.reason in _OF_IMAGES else Phase.START,
         waiting_for=waiting_for,
     )
 
@@ -143,6 +147,15 @@ def _lost_before(evidence: Evidence, pod: Object, live: Sequence[Object]) -> Obj
         if followed or (each in live and each["metadata"].get("deletionTimestamp")):
             return each
     return None
+
+
+def _replaced(evidence: Evidence, pod: Object) -> Object | None:
+    """The pod that was deleted while the run was in it, where another has come, been refused, and gone since."""
+    container = objects.flow_container(evidence.job)
+    if objects.is_stopping(evidence.job):
+        return None
+    started = [each for each in evidence.gone if objects.has_started(each, container)]
+    return next((each for each in started if objects.uid_of(each) != objects.uid_of(pod)), None)
 
 
 def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:

@@ -63,7 +63,21 @@ def judge_stopped(job: Object, pods: Sequence[Object], now: datetime, half_done:
         return exit_of(pod, job, now)
     if pod is None and half_done:
         return an_exit(None, Reason.UNKNOWN, "It was stopped; nobody saw how it ended.", now)
-    return an_exit(None, Reason.CANCELLED, "It was stopped before its container ran.", now)
+    return an_exit(None, Reason.CANCELLED, _never_ran(pod), now)
+
+
+def _never_ran(pod: Object | None) -> str:
+    """That its container never ran, and what it waited for, in Kubernetes's words."""
+    status = (pod or {}).get("status") or {}
+    said = [
+        condition.get("message")
+        for condition in status.get("conditions") or ()
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False"
+    ]
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    said += [((item.get("state") or {}).get("waiting") or {}).get("message") for item in statuses]
+    words = next((str(text).strip() for text in said if text), "")
+    return f"It was stopped before its container ran: {words}" if words else "It was stopped before its container ran."
 
 
 def an_exit(code: int | None, reason: Reason | None, message: str, at: datetime, oom: bool = False) -> Exit:

@@ -12,6 +12,8 @@ from penstock.server.rules.reasons import hint
 
 #: Further reasons for which a new launch makes sense as long as no user code has run.
 RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API_LOST, Reason.UNKNOWN})
+#: Why somebody outside ended a job: its flow's process, which is told to end politely, knows no more than that.
+ENDED_FROM_OUTSIDE = frozenset({Reason.DELETED, Reason.EVICTED, Reason.PREEMPTED, Reason.NODE_LOST})
 #: How often a run may be handed on because its agent vanished before starting anything. More often, the run itself is
 #: the
 #: likeliest cause.
