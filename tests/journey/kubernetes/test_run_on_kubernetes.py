@@ -105,7 +105,7 @@ def test_ctrl_c_cancels_the_run_and_waits_until_its_pod_is_gone(
     run = _latest(running)
     assert run is not None
     assert run.state_name == "Cancelled"
-    assert side.alive(run) == []
+    assert side.alive(run) == [], side.of_kind("Pod", run)
     side.wait_until_gone(run)
 
 

@@ -1,0 +1,63 @@
+"""docs/kubernetes-how-to.md: its commands run as they stand, in the image of this checkout, and what it names exists."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster_side import ClusterSide, cluster_side
+from kubernetes_cluster import Cluster
+from pods_world import environment
+from projects import Project
+
+from penstock.cli.run import command
+from penstock.model.reasons import Reason
+from penstock.testing import TestServer, agent, server, wait_until
+
+PAGE = (Path(__file__).parents[3] / "docs" / "kubernetes-how-to.md").read_text()
+CODE = {
+    text.splitlines()[0].removeprefix("# "): text for text in re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+}
+
+
+@pytest.fixture(scope="module")
+def running(node: Cluster) -> Iterator[TestServer]:
+    with server(env=environment(node)) as found, agent(found, "-q", "default"):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def side(running: TestServer, node: Cluster) -> Iterator[ClusterSide]:
+    with cluster_side(node, running.api_url) as found:
+        yield found
+
+
+def test_its_commands_run_as_they_stand(running: TestServer, side: ClusterSide, image: str, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", running.env)
+    for name, text in CODE.items():
+        (project.folder / name).write_text(text)
+    subprocess.run([sys.executable, "block.py"], env=project.env, cwd=project.folder, check=True, timeout=60)
+    lines = [shlex.split(line) for line in re.findall(r"^\$ penstock (.*)$", PAGE, re.M)]
+    assert [line[0] for line in lines] == ["run", "deployment", "deployment", "deployment", "flow-run"]
+    here = ["--override", f"image={image}", "--override", f"namespace={side.namespace}"]
+    for line in lines:
+        done = project.ok(*line, *(here if line[:2] in (["run", "flows.py:hello"], ["deployment", "build"]) else []))
+        if line[0] == "run":
+            assert "hello Ada" in done.stdout
+            assert "in a pod: True" in done.stdout
+    with running.client() as client:
+        wait_until(
+            lambda: [run.state_name for run in client.read_flow_runs()] == ["Completed"] * 2, 60, "both are Completed"
+        )
+
+
+def test_what_it_names_exists() -> None:
+    options = {name for option in command.params for name in option.opts}
+    assert set(re.findall(r"\| `(--[a-z-]+)", PAGE)) <= options
+    table = PAGE[PAGE.index("| reason |") :]
+    reasons = {name for row in re.findall(r"^\| (`[A-Z].*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert len(reasons) > 8
+    assert reasons <= {reason.value for reason in Reason}
