@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.blocks.extras import import_extra
 from penstock.errors import ConfigurationError, did_you_mean
 from penstock.infrastructure.base import Driver, Job
 from penstock.infrastructure.block import Infrastructure
@@ -130,6 +131,10 @@ def load_driver(type_slug: str) -> Callable[[], Driver]:
         raise ConfigurationError(
             obstacle, code="no_driver", hint=f"Or use other infrastructure: from here runs {', '.join(able)}."
         )
+    if type_slug in _EXTRAS:
+        # it is there, and may be broken
+        module, extra = _EXTRAS[type_slug]
+        import_extra(module, extra=extra, user=type_slug)
     create: Callable[[], Driver] = importlib.import_module(f"{package}.driver").create
     return create
 
