@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from penstock.testing.faults import Fault
 from penstock.testing.proxied import Proxied
@@ -55,6 +56,7 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[Proxied] = set()
+        self._lines: WeakSet[asyncio.WriteTransport] = WeakSet()
         self.port = 0
         #: Cleared while the network is cut in two.
         self.passing = asyncio.Event()
@@ -118,6 +120,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._run(self._stop_listening())
+        self._run(self._hang_up())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -144,6 +147,12 @@ class FaultProxy:
             conversation.abort()
         await asyncio.gather(*(conversation.done.wait() for conversation in conversations))
 
+    async def _hang_up(self) -> None:
+        """Close what is closed on this side and still has something to send, to somebody who does not read."""
+        for line in list(self._lines):
+            line.abort()
+        await asyncio.sleep(0)
+
     async def _partition(self, cut: bool) -> None:
         if cut:
             self.passing.clear()
@@ -151,7 +160,7 @@ class FaultProxy:
             self.passing.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = Proxied(self.target, self.strike, self.passing, reader, writer, self._tls)
+        conversation = Proxied(self.target, self.strike, self.passing, reader, writer, self._tls, self._lines)
         self._open.add(conversation)
         try:
             await (conversation.speak_http() if self._http else conversation.pass_bytes())

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 from penstock.testing.faults import Fault
 from penstock.testing.http_messages import CHUNK, Head, answer_body, is_framed, read_head, request_body
@@ -24,8 +25,12 @@ class Proxied:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         tls: ssl.SSLContext | None = None,
+        lines: "WeakSet[asyncio.WriteTransport] | None" = None,
     ) -> None:
         self._tls = tls
+        #: every line that was ever open: one that is closed may yet have something to send
+        self._lines = WeakSet() if lines is None else lines
+        self._lines.add(writer.transport)
         self._target, self._strike, self._passing = target, strike, passing
         self._reader, self._writer = reader, writer
         self._upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -135,6 +140,7 @@ class Proxied:
             self._upstream = await asyncio.open_unix_connection(self._target)
         else:
             self._upstream = await asyncio.open_connection(*self._target, ssl=self._tls)
+        self._lines.add(self._upstream[1].transport)
         return self._upstream
 
     async def _tunnel_with_faults(self) -> None:
