@@ -6,13 +6,13 @@ It is shared: name or label what you make, remove it, and nothing else. `own_eng
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
+from uuid import uuid4
 
 import docker
 import docker_daemon
@@ -93,7 +93,9 @@ def own_engine() -> Iterator[OwnEngine]:
     """
     if docker_daemon.find_dockerd() is None:
         _missing("only root can start a dockerd, and there must be one (Debian's package docker.io)")
-    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-", dir=_SHORT))
+    # its name becomes that of a namespace in containerd, which does not take all that a random name of Python's may have
+    folder = _SHORT / f"penstock-docker-{uuid4().hex[:12]}"
+    folder.mkdir(mode=0o700)
     guard = docker_daemon.guard(folder)
     daemon = docker_daemon.Daemon(folder, folder / "data")
     try:

@@ -15,7 +15,7 @@ from penstock.errors import ConfigurationError, PenstockError
 from penstock.infrastructure import registry
 from penstock.infrastructure.block import Infrastructure
 from penstock.infrastructure.local_code import has_image
-from penstock.infrastructure.process.config import DEFAULT_COMMAND, ENGINE
+from penstock.infrastructure.process.config import DEFAULT_COMMAND, ENGINE, Process
 from penstock.infrastructure.process.inheritance import inherited
 from penstock.infrastructure.process.render import ProcessRequest
 from penstock.infrastructure.sample import sample_job
@@ -100,10 +100,11 @@ def _place_of(infrastructure: Infrastructure, deployment: WithCode) -> _Place:
     access = {name: str(settings.get(name)) for name in ("PENSTOCK_API_URL", "PENSTOCK_API_KEY") if settings.get(name)}
     own = (*DEFAULT_COMMAND[:-1], f"{ENGINE}.code_check")
     acting, note = _acting(infrastructure)
-    request = registry.render(acting, sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
-    if not isinstance(request, ProcessRequest):
+    if not isinstance(acting, Process):
+        # what its platform wants besides, such as a way to the API, has nothing to do with the code
         env = _environment({**of_jobs, **acting.env}, access)
         return _Place(own, env, None, "a fresh interpreter of this machine", note)
+    request: ProcessRequest = registry.render(acting, sample_job(access.get("PENSTOCK_API_URL", ""), of_jobs))
     env = _environment({**request.env, **dict.fromkeys(request.unset)}, access)
     # where the code is fetched it would be written into the job's folder
     folder = None if deployment.storage is not None or holds_reference(request.cwd or "") else request.cwd
