@@ -94,12 +94,8 @@ class Child:
         last = "\n".join(f"  {line}" for line in self._lines[-10:])
         return PenstockError(f"{self.module} {what}." + (f" Its last lines:\n{last}" if last else ""))
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """SIGTERM, after GRACE seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer.
-
-        `at_once`: it gets no time.
-        """
-        grace = 0.0 if at_once else GRACE
+    def stop(self, grace: float = GRACE) -> None:
+        """SIGTERM, after `grace` seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:

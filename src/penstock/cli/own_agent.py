@@ -13,8 +13,11 @@ from penstock.errors import NotFound, PenstockError
 
 #: Seconds that the agent has until it takes runs.
 _PATIENCE = 30.0
-#: Seconds that it has at the end to see the job end and to clear it away; less than it is given to leave.
-_DRAIN = 10.0
+#: Seconds that it has at the end to see the job end and to clear it away: a pod may use up its grace, and its node some
+#: more to say that it is gone. It leaves as soon as nothing is left.
+_DRAIN = 75.0
+#: Seconds that it has beyond that to tell the server and leave.
+_FAREWELL = 15.0
 
 
 class OwnAgent:
@@ -46,7 +49,7 @@ class OwnAgent:
 
     def stop(self) -> None:
         """Let it leave when nothing of the run is left; at once if the run goes on."""
-        self._child.stop(at_once=self.keep_queue)
+        self._child.stop(0.0 if self.keep_queue else _DRAIN + _FAREWELL)
 
 
 @contextmanager
