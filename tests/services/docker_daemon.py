@@ -173,6 +173,8 @@ def share(folder: Path, data: Path) -> str:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
                 )
+            # it goes on for as long as anybody needs it: nobody waits for it here
+            _guards.append(process)
             while not (answers(_address(folder)) and _held(folder / "guard")):
                 if process.poll() is not None:
                     raise RuntimeError(f"no engine for the tests: {(folder / 'guard-output').read_text()[-2000:]}")
@@ -208,12 +210,11 @@ def _address(folder: Path) -> str:
 
 def _hold(path: Path) -> None:
     """Count as a user until this process ends. A lock of the process: what it forks does not hold it."""
-    file = path.open("a+")
-    fcntl.lockf(file, fcntl.LOCK_SH)
-    _held_files.append(file)
+    # a bare number, because the end of the process closes it, and nothing before
+    fcntl.lockf(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
 
 
-_held_files: list[object] = []
+_guards: list["subprocess.Popen[bytes]"] = []
 
 
 def _held(path: Path) -> bool:
