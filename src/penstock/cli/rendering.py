@@ -51,15 +51,9 @@ class Subject:
 
     def job(self, api_url: str | None) -> "Job":
         """A job that stands for those to come."""
-        from penstock import settings
-        from penstock.infrastructure.sample import sample_job
+        from penstock.infrastructure.previews import job_to_come
 
-        return sample_job(
-            api_url or str(settings.get("PENSTOCK_API_URL") or "(the address of the local server)"),
-            settings.for_jobs(),
-            flow_name=self.flow_name,
-            deployment_name=self.deployment_name,
-        )
+        return job_to_come(api_url, flow_name=self.flow_name, deployment_name=self.deployment_name)
 
 
 def named(connection: Connection | None, reference: str) -> Subject:
@@ -123,10 +117,10 @@ def of_file(deployment: Any, path: str) -> Subject:
 def emit_request(subject: Subject, api_url: str | None) -> None:
     """Print the exact request, as YAML unless another form was asked for."""
     from penstock.infrastructure import registry
-    from penstock.infrastructure.shown import shown
+    from penstock.infrastructure.previews import request_of
 
     session = current()
-    request = shown(registry.render(subject.effective().infrastructure, subject.job(api_url)))
+    request = request_of(subject.effective().infrastructure, subject.job(api_url))
     obstacle = registry.why_not_run(subject.slug)
     if obstacle is not None:
         session.warn(obstacle)

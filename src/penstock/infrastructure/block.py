@@ -1,5 +1,6 @@
 """The block that every infrastructure derives from: what can be set whatever the platform."""
 
+import importlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -9,11 +10,10 @@ from pydantic import Field, field_validator
 
 from penstock import settings
 from penstock.blocks.base import Block
-from penstock.errors import Unsupported
 from penstock.model.attempts import Limits
 from penstock.model.base import JSONObject
 from penstock.model.block_documents import MASK
-from penstock.model.secret_texts import names_a_secret
+from penstock.model.secret_texts import masked, names_a_secret
 
 _LIMITS = Limits()
 
@@ -25,6 +25,8 @@ class Infrastructure(Block):
     _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]
     #: field -> what overrides find inside of it, where the block's own schema leaves that open
     _override_schemas: ClassVar[Mapping[str, JSONObject]] = {}
+    #: the member of a request that is its preview, if that is not the whole
+    _previewed: ClassVar[str | None] = None
 
     type: str = Field(description="The type of infrastructure.")
     env: dict[str, str | None] = Field(
@@ -77,24 +79,24 @@ class Infrastructure(Block):
         return Limits(start=start, run=self.run_timeout, cancel=self.cancel_timeout, grace=self.grace_seconds)
 
     def snapshot(self) -> JSONObject:
-        """This configuration as it may be kept and shown: secrets, and variables named like secrets, are masked.
+        """This configuration as it may be kept and shown: secrets, variables named like secrets and passwords in URLs
+        are masked.
 
         Variables are also found where platforms have them: as pairs of name and value, anywhere in a manifest.
         """
-        found: JSONObject = _without_secret_pairs(self.model_dump(mode="json"))
-        found["env"] = {name: mask_if_secret(name, value) for name, value in self.env.items()}
+        found: JSONObject = masked(self.model_dump(mode="json"))
         return found
 
     def preview(self) -> str:
-        """What would be sent to the platform, as text, before anything of a run is known.
+        """What would be sent to the platform as YAML, before anything of a run is known; secrets are masked.
 
-        Raises Unsupported for types that do not have it; `penstock infrastructure render` shows the request of all.
+        Ids, names and tokens stand for those to come; the API's address and the settings are those that are in force
+        here. Raises Unsupported if the platform cannot do what is asked, ConfigurationError if nobody renders the type.
         """
-        slug = self.get_block_type_slug()
-        raise Unsupported(
-            f"A block of type {slug} has no preview of its own.",
-            hint=f"Save it, and see the whole request: penstock infrastructure render {slug}/NAME",
-        )
+        # by name: what renders knows this class
+        previews = importlib.import_module("penstock.infrastructure.previews")
+        text: str = previews.text_of(self, self._previewed)
+        return text
 
 
 def text_values(value: Any) -> Any:
@@ -107,15 +109,3 @@ def text_values(value: Any) -> Any:
 def mask_if_secret(name: str, value: str | None) -> str | None:
     """The value of an environment variable as it may be shown: masked if its name says that it is a secret."""
     return MASK if value and names_a_secret(name) else value
-
-
-def _without_secret_pairs(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_secret_pairs(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    found = {key: _without_secret_pairs(item) for key, item in value.items()}
-    name, content = found.get("name"), found.get("value")
-    if isinstance(name, str) and isinstance(content, str):
-        found["value"] = mask_if_secret(name, content)
-    return found

@@ -23,6 +23,7 @@ from penstock.infrastructure.job import OWN_LABELS
 from penstock.infrastructure.shown import with_masked_options
 from penstock.infrastructure.variables import API_URL, INTERNAL_PREFIX
 from penstock.model.base import JSONObject
+from penstock.model.secret_texts import masked
 
 #: Fields of the raw host configuration that say what a field of the block says.
 _NOT_WITH = {"cpus": ("CpuQuota", "CpuPeriod"), "gpus": ("DeviceRequests",)}
@@ -264,7 +265,7 @@ class DockerContainer(Infrastructure):
         said = {
             name: value for name, value in others.items() if name not in shown and value not in (None, False, [], {})
         }
-        return json.dumps(shown | said, ensure_ascii=False)
+        return json.dumps(masked(shown | said), ensure_ascii=False)
 
     def way_to_api(self, api_url: str, host: Host | None = None) -> Way:
         """How containers of this block reach the API at `api_url`. `host`: where they run, by default as it is seen here.

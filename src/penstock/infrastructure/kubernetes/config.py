@@ -78,6 +78,7 @@ class KubernetesJob(Infrastructure):
         "security_context": fields.SECURITY_CONTEXT,
         "pod_security_context": fields.POD_SECURITY_CONTEXT,
     }
+    _previewed: ClassVar[str | None] = "job"
     _code_example: ClassVar[str | None] = """
         from penstock.infrastructure import KubernetesImagePullPolicy, KubernetesJob
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from penstock.infrastructure.block import Infrastructure, mask_if_secret
+from penstock.model.secret_texts import without_passwords
 
 #: The package that runs flows. By name: who starts a program need not know it.
 ENGINE = "penstock.engine"
@@ -46,7 +47,10 @@ class Process(Infrastructure):
         return os.fspath(value) if isinstance(value, os.PathLike) else value
 
     def preview(self) -> str:
-        """The process as a line of shell: its variables and its command. Values named like secrets are masked."""
+        """The process as a line of shell: its variables and its command.
+
+        Values named like secrets and passwords in URLs are masked.
+        """
         lines = [f"cd {shlex.quote(self.working_dir)} &&"] if self.working_dir else []
         lines += [f"unset {name};" for name, value in self.env.items() if value is None]
         lines += [
@@ -54,4 +58,4 @@ class Process(Infrastructure):
             for name, value in self.env.items()
             if value is not None
         ]
-        return " \\\n".join([*lines, shlex.join(self.command or DEFAULT_COMMAND)])
+        return without_passwords(" \\\n".join([*lines, shlex.join(self.command or DEFAULT_COMMAND)]))
