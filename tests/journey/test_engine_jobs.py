@@ -7,9 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from penstock import clock
 from penstock.client import attempts
 from penstock.engine import job
-from penstock.model.attempts import AgentPoll, AttemptReport, AttemptReports, Intent
+from penstock.model.attempts import AgentPoll, AttemptReport, AttemptReports, Exit, Intent, Observation
 from penstock.model.reasons import Phase, Reason
 from penstock.testing import wait_until
 
@@ -196,16 +197,28 @@ def long_flow(name, isasync):
     return LONG.format(name, "time.sleep(600)")
 
 
+def assert_told_to_end(job_):
+    """Why, the platform knows; until it says so, or for a while, the run goes on."""
+    attempt = job_.world.attempts(job_.run)[-1]
+    assert attempt.told_to_end_at is not None
+    assert job_.read().state_name in ("Pending", "Running")
+    exited = Exit(code=job.TERMINATED)
+    seen = Observation(status="ENDED", observed_at=clock.now(), reason=Reason.EXITED, exit=exited)
+    report = AttemptReport(attempt_id=attempt.id, agent_id=job_.agent_id, observation=seen)
+    job_.world.client.send(attempts.send_attempt_reports(AttemptReports(reports=[report])))
+    run = job_.read()
+    assert (run.state_name, run.state.state_details.reason) == ("Crashed", Reason.SIGNALLED)
+
+
 @pytest.mark.parametrize("isasync", [False, True], ids=["sync", "async"])
-def test_a_job_that_is_told_to_end_cleans_up_and_its_run_is_crashed(make_job, isasync):
+def test_a_job_that_is_told_to_end_cleans_up_and_leaves_the_verdict_to_its_platform(make_job, isasync):
     name = uuid4().hex
     job_ = make_job(long_flow(name, isasync)).start()
     job_.world.wait_for_mark(f"long-started-{name}")
     job_.process.send_signal(signal.SIGTERM)
     assert job_.end() == job.TERMINATED, job_.output
     assert job_.world.marked(f"long-cleaned-{name}")
-    run = job_.read()
-    assert (run.state_name, run.state.state_details.reason) == ("Crashed", Reason.SIGNALLED)
+    assert_told_to_end(job_)
 
 
 @pytest.mark.parametrize("isasync", [False, True], ids=["sync", "async"])
@@ -414,8 +427,7 @@ def test_a_job_that_is_told_to_end_while_it_imports_says_so(make_job):
     job_.world.wait_for_mark(f"importing-{name}")
     job_.process.send_signal(signal.SIGTERM)
     assert job_.end() == job.TERMINATED, job_.output
-    run = job_.read()
-    assert (run.state_name, run.state.state_details.reason) == ("Crashed", Reason.SIGNALLED)
+    assert_told_to_end(job_)
 
 
 def test_a_job_waits_for_a_server_that_is_away_when_it_starts(make_job):

@@ -300,7 +300,9 @@ def _stopped(run: FlowRunContext, error: BaseException) -> Steps[None]:
     """
     until = clock.monotonic() + LAST_WORDS
     state = yield Blocking(lambda: stopped_flow(run.session, error))
-    if state is not None:
+    if state is not None and run.parent is None and run.session.deployed and run.session.terminated:
+        logger_of(run).error("%s. What becomes of the run, its agent says when it knows why", state.message)
+    elif state is not None:
         _log_end(run, state)
     yield Blocking(lambda: tell_last(run.session, run.flow_run.id, state))
     if run.session.superseded is None:

@@ -102,6 +102,8 @@ class Attempt(Stored):
     launched_at: datetime | None = None
     started_at: datetime | None = None
     running_at: datetime | None = None
+    #: its engine said then that it was told to end by a signal; its platform knows why
+    told_to_end_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     ended_at: datetime | None = None
     lease_expires_at: datetime | None = None

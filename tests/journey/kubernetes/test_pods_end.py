@@ -138,7 +138,6 @@ def test_a_pod_that_somebody_deletes_is_a_crash_and_no_other_runs_the_flow_again
     pods.side.delete_pod(pods.side.pod(run), "--grace-period=1")
     state = world.wait_for(run, StateType.CRASHED).state
     assert state is not None
-    # the flow's process, which is told to end, says so before the cluster says why
     assert state.state_details.phase is Phase.RUN
     attempt = world.ended(run)
     assert attempt.reason is Reason.DELETED, world.story(run)

@@ -14,7 +14,7 @@ from penstock.server.database.connection import Database
 from penstock.server.database.tables import metadata
 
 #: The newest revision in `migrations/versions`; a test compares the two.
-HEAD = "0010"
+HEAD = "0011"
 
 _FOLDER = Path(__file__).parent / "migrations"
 _VERSION = sa.table("alembic_version", sa.column("version_num", sa.String))

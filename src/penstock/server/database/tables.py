@@ -454,6 +454,8 @@ attempt = Table(
     Column("launched_at", Timestamp),
     Column("started_at", Timestamp),
     Column("running_at", Timestamp),
+    #: when its engine said that it was told to end; why, its platform says, or the server after a while
+    Column("told_to_end_at", Timestamp),
     Column("cancel_requested_at", Timestamp),
     #: why it is to be stopped: Cancelled, StartTimeout, RunTimeout or Superseded
     Column("stop_reason", String),

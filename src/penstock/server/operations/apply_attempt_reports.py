@@ -146,7 +146,10 @@ def _ending(run: sa.Row[Any], row: sa.Row[Any], report: AttemptReport) -> Ending
         exited = exited.model_copy(update={"reason": seen.reason})
     if seen is not None and exited.message is None:
         exited = exited.model_copy(update={"message": seen.message})
-    return ending_of_exit(exited, started=row.running_at is not None, phase=phase, stop_reason=stop)
+    told_to_end = row.told_to_end_at is not None
+    return ending_of_exit(
+        exited, started=row.running_at is not None, phase=phase, stop_reason=stop, told_to_end=told_to_end
+    )
 
 
 def _missing_for(row: sa.Row[Any], observed_at: datetime) -> float:

@@ -19,7 +19,7 @@ from penstock.server.database.tables import attempt, flow_run_state
 from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.slot_topics import tell_slot_free
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
-from penstock.server.rules.attempts import ENDED_FROM_OUTSIDE, Ending, RetryBudget, RunFacts, Verdict, verdict
+from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, verdict
 
 #: The logger of the lines that a run's log gets from here.
 LOGGER = "penstock.attempts"
@@ -34,8 +34,7 @@ def end_attempt(
 ) -> Verdict:
     """End the open attempt `row` of `run` (both locked) and write the verdict on the run. Its slot is free after that.
 
-    If the run is over already, the attempt only learns how, from the run's own last state; where that says no more than
-    that its process was told to end, the platform knows why.
+    If the run is over already, the attempt only learns how, from the run's own last state.
     """
     state = _last_state(tx, run)
     run_state = StateType(run.state_type or StateType.PENDING)
@@ -48,7 +47,6 @@ def end_attempt(
     )
     outcome = verdict(ending, facts, started=row.running_at is not None, budget=retry_budget(), number=row.number)
     by_run = run_state in TERMINAL or (run_state is StateType.PAUSED and facts.pause_reschedule)
-    by_run = by_run and not (_was_told_to_end(state) and ending.reason in ENDED_FROM_OUTSIDE)
     values = _from_state(state) if by_run and state else _from_ending(ending)
     if exited is not None:
         values["exit"] = exited.model_dump(mode="json", exclude_none=True)
@@ -68,10 +66,6 @@ def retry_budget() -> RetryBudget:
 
 def _last_state(tx: Transaction, run: sa.Row[Any]) -> sa.Row[Any] | None:
     return tx.execute(_LAST_STATE, {"state_id": run.state_id}).one_or_none()
-
-
-def _was_told_to_end(state: sa.Row[Any] | None) -> bool:
-    return state is not None and state.state_details.get("reason") == Reason.SIGNALLED.value
 
 
 def _agent_losses(tx: Transaction, run: sa.Row[Any]) -> int:

@@ -124,6 +124,7 @@ def _judge(tx: Transaction, row: sa.Row[Any], run: sa.Row[Any], live: Collection
         agent_alive=not expired or not patience.judge_leases or row.reach in live,
         due_at=run.expected_start_time,
         running_at=row.running_at,
+        told_to_end_at=row.told_to_end_at,
         cancel_requested_at=row.cancel_requested_at,
         stop_reason=Reason(row.stop_reason) if row.stop_reason else None,
         last_observed_at=row.last_observed_at,

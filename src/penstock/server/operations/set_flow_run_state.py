@@ -53,6 +53,8 @@ def set_flow_run_state(
     verdict = decide(current, proposed, _facts(tx, run, job, current, proposed, own, force), force=force)
     for state in verdict.write:
         current = _write(tx, run, state, verdict, current, attempt[0] if own and attempt else None)
+    if verdict.last_words and job is not None and job.told_to_end_at is None:
+        update_row(tx, attempt_table, job.id, {"told_to_end_at": tx.now, "updated": tx.now})
     if mirror and verdict.write and current is not None and run.parent_task_run_id is not None:
         mirror_subflow_state(tx, run.parent_task_run_id, current)
     if verdict.write and current is not None and job is not None:

@@ -12,8 +12,6 @@ from penstock.server.rules.reasons import hint
 
 #: Further reasons for which a new launch makes sense as long as no user code has run.
 RETRIABLE_BEFORE_START = frozenset({Reason.SIGNALLED, Reason.DELETED, Reason.API_LOST, Reason.UNKNOWN})
-#: Why somebody outside ended a job: its flow's process, which is told to end politely, knows no more than that.
-ENDED_FROM_OUTSIDE = frozenset({Reason.DELETED, Reason.EVICTED, Reason.PREEMPTED, Reason.NODE_LOST})
 #: How often a run may be handed on because its agent vanished before starting anything. More often, the run itself is
 #: the
 #: likeliest cause.
@@ -25,6 +23,8 @@ HANDED_BACK_DELAY = 5.0
 COMMAND_EXIT_CODES = frozenset({126, 127})
 #: Exit code of an engine that could not reach the API for as long as it may go on without.
 UNREACHABLE_EXIT_CODE = 69
+#: Exit code of an engine that was told to end by SIGTERM, and of a shell whose program was.
+TERMINATED_EXIT_CODE = 143
 #: Longest delay in seconds before infrastructure is tried again.
 LONGEST_RETRY_DELAY = 300.0
 
@@ -102,14 +102,18 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def ending_of_exit(exited: Exit, *, started: bool, phase: Phase, stop_reason: Reason | None = None) -> Ending:
-    """What the end of a job means by itself. `stop_reason`: we had asked for it."""
-    reason, message = _read_exit(exited, started)
+def ending_of_exit(
+    exited: Exit, *, started: bool, phase: Phase, stop_reason: Reason | None = None, told_to_end: bool = False
+) -> Ending:
+    """What the end of a job means by itself. `stop_reason`: we had asked for it. `told_to_end`: its process said so."""
+    reason, message = _read_exit(exited, started, told_to_end)
     if stop_reason in {Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED, Reason.SUPERSEDED}:
         reason, message = stop_reason, f"{STOPPED[stop_reason]} Then: {message[0].lower()}{message[1:]}"
     return Ending(reason, phase, with_words(message, exited.message))
 
 
+#: What is known of a process that said itself that it was told to end: by whom, and why, its platform may know.
+TOLD_TO_END = "The flow's process was told to end by a signal."
 STOPPED: dict[Reason, str] = {
     Reason.START_TIMEOUT: "The start limit passed before the flow's process reported in, so the job was stopped.",
     Reason.RUN_TIMEOUT: "The run limit passed, so the job was stopped.",
@@ -118,12 +122,14 @@ STOPPED: dict[Reason, str] = {
 }
 
 
-def _read_exit(exited: Exit, started: bool) -> tuple[Reason, str]:
+def _read_exit(exited: Exit, started: bool, told_to_end: bool) -> tuple[Reason, str]:
     before = "" if started else " before it had reported in"
     if exited.oom or exited.reason is Reason.OUT_OF_MEMORY:
         return Reason.OUT_OF_MEMORY, f"The flow's process was killed{before} because it ran out of memory."
     how = Reason.UNKNOWN, f"The flow's process ended{before}; how is not known."
-    if exited.signal is not None:
+    if told_to_end:
+        how = Reason.SIGNALLED, TOLD_TO_END
+    elif exited.signal is not None:
         name = signal_name(exited.signal)
         shown = name if name.endswith(f" {exited.signal}") else f"{name} (signal {exited.signal})"
         how = Reason.SIGNALLED, f"The flow's process was killed by {shown}{before}."
@@ -138,6 +144,8 @@ def _read_code(code: int, started: bool) -> tuple[Reason, str]:
         return Reason.EXITED, "The flow's process ended without reporting a final state (exit code 0)."
     if code == UNREACHABLE_EXIT_CODE:
         return Reason.API_LOST, f"The flow's process gave up because it could not reach the API (exit code {code})."
+    if code == TERMINATED_EXIT_CODE:
+        return Reason.SIGNALLED, f"{TOLD_TO_END[:-1]} (exit code {code})."
     if started:
         return Reason.EXITED, f"The flow's process ended with exit code {code} without reporting a final state."
     if code in COMMAND_EXIT_CODES:

@@ -74,6 +74,8 @@ def _running(attempt: Attempt | None) -> str:
     if attempt is None:
         return "It runs in the process that created it."
     where = f" on {attempt.infrastructure_type}" if attempt.infrastructure_type else ""
+    if attempt.told_to_end_at is not None:
+        return f"Its process{where} was told to end by a signal; its agent is about to say why."
     if attempt.unobserved_since is not None:
         since = f"{attempt.unobserved_since:%Y-%m-%d %H:%M:%S} UTC"
         return f"It runs{where}, but nobody has been able to see its job since {since}."

@@ -10,7 +10,7 @@ from penstock.model.states import TERMINAL, Answer, State, StateCreate, StateTyp
 from penstock.model.transitions import RERUN_NAME, SUSPENDED, is_allowed
 from penstock.server.rules import verdicts
 from penstock.server.rules.reasons import hint
-from penstock.server.rules.verdicts import Verdict, abort, accept, instead, reject, wait
+from penstock.server.rules.verdicts import Verdict, abort, accept, instead, note, reject, wait
 
 S = StateType
 
@@ -55,10 +55,20 @@ def decide(current: State | None, proposed: StateCreate, facts: FlowRunFacts, *,
         return _finished(current, proposed, facts)
     if before is S.CANCELLING and proposed.type is not S.CANCELLED:
         return reject("The run is being cancelled: only Cancelled may follow")
+    if _are_last_words(proposed, facts):
+        return note("Why the run's process was told to end, its platform says")
     verdict = _by_proposed(current, proposed, facts)
     if verdict.answer is Answer.ACCEPT and not is_allowed(before, proposed.type, proposed.name):
         return abort(f"A run that is {current.name if current else 'new'} cannot become {proposed.type.value}")
     return verdict
+
+
+def _are_last_words(proposed: StateCreate, facts: FlowRunFacts) -> bool:
+    """Whether the run's own job says that it was told to end. Only its platform knows whether that is the run's end:
+    a run whose node is taken away, say, is launched again."""
+    details = proposed.state_details
+    told = proposed.type is S.CRASHED and details is not None and details.reason is Reason.SIGNALLED
+    return told and facts.has_job and facts.speaks_for_job
 
 
 def _by_proposed(current: State | None, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:

@@ -6,10 +6,13 @@ from enum import StrEnum
 
 from penstock.model.attempts import AttemptStatus, Limits
 from penstock.model.reasons import Phase, Reason
-from penstock.server.rules.attempts import Ending
+from penstock.server.rules.attempts import TOLD_TO_END, Ending
 
 #: Seconds for which a job may go on after its run is over, to tidy up, before it is stopped.
 LINGER_SECONDS = 60.0
+#: Seconds for which a platform may say why a process was told to end that has said so itself. ECS, the slowest of them,
+#: confirms a stopped task within a minute or so.
+LAST_WORDS_SECONDS = 120.0
 
 
 class Step(StrEnum):
@@ -51,6 +54,7 @@ class Standing:
     agent_alive: bool
     due_at: datetime | None = None
     running_at: datetime | None = None
+    told_to_end_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     stop_reason: Reason | None = None
     last_observed_at: datetime | None = None
@@ -71,6 +75,8 @@ def judge(at: Standing, now: datetime, lost_seconds: float) -> Judgement:
         return _judge_stopping(at, at.cancel_requested_at, now)
     if at.status is AttemptStatus.CLAIMED and at.lease_over:
         return Judgement(Step.FENCE, ending=_agent_lost(at))
+    if at.told_to_end_at is not None and _passed(at.told_to_end_at, LAST_WORDS_SECONDS, now):
+        return Judgement(Step.FENCE, ending=_told_to_end(at))
     reason = _limit_passed(at, now)
     if reason is not None:
         if at.agent_alive and at.status is not AttemptStatus.CLAIMED:
@@ -152,6 +158,11 @@ def _agent_lost(at: Standing) -> Ending:
     return Ending(
         Reason.AGENT_LOST, Phase.CLAIM, f"{agent} took the run and stopped answering before it started anything."
     )
+
+
+def _told_to_end(at: Standing) -> Ending:
+    message = f"{TOLD_TO_END} Its platform has not said within {LAST_WORDS_SECONDS:g} s why.{_words(at)}"
+    return Ending(Reason.SIGNALLED, at.phase, message)
 
 
 def _lost(at: Standing, lost_seconds: float) -> Ending:

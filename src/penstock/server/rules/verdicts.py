@@ -12,6 +12,7 @@ class Verdict:
     """`write`: the states to write, in order; empty when nothing changes.
 
     `policy`: what to change in the run's empirical policy. `tells_state`: whether the answer carries the run's state.
+    `last_words`: what was proposed is noted on the run's attempt.
     """
 
     answer: Answer
@@ -20,6 +21,7 @@ class Verdict:
     delay_seconds: float | None = None
     policy: dict[str, Any] = field(default_factory=dict)
     tells_state: bool = True
+    last_words: bool = False
 
     def details(self) -> AnswerDetails:
         kind = f"{self.answer.value.lower()}_details"
@@ -33,6 +35,11 @@ def accept(*write: StateCreate, **policy: Any) -> Verdict:
 def reject(reason: str, *write: StateCreate, **policy: Any) -> Verdict:
     """Another state than the proposed one is written, or none."""
     return Verdict(Answer.REJECT, write, reason, policy=policy)
+
+
+def note(reason: str) -> Verdict:
+    """Nothing is written of the run yet: what its process says is kept until its platform says more."""
+    return Verdict(Answer.REJECT, (), reason, last_words=True)
 
 
 def wait(reason: str, seconds: float) -> Verdict:

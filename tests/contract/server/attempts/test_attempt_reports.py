@@ -13,6 +13,7 @@ from penstock.model.states import StateDetails, StateType
 from penstock.server import keys
 from penstock.server.operations.apply_attempt_reports import apply_attempt_reports
 from penstock.server.operations.read_attempts import read_attempt, read_attempts
+from penstock.server.rules.limits import LAST_WORDS_SECONDS
 
 
 @pytest.fixture
@@ -133,6 +134,50 @@ def test_a_job_that_ends_without_a_final_state_crashes_its_run(
     assert state.state_details["hint"] == attempt.hint
     assert attempt.output_tail == "last words"
     assert attempt.exit == {"oom": False, **how}
+
+
+def _told_to_end(world: Any, run_id: Any, attempt_id: Any) -> None:
+    """The engine's words on SIGTERM."""
+    details = StateDetails(phase=Phase.RUN, reason=Reason.SIGNALLED)
+    own = (attempt_id, keys.attempt_token(attempt_id))
+    world.propose(run_id, StateType.CRASHED, message="told to end", state_details=details, attempt=own)
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "reason", "spent"),
+    [
+        ({"code": 143, "reason": Reason.EVICTED}, StateType.SCHEDULED, Reason.EVICTED, 1),
+        ({"code": 143, "reason": Reason.PREEMPTED}, StateType.SCHEDULED, Reason.PREEMPTED, 1),
+        ({"reason": Reason.NODE_LOST}, StateType.SCHEDULED, Reason.NODE_LOST, 1),
+        ({"code": 143, "reason": Reason.DELETED}, StateType.CRASHED, Reason.DELETED, 0),
+        ({"code": 143, "reason": Reason.EXITED}, StateType.CRASHED, Reason.SIGNALLED, 0),
+        ({"signal": 9}, StateType.CRASHED, Reason.SIGNALLED, 0),
+    ],
+)
+def test_what_becomes_of_a_run_whose_process_was_told_to_end_its_platform_decides(
+    world: Any, run_id: Any, agent_id: Any, how: Any, state: StateType, reason: Reason, spent: int
+) -> None:
+    attempt_id = world.started(run_id, agent_id)
+    _told_to_end(world, run_id, attempt_id)
+    assert world.run_row(run_id).state_type == StateType.RUNNING
+    assert world.attempt(attempt_id).told_to_end_at == world.time.now
+    world.report(attempt_id, agent_id, observation=world.ended(**how))
+    run = world.run_row(run_id)
+    assert (run.state_type, run.infra_failures) == (state, spent)
+    assert world.attempt(attempt_id).reason == reason
+    assert world.state(run_id).state_details["reason"] == reason
+
+
+def test_a_run_whose_process_was_told_to_end_is_crashed_if_nobody_says_why(
+    world: Any, run_id: Any, agent_id: Any
+) -> None:
+    attempt_id = world.started(run_id, agent_id)
+    _told_to_end(world, run_id, attempt_id)
+    world.judge(after=LAST_WORDS_SECONDS - 1)
+    assert world.run_row(run_id).state_type == StateType.RUNNING
+    world.judge(after=1.1)
+    assert world.run_row(run_id).state_type == StateType.CRASHED
+    assert world.attempt(attempt_id).reason == Reason.SIGNALLED
 
 
 def test_the_exit_of_a_run_that_is_over_only_completes_its_attempt(world: Any, run_id: Any, agent_id: Any) -> None:

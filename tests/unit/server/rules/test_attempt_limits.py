@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.model.attempts import AttemptStatus, Limits
 from penstock.model.reasons import Reason
-from penstock.server.rules.limits import Standing, Step, judge
+from penstock.server.rules.limits import LAST_WORDS_SECONDS, Standing, Step, judge
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits(start=100, run=1000, cancel=10, grace=5)
@@ -76,6 +76,17 @@ def test_the_run_limit_counts_from_the_presented_token() -> None:
     assert (late.step, late.reason) == (Step.STOP, Reason.RUN_TIMEOUT)
 
 
+def test_a_process_that_was_told_to_end_is_signalled_if_no_platform_says_more_in_time() -> None:
+    at = standing(AttemptStatus.RUNNING, told_to_end_at=ago(LAST_WORDS_SECONDS - 1))
+    assert judge(at, NOW, 1000).step is Step.NOTHING
+    found = judge(replace(at, told_to_end_at=ago(LAST_WORDS_SECONDS)), NOW, 1000)
+    assert found.step is Step.FENCE
+    assert found.ending is not None
+    assert found.ending.reason is Reason.SIGNALLED
+    cancelled = replace(at, told_to_end_at=ago(LAST_WORDS_SECONDS), cancel_requested_at=ago(1))
+    assert judge(cancelled, NOW, 1000).step is Step.NOTHING
+
+
 @pytest.mark.parametrize("sign", ["running_at", "last_observed_at", "last_reported_at", "lease_expires_at"])
 def test_any_sign_of_life_keeps_a_running_attempt_from_being_lost(sign: str) -> None:
     silent = {name: ago(200) for name in ("running_at", "last_observed_at", "last_reported_at", "lease_expires_at")}
@@ -126,6 +137,7 @@ standings = st.builds(
     lease_over=st.booleans(),
     agent_alive=st.booleans(),
     running_at=st.none() | times,
+    told_to_end_at=st.none() | times,
     cancel_requested_at=st.none() | times,
     stop_reason=st.sampled_from([Reason.CANCELLED, Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.SUPERSEDED]),
     run_over_since=st.none() | times,

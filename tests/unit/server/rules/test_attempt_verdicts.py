@@ -122,6 +122,8 @@ def test_a_paused_run_that_left_its_process_on_purpose_stays_paused() -> None:
         (Exit(code=127), True, Reason.EXITED),
         (Exit(code=69), False, Reason.API_LOST),
         (Exit(code=69), True, Reason.API_LOST),
+        (Exit(code=143), True, Reason.SIGNALLED),
+        (Exit(code=143, reason=Reason.EXITED), False, Reason.SIGNALLED),
         (Exit(signal=9), True, Reason.SIGNALLED),
         (Exit(signal=9), False, Reason.SIGNALLED),
         (Exit(code=137, signal=9, oom=True), True, Reason.OUT_OF_MEMORY),
@@ -131,6 +133,21 @@ def test_a_paused_run_that_left_its_process_on_purpose_stays_paused() -> None:
 )
 def test_an_exit_means_one_reason(exited: Exit, started: bool, reason: Reason) -> None:
     assert ending_of_exit(exited, started=started, phase=Phase.RUN).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("exited", "reason"),
+    [
+        (Exit(code=143, reason=Reason.EXITED), Reason.SIGNALLED),
+        (Exit(code=137, signal=9), Reason.SIGNALLED),
+        (Exit(), Reason.SIGNALLED),
+        (Exit(code=143, reason=Reason.EVICTED), Reason.EVICTED),
+        (Exit(reason=Reason.DELETED), Reason.DELETED),
+        (Exit(code=137, oom=True), Reason.OUT_OF_MEMORY),
+    ],
+)
+def test_why_a_process_was_told_to_end_its_platform_knows_best(exited: Exit, reason: Reason) -> None:
+    assert ending_of_exit(exited, started=True, phase=Phase.RUN, told_to_end=True).reason is reason
 
 
 def test_a_signal_is_told_by_name_and_number_and_the_platform_in_its_own_words() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.model.flow_runs import FlowRunPolicy
+from penstock.model.reasons import Reason
 from penstock.model.states import TERMINAL, Answer, State, StateCreate, StateDetails, StateType
 from penstock.model.transitions import NAMES, RERUN_NAME, is_allowed
 from penstock.server.rules import verdicts
@@ -26,6 +27,7 @@ details = st.builds(
     pause_reschedule=st.booleans(),
     retriable=st.sampled_from([None, True, False]),
     transition_id=st.sampled_from([None, UUID(int=1), UUID(int=2)]),
+    reason=st.sampled_from([None, Reason.SIGNALLED, Reason.EXITED]),
 )
 proposals = st.sampled_from(list(S)).flatmap(
     lambda kind: st.builds(
@@ -153,3 +155,23 @@ def test_a_finished_run_is_only_scheduled_again_if_somebody_would_launch_it() ->
 def test_delays_are_whole_seconds_and_never_too_short() -> None:
     for seconds, expected in ((0.001, 1), (1, 1), (1.2, 2), (59.9, 60)):
         assert verdicts.wait("later", seconds).delay_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "known", "answer"),
+    [
+        (Reason.SIGNALLED, {"has_job": True, "speaks_for_job": True}, Answer.REJECT),
+        (Reason.SIGNALLED, {"has_job": False, "speaks_for_job": False}, Answer.ACCEPT),
+        (Reason.SIGNALLED, {"has_job": True, "speaks_for_job": False}, Answer.ACCEPT),
+        (Reason.EXITED, {"has_job": True, "speaks_for_job": True}, Answer.ACCEPT),
+    ],
+)
+@pytest.mark.parametrize("before", [S.PENDING, S.RUNNING, S.PAUSED])
+def test_a_job_that_was_told_to_end_does_not_end_its_run(
+    before: S, reason: Reason, known: dict[str, bool], answer: Answer
+) -> None:
+    current = State(type=before, timestamp=NOW)
+    proposed = StateCreate(type=S.CRASHED, state_details=StateDetails(reason=reason))
+    found = decide(current, proposed, FlowRunFacts(now=NOW, **known))
+    assert (found.answer, found.last_words) == (answer, answer is Answer.REJECT)
+    assert bool(found.write) is (answer is Answer.ACCEPT)
