@@ -258,7 +258,7 @@ _TABLE = [
         "PENSTOCK_INFRA_RETRIES",
         int,
         3,
-        "How often a run is launched again after its infrastructure failed before user code ran.",
+        "How often a run is launched again after its infrastructure failed: before user code ran, or because the platform took it away (Evicted, Preempted, NodeLost).",
     ),
     Setting(
         "PENSTOCK_INFRA_RETRY_DELAY_SECONDS", float, 2.0, "First delay before such a relaunch; it doubles each time."
