@@ -22,7 +22,9 @@ from kubernetes_asyncio import client, config
 from penstock import clock, settings
 from penstock.errors import ConfigurationError, NotReachable
 
-JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
+JSON, MERGE_PATCH, JSON_PATCH = "application/json", "application/merge-patch+json", "application/json-patch+json"
+#: What is accepted where the object itself is not to be sent: its columns, as kubectl prints them.
+TABLE = f"{JSON};as=Table;v=v1;g=meta.k8s.io"
 
 #: Seconds that one request may take, and most that a throttling answer makes it wait in all.
 REQUEST_SECONDS, THROTTLED_SECONDS = 15.0, 20.0
@@ -114,14 +116,16 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = JSON,
+        accept: str = JSON,
         seconds: float = REQUEST_SECONDS,
     ) -> dict[str, Any]:
         """The answer, as data. Raises Refusal, or NotReachable if nobody knows whether it was acted on."""
         deadline = clock.monotonic() + THROTTLED_SECONDS
+        asking = {"Accept": accept, "Content-Type": content_type}
         reloaded = False
         while True:
             loaded_at = self._loaded_at
-            status, headers, data = await self._ask(method, path, query, body, content_type, seconds)
+            status, headers, data = await self._ask(method, path, query, body, asking, seconds)
             if status < 300:
                 return _parsed(data)
             refusal = _refusal(status, data)
@@ -144,7 +148,7 @@ class Connection:
         api, loaded_at = await self._api(), self._loaded_at
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=silence)
         try:
-            answer = await _call(api, "GET", path, query, None, JSON, timeout)
+            answer = await _call(api, "GET", path, query, None, {"Accept": JSON, "Content-Type": JSON}, timeout)
             async with answer:
                 if answer.status >= 300:
                     refusal = _refusal(answer.status, await answer.read())
@@ -178,21 +182,27 @@ class Connection:
             self._client = None
 
     async def _ask(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str, seconds: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        asking: Mapping[str, str],
+        seconds: float,
     ) -> _Answer:
         """The answer's status, headers and body. A request that nobody waits for any more is carried through."""
-        task = asyncio.create_task(self._send(method, path, query or {}, body, content_type, seconds))
+        task = asyncio.create_task(self._send(method, path, query or {}, body, asking, seconds))
         self._under_way.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
 
     async def _send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str, seconds: float
+        self, method: str, path: str, query: Mapping[str, str], body: Any, asking: Mapping[str, str], seconds: float
     ) -> _Answer:
         api = await self._api()
         try:
             async with self._slots, asyncio.timeout(seconds):
-                answer = await _call(api, method, path, query, body, content_type, None)
+                answer = await _call(api, method, path, query, body, asking, None)
                 async with answer:
                     return answer.status, answer.headers, await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
@@ -291,13 +301,13 @@ def _same_way(one: Any, other: Any) -> bool:
 
 
 async def _call(
-    api: Any, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str, timeout: Any
+    api: Any, method: str, path: str, query: Mapping[str, str], body: Any, asking: Mapping[str, str], timeout: Any
 ) -> Any:
     return await api.call_api(
         quote(path),
         method,
         query_params=list(query.items()),
-        header_params={"Accept": JSON, "Content-Type": content_type},
+        header_params=dict(asking),
         body=body,
         auth_settings=["BearerToken"],
         _preload_content=False,
