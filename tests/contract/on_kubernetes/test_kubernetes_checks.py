@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import docker_engine
 import pytest
@@ -98,6 +99,89 @@ def test_what_is_wrong_with_the_place_is_found(cluster: Cluster, namespace: str,
     assert all(each.fix for each in wrong.values())
     found = _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace="not-there"))
     assert {each.tried for each in found if not each.ok} >= {"the namespace not-there"}
+
+
+#: What a pod can name, in the block's fields and in its manifest.
+NAMING: dict[str, Any] = {
+    "image_pull_secrets": ["login", "no-login", "half-login"],
+    "env_from_secrets": ["warehouse", "no-secret"],
+    "env_from_config_maps": ["levels", "no-map"],
+    "env_secret_keys": {"A": "warehouse/password", "B": "warehouse/pasword", "C": "fixed/a", "D": "fixed/b"},
+    "env_config_map_keys": {"E": "levels/level", "F": "levels/levle"},
+    "volumes": [
+        {"name": "one", "secret": {"secretName": "no-file", "items": [{"key": "k", "path": "k"}]}},
+        {"name": "two", "configMap": {"name": "no-folder"}},
+        {"name": "three", "secret": {"secretName": "perhaps", "optional": True}},
+        {"name": "four", "projected": {"sources": [{"secret": {"name": "no-part"}}]}},
+    ],
+}
+
+
+def _with_objects(cluster: Cluster, namespace: str) -> None:
+    fixed = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "fixed"}, "immutable": True, "data": {"a": ""}}
+    login = ("--docker-server=r.example.com", "--docker-username=u", "--docker-password=hunter2")
+    cluster.kubectl("-n", namespace, "create", "secret", "docker-registry", "login", *login)
+    # as it comes about where the type is forgotten: nodes pass it over without a word
+    cluster.kubectl("-n", namespace, "create", "secret", "generic", "half-login", "--from-literal=.dockerconfigjson={}")
+    cluster.kubectl("-n", namespace, "create", "secret", "generic", "warehouse", "--from-literal=password=hunter2")
+    cluster.kubectl("-n", namespace, "create", "configmap", "levels", "--from-literal=level=debug")
+    cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(fixed))
+
+
+def test_what_the_pod_names_is_looked_for_one_by_one_and_no_secret_is_read(
+    cluster: Cluster, namespace: str, no_api: None
+) -> None:
+    _with_objects(cluster, namespace)
+    before = cluster.get("secrets", "-n", namespace)["items"]
+    found = _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, **NAMING))
+    about = {each.tried.removesuffix(f" in {namespace}").removeprefix("the "): each for each in found}
+    there = {"login login", "Secret warehouse", "ConfigMap levels", "key password of the Secret warehouse"}
+    there |= {"key level of the ConfigMap levels", "key a of the Secret fixed"}
+    assert {what for what in there if about[what].ok} == there
+    wrong = {each.tried.removesuffix(f" in {namespace}").removeprefix("the ") for each in found if not each.ok}
+    assert wrong == {
+        "login no-login", "login half-login", "Secret no-secret", "ConfigMap no-map", "ConfigMap no-folder",
+        "Secret no-part", "key k of the Secret no-file", "key pasword of the Secret warehouse", "key b of the Secret fixed",
+        "key levle of the ConfigMap levels",
+    }  # fmt: skip
+    assert "kubectl create secret docker-registry no-login --namespace" in about["login no-login"].fix
+    assert "of type Opaque" in about["login half-login"].said
+    assert "--from-literal=k=VALUE" in about["key k of the Secret no-file"].fix
+    assert "Did you mean 'level'?" in about["key levle of the ConfigMap levels"].said
+    assert all("correct it in" in about[what].fix for what in wrong)
+    assert "hunter2" not in str(found)
+    assert cluster.get("secrets", "-n", namespace)["items"] == before
+
+
+def test_logins_of_the_service_account_are_looked_for_where_the_pod_names_none(
+    cluster: Cluster, namespace: str, no_api: None
+) -> None:
+    logins = json.dumps({"imagePullSecrets": [{"name": "no-login"}]})
+    cluster.kubectl("-n", namespace, "patch", "serviceaccount", "default", "-p", logins)
+    tried = f"the login no-login in {namespace} of the service account"
+    (told,) = [
+        each
+        for each in _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
+        if each.tried == tried
+    ]
+    assert (told.ok, told.said) == (True, "there is no Secret no-login; images are fetched without it")
+    named = KubernetesJob(image=BUSYBOX, namespace=namespace, image_pull_secrets=["mine"])
+    assert tried not in {each.tried for each in _check(cluster.kubeconfig, named)}
+
+
+def test_what_the_agent_may_not_look_at_is_said_and_its_pod_tells_in_kubernetes_words(
+    cluster: Cluster, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = as_user(cluster, tmp_path, {"token": a_token(cluster, namespace, rules())})
+    # nobody is asked: the pod does not come that far
+    monkeypatch.setenv("PENSTOCK_API_URL", "http://api.example.invalid/api")
+    config = KubernetesJob(image=BUSYBOX, namespace=namespace, env_config_map_keys={"LEVEL": "levels/level"})
+    found = {each.tried: each for each in _check(kubeconfig, config)}
+    unseen = found[f"the key level of the ConfigMap levels in {namespace}"]
+    assert (unseen.ok, unseen.said.startswith("not looked at: the agent may not")) == (True, True)
+    (told,) = [each for each in found.values() if not each.ok]
+    assert 'configmap "levels" not found' in told.said
+    assert cluster.get("jobs", "-n", namespace)["items"] == []
 
 
 def test_a_cluster_that_is_not_there_is_one_finding(tmp_path: Path, no_api: None) -> None:

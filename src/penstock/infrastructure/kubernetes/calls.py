@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock import clock
-from penstock.infrastructure.kubernetes.connection import MERGE_PATCH, Connection, Refusal
+from penstock.infrastructure.kubernetes.connection import MERGE_PATCH, TABLE, Connection, Refusal
 from penstock.infrastructure.kubernetes.objects import END, JOB_LABEL, OWNER, STOPPING
 from penstock.model.attempts import Exit
 
@@ -83,14 +83,15 @@ class Namespace:
         return f"{self._core}/pods/{pod['metadata']['name']}/log"
 
     async def events(self, uid: str) -> dict[str, str]:
-        """The last words of the events about one object, by their reason."""
+        """The last words of the events about one object, by their reason. Of the pods that a Job has made: the first."""
         found = await self._list(f"{self._core}/events", {"fieldSelector": f"involvedObject.uid={uid}"})
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
         words: dict[str, str] = {}
         for event in found:
             reason, message = str(event.get("reason")), str(event.get("message") or "").strip()
             # a kubelet tells a failure by its cause and by a bare word, in two events of one reason
-            if reason not in words or not _BARE_WORD.fullmatch(message):
+            lesser = reason == "SuccessfulCreate" or _BARE_WORD.fullmatch(message) is not None
+            if reason not in words or not lesser:
                 words[reason] = message
         return words
 
@@ -98,8 +99,35 @@ class Namespace:
         """The namespace; None if there is none of that name."""
         return await self._get(self._core)
 
-    async def has_account(self, name: str) -> bool:
-        return await self._get(f"{self._core}/serviceaccounts/{name}") is not None
+    async def account(self, name: str) -> Object | None:
+        """The service account of that name, None if there is none."""
+        return await self._get(f"{self._core}/serviceaccounts/{name}")
+
+    async def secret_after(self, name: str, patch: Object) -> tuple[str, int] | None:
+        """The type that a Secret would have after `patch`, and how many keys; None if there is none of that name.
+
+        It is not changed, and nothing of what is in it is sent: whoever may hand Secrets over may ask this.
+        """
+        try:
+            table = await self.connection.request(
+                "PATCH",
+                f"{self._core}/secrets/{name}",
+                body=patch,
+                query={"dryRun": "All", "includeObject": "None"},
+                content_type=MERGE_PATCH,
+                accept=TABLE,
+            )
+        except Refusal as error:
+            if error.status == 404:
+                return None
+            raise
+        columns = [column["name"] for column in table["columnDefinitions"]]
+        row = dict(zip(columns, table["rows"][0]["cells"], strict=True))
+        return str(row["Type"]), int(row["Data"])
+
+    async def config_map(self, name: str) -> Object | None:
+        """The ConfigMap of that name, None if there is none."""
+        return await self._get(f"{self._core}/configmaps/{name}")
 
     async def quotas(self) -> list[Object]:
         return await self._list(f"{self._core}/resourcequotas", {})

@@ -10,9 +10,10 @@ from penstock.errors import NotReachable, PenstockError
 from penstock.infrastructure import containers
 from penstock.infrastructure.base import Finding
 from penstock.infrastructure.kubernetes import reasons
-from penstock.infrastructure.kubernetes.calls import Namespace
+from penstock.infrastructure.kubernetes.calls import Namespace, Object
 from penstock.infrastructure.kubernetes.config import KubernetesJob
 from penstock.infrastructure.kubernetes.connection import Refusal
+from penstock.infrastructure.kubernetes.named_objects import check_named
 from penstock.infrastructure.kubernetes.permissions import PERMISSIONS
 from penstock.infrastructure.kubernetes.probing import probe
 from penstock.infrastructure.kubernetes.render import render
@@ -120,28 +121,28 @@ async def check_job(namespace: Namespace, config: KubernetesJob, api_url: str) -
     except PenstockError as error:
         return [Finding(tried, False, error.message, error.hint or "")]
     job = request["job"]
-    account = await check_account(
-        namespace, str(job["spec"]["template"]["spec"].get("serviceAccountName") or "default")
-    )
+    pod = job["spec"]["template"]["spec"]
+    account, told = await check_account(namespace, str(pod.get("serviceAccountName") or "default"))
+    told += await check_named(namespace, job, account)
     try:
         await namespace.try_job(job)
     except Refusal as error:
         fix = reasons.hint_of_refusal(error.status, error.message, namespace.name)
-        return [*account, Finding(tried, False, error.message, fix)]
-    found = [*account, Finding(tried, True, "would be taken")]
-    if containers.local_host_in(api_url) is not None or not all(each.ok for each in account):
-        return found  # that address leads nowhere from a pod, which is said elsewhere; and no pod would be made
+        return [*told, Finding(tried, False, error.message, fix)]
+    found = [*told, Finding(tried, True, "would be taken")]
+    if containers.local_host_in(api_url) is not None or not all(each.ok for each in told):
+        return found  # that address leads nowhere from a pod, which is said elsewhere; or a pod would wait for what is missing
     return [*found, await probe(namespace, job, api_url)]
 
 
-async def check_account(namespace: Namespace, account: str) -> list[Finding]:
-    """Whether the service account is there that the pod runs as: without it, no pod is made."""
+async def check_account(namespace: Namespace, name: str) -> tuple[Object | None, list[Finding]]:
+    """The service account that the pod runs as, and whether it is there: without it, no pod is made."""
     try:
-        there = await namespace.has_account(account)
+        account = await namespace.account(name)
     except Refusal:
-        return []  # without the right to see it, a missing one is told when a run waits for its pod
-    tried = f"the service account {account}"
-    if there:
-        return [Finding(tried, True, "is there")]
-    fix = f"kubectl create serviceaccount {account} --namespace {namespace.name}, or correct service_account_name."
-    return [Finding(tried, False, f"does not exist in {namespace.name}", fix)]
+        return None, []  # without the right to see it, a missing one is told when a run waits for its pod
+    tried = f"the service account {name}"
+    if account is not None:
+        return account, [Finding(tried, True, "is there")]
+    fix = f"kubectl create serviceaccount {name} --namespace {namespace.name}, or correct service_account_name."
+    return None, [Finding(tried, False, f"does not exist in {namespace.name}", fix)]

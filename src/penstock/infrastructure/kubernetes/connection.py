@@ -22,7 +22,7 @@ from kubernetes_asyncio import client, config
 from penstock import clock, settings
 from penstock.errors import ConfigurationError, NotReachable
 
-JSON, MERGE_PATCH, JSON_PATCH = "application/json", "application/merge-patch+json", "application/json-patch+json"
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 #: What is accepted where the object itself is not to be sent: its columns, as kubectl prints them.
 TABLE = f"{JSON};as=Table;v=v1;g=meta.k8s.io"
 

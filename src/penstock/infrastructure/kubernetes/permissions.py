@@ -26,7 +26,12 @@ PERMISSIONS = (
     Permission("", "pods", ("get", "list", "watch"), "sees what a pod waits for, and how it ended"),
     Permission("", "pods", ("delete",), "stops a run by force"),
     Permission("", "pods/log", ("get",), "reads what a run has printed"),
-    Permission("", "secrets", ("create", "patch"), "hands a run its token; it can read no Secret"),
+    Permission(
+        "",
+        "secrets",
+        ("create", "patch"),
+        "hands a run its token, and tells, when it checks, that a Secret is missing; it reads none",
+    ),
     Permission("", "events", ("list",), "tells why a pod cannot start, in Kubernetes's words", needed=False),
     Permission("", "namespaces", ("get",), "tells, when it checks, that a namespace is missing", needed=False),
     Permission(

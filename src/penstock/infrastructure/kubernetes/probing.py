@@ -59,9 +59,11 @@ def probe_of(job: dict[str, Any], url: str) -> dict[str, Any]:
     template["metadata"] = {**(template.get("metadata") or {}), "labels": marks}
     pod = template["spec"]
     container = pod["containers"][0]
-    container.update({"command": ["sh", "-c", _SCRIPT, url], "args": [], "env": [], "envFrom": []})
+    container.update({"command": ["sh", "-c", _SCRIPT, url], "args": []})
     # the run's own Secret does not exist
-    secrets = {item["name"] for item in pod.get("volumes") or () if _secret_of(item) == job["metadata"]["name"]}
+    own = job["metadata"]["name"]
+    container["env"] = [item for item in container.get("env") or () if _secret_of_variable(item) != own]
+    secrets = {item["name"] for item in pod.get("volumes") or () if _secret_of(item) == own}
     container["volumeMounts"] = [item for item in container.get("volumeMounts") or () if item["name"] not in secrets]
     pod["volumes"] = [item for item in pod.get("volumes") or () if item["name"] not in secrets]
     pod["containers"] = [container]
@@ -72,6 +74,11 @@ def probe_of(job: dict[str, Any], url: str) -> dict[str, Any]:
 
 def _secret_of(volume: dict[str, Any]) -> str | None:
     found: str | None = (volume.get("secret") or {}).get("secretName")
+    return found
+
+
+def _secret_of_variable(variable: dict[str, Any]) -> str | None:
+    found: str | None = ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name")
     return found
 
 
