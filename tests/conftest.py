@@ -1,8 +1,16 @@
 """What holds for all tests."""
 
 import importlib
+import os
 import pkgutil
 import signal
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+#: Files of tests that are begun before all others, in their order, each behind the seconds that it took.
+LONGEST = Path(__file__).with_name("longest.txt")
 
 
 def pytest_configure() -> None:
@@ -19,3 +27,23 @@ def pytest_sessionstart() -> None:
     for module in pkgutil.iter_modules(penstock.engine.__path__, "penstock.engine."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first: a process that begins one when the others have nothing left keeps all waiting."""
+    names = [line.split()[1] for line in LONGEST.read_text().splitlines() if not line.startswith("#")]
+    order = {f"tests/{name}": number for number, name in enumerate(names)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With `--durations`, the files that took longest as well: what longest.txt is made of."""
+    if config.option.durations is None or os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for report in (report for found in terminalreporter.stats.values() for report in found):
+        if isinstance(report, pytest.TestReport):
+            seconds[report.nodeid.partition("::")[0]] += report.duration
+    terminalreporter.section("slowest files")
+    for name, taken in sorted(seconds.items(), key=lambda one: -one[1])[:60]:
+        terminalreporter.write_line(f"{taken:4.0f} {name.removeprefix('tests/')}")
