@@ -154,6 +154,12 @@ def test_a_cancelling_run_says_how_long_it_may_still_take() -> None:
     assert "has not answered" in explain(run(StateType.CANCELLING), None, None, NOW)
 
 
+def test_a_run_whose_process_was_told_to_end_says_so() -> None:
+    job = attempt(AttemptStatus.RUNNING, infrastructure_type="kubernetes-job", told_to_end_at=NOW)
+    expected = "Its process on kubernetes-job was told to end by a signal; its agent is about to say why."
+    assert explain(run(StateType.RUNNING), job, None, NOW) == expected
+
+
 @pytest.mark.parametrize("kind", list(StateType))
 def test_every_state_has_a_sentence(kind: StateType) -> None:
     sentence = explain(run(kind), None, None, NOW)
