@@ -6,6 +6,7 @@ It is shared: name or label what you make, remove it, and nothing else. `own_eng
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -171,3 +172,10 @@ def _missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+if __name__ == "__main__":  # so that the tests find it built
+    try:
+        penstock_image()
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        sys.exit(str(missing))

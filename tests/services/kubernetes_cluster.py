@@ -1,6 +1,6 @@
 """A real Kubernetes for tests: one node on this machine, started when the first test asks and stopped after the last.
 
-Its programs are built once per machine by `kubernetes-cluster/build.sh`, see `tests/services/install`. All test processes
+Its programs are built once per machine by `tests/services/build`: what needs them waits until it is done. All test processes
 of a user share one cluster; each test has a namespace of its own. PENSTOCK_TEST_KUBECONFIG names another cluster to
 use instead, whose nodes must have the image `penstock-test/busybox:1`; tests that break a cluster then skip.
 """
@@ -21,6 +21,7 @@ from typing import Any
 from uuid import uuid4
 
 import docker_engine
+import docker_images
 
 from penstock.testing import wait_until
 
@@ -41,12 +42,20 @@ def binaries() -> Path:
     return cache / "penstock-tests" / f"kubernetes-{recipe.hexdigest()[:16]}" / "bin"
 
 
+def is_built() -> bool:
+    """Whether its programs are there, so that nobody has to wait for them."""
+    return (binaries() / ".recipe").exists()  # written when all is built
+
+
 def missing() -> str | None:
-    """What is not here that a cluster needs, None if nothing is."""
+    """What is not here that a cluster needs, None if nothing is. Waits while the programs are being built."""
     if os.environ.get("PENSTOCK_TEST_KUBECONFIG"):
         return None
-    if not (binaries() / ".recipe").exists():  # written when all is built
-        return "a built Kubernetes (tests/services/install)"
+    if not is_built():
+        with docker_images.locked("kubernetes"):
+            pass  # tests/services/build has it for as long as it builds
+    if not is_built():
+        return "a built Kubernetes (tests/services/build)"
     if os.geteuid() != 0:
         return "root, as which a kubelet has to run"
     programs = [name for name in ("iptables", "openssl", "curl", "ip", "docker") if shutil.which(name) is None]
