@@ -1,70 +1,13 @@
 """What is made of what a cluster says of a Job: the answers of old and new Kubernetes, and of many in between."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
+from kubernetes_objects import NOW, RUNNING, a_job, a_pod, at, disrupted, look, over, waits
 
-from penstock import clock
 from penstock.infrastructure.kubernetes import reasons
-from penstock.infrastructure.kubernetes.observation import Evidence, Judgement, judge
 from penstock.infrastructure.kubernetes.verdicts import an_exit
 from penstock.model.reasons import Phase, Reason
-
-NOW = clock.now().replace(microsecond=0)
-NAME = "penstock-job"
-
-
-def at(seconds: float) -> str:
-    return (NOW + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
-
-
-def a_job(*conditions: tuple[str, str], annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    found = [{"type": kind, "status": "True", "reason": reason, "message": "so"} for kind, reason in conditions]
-    containers = [{"name": NAME}, {"name": "beside"}]
-    return {
-        "metadata": {"name": "run", "namespace": "n", "uid": "job", "annotations": annotations or {}},
-        "spec": {"template": {"spec": {"containers": containers}}, **spec},
-        "status": {"conditions": found},
-    }
-
-
-def a_pod(
-    state: dict[str, Any] | None,
-    *,
-    phase: str = "Running",
-    name: str = "run-1",
-    made: float = -60,
-    deleted: float | None = None,
-    **status: Any,
-) -> dict[str, Any]:
-    statuses = [{"name": "beside", "state": {"running": {}}, "image": "beside:1"}]
-    if state is not None:
-        statuses.append({"name": NAME, "state": state, "image": "team/flows:1"})
-    metadata = {"name": name, "uid": name, "creationTimestamp": at(made)}
-    if deleted is not None:
-        metadata["deletionTimestamp"] = at(deleted)
-    spec = {"containers": [{"name": NAME, "resources": {"limits": {"memory": "50Mi"}}}], "nodeName": "node-1"}
-    return {"metadata": metadata, "spec": spec, "status": {"phase": phase, "containerStatuses": statuses, **status}}
-
-
-RUNNING = {"running": {"startedAt": at(-30)}}
-
-
-def over(code: int, reason: str = "Error", ago: float = 60) -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "finishedAt": at(-ago)}}
-
-
-def waits(reason: str, message: str = "") -> dict[str, Any]:
-    return {"waiting": {"reason": reason, "message": message}}
-
-
-def disrupted(reason: str) -> list[dict[str, str]]:
-    return [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "the cluster's words"}]
-
-
-def look(job: dict[str, Any], *pods: dict[str, Any], **more: Any) -> Judgement:
-    return judge(Evidence(job, pods, **more), NOW)
 
 
 @pytest.mark.parametrize(
@@ -206,12 +149,42 @@ def test_a_node_that_does_not_answer_is_no_verdict() -> None:
         assert (seen.status, seen.reason) == ("UNKNOWN", Reason.NODE_LOST)
 
 
-def test_a_verdict_that_is_written_down_holds_once_nothing_runs_any_more() -> None:
-    end = an_exit(7, Reason.EXITED, "as it was", NOW)
-    job = a_job(annotations={"penstock.io/end": end.model_dump_json()})
-    assert look(job, a_pod(RUNNING)).observation.status == "RUNNING"
-    assert look(job).observation.exit == end
+def written(code: int | None, **more: Any) -> dict[str, Any]:
+    """A Job that carries its end."""
+    end = an_exit(code, Reason.DELETED, "as it was", NOW)
+    return a_job(annotations={"penstock.io/end": end.model_dump_json(), **more})
+
+
+def test_a_verdict_that_is_written_down_holds_once_nothing_may_run_any_more() -> None:
+    assert look(written(None), a_pod(RUNNING)).observation.status == "RUNNING"
+    assert look(written(None), a_pod(waits("ContainerCreating"), deleted=1)).observation.status == "PENDING"
+    seen = look(written(None)).observation
+    assert (seen.status, seen.message) == ("ENDED", "as it was")
     assert look(a_job(("Complete", ""), annotations={"penstock.io/end": "no JSON"})).observation.status == "ENDED"
+
+
+@pytest.mark.parametrize("state", [None, waits("ContainerCreating"), RUNNING])
+def test_no_pod_that_comes_later_brings_a_run_back_whose_containers_end_was_seen(state: dict[str, Any] | None) -> None:
+    mine = a_pod(over(143), phase="Failed", deleted=-1)
+    later = a_pod(state, phase="Pending", name="run-2", made=0)
+    for pods in ([mine], [mine, later], [later], []):
+        seen = look(written(143), *pods).observation
+        assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", 143)
+
+
+def test_a_pod_that_was_taken_away_before_it_started_does_not_keep_a_run_that_was_in_another() -> None:
+    going = a_pod(waits("ContainerCreating"), phase="Pending", name="run-2", made=0, deleted=1)
+    assert look(written(None), going).observation.status == "PENDING"  # the run may be in it
+    lost = a_pod(RUNNING, deleted=-1)
+    assert look(written(None), going, gone=[lost]).observation.status == "ENDED"
+
+
+def test_a_job_that_may_not_have_heard_of_its_stop_has_not_ended() -> None:
+    active = {"active": 1}
+    for ago, status in ((1, "RUNNING"), (11, "ENDED")):
+        job = written(None, **{"penstock.io/stopping": at(-ago)})
+        assert look({**job, "status": active}).observation.status == status
+        assert look(job).observation.status == "ENDED"
 
 
 def test_a_stop_that_was_left_half_done_is_over_after_a_while() -> None:

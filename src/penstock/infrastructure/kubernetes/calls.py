@@ -1,16 +1,15 @@
 """What is asked of the API server about one namespace, call by call. Nothing in here decides anything."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from penstock import clock
+from penstock.infrastructure.kubernetes import reasons
 from penstock.infrastructure.kubernetes.connection import MERGE_PATCH, TABLE, Connection, Refusal
 from penstock.infrastructure.kubernetes.objects import END, JOB_LABEL, OWNER, STOPPING
 from penstock.model.attempts import Exit
 
 Object = dict[str, Any]
-_BARE_WORD = re.compile(r"Error: \w+")
 
 
 class Namespace:
@@ -83,17 +82,9 @@ class Namespace:
         return f"{self._core}/pods/{pod['metadata']['name']}/log"
 
     async def events(self, uid: str) -> dict[str, str]:
-        """The last words of the events about one object, by their reason. Of the pods that a Job has made: the first."""
+        """What the events about one object say, by their reason."""
         found = await self._list(f"{self._core}/events", {"fieldSelector": f"involvedObject.uid={uid}"})
-        found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
-        words: dict[str, str] = {}
-        for event in found:
-            reason, message = str(event.get("reason")), str(event.get("message") or "").strip()
-            # a kubelet tells a failure by its cause and by a bare word, in two events of one reason
-            lesser = reason == "SuccessfulCreate" or _BARE_WORD.fullmatch(message) is not None
-            if reason not in words or not lesser:
-                words[reason] = message
-        return words
+        return reasons.words_of(found)
 
     async def itself(self) -> Object | None:
         """The namespace; None if there is none of that name."""

@@ -131,7 +131,8 @@ class KubernetesDriver:
         namespace, name = await self._places.of(handle), handle.data["name"]
         job, pods = await answered(namespace.job(name)), await answered(namespace.pods_of(name))
         if job is not None:
-            found = observation.judge(Evidence(job, pods), clock.now()).observation
+            gone = self._pictures.mirror(namespace, handle.data["owner"]).gone_of(name)
+            found = observation.judge(Evidence(job, pods, gone), clock.now()).observation
             if found.status != "ENDED":
                 raise InfrastructureError(f"Job {name} has not ended.", hint="Stop it before removing it.")
             await answered(namespace.delete_job(name))
@@ -222,15 +223,15 @@ class KubernetesDriver:
             if objects.has_started(pod, container):
                 self._tails.follow(name, namespace.connection, namespace.log_of(pod), container)
 
+        mirror = self._pictures.mirror(namespace, handle.data["owner"])
         self._stopping.update({name})
         try:
-            job = await answered(Stop(namespace, name, grace, leaving).run(end))
+            job = await answered(Stop(namespace, name, grace, leaving, mirror.gone_of(name)).run(end))
         finally:
             self._stopping.subtract({name})
             if not self._stopping[name]:
                 del self._stopping[name]
             await self._tails.complete(name)
-        mirror = self._pictures.mirror(namespace, handle.data["owner"])
         mirror.see_pods(name, await answered(namespace.pods_of(name)))
         if job is not None:
             mirror.jobs.put(job)
@@ -253,7 +254,7 @@ class KubernetesDriver:
         if job is None and kept is None:
             raise JobNotFound(f"There is no Job {name} in namespace {namespace.name}.")
         container = objects.flow_container(job) if job is not None else ""
-        pod = objects.newest([pod for pod in pods if objects.has_started(pod, container)])
+        pod = objects.with_log(pods, container)
         if pod is None:
             return kept or Output("", since), kept is not None
         ended = not objects.is_live(pod, container)
@@ -274,7 +275,7 @@ class KubernetesDriver:
         found = []
         for job in jobs:
             name = job["metadata"]["name"]
-            own = [pod for pod in pods if pod["metadata"]["labels"].get(objects.JOB_LABEL) == name]
+            own = [pod for pod in pods if objects.job_of(pod) == name]
             seen = observation.judge(Evidence(job, own), clock.now()).observation
             handle = observation.handle_of(job, namespace.cluster)
             ended_at = seen.exit.observed_at if seen.exit is not None else None

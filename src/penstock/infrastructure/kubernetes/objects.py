@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,10 @@ from penstock.infrastructure.variables import ATTEMPT_ID
 OWNER = "penstock.io/owner"
 #: Annotations of a Job: how its run ended, and since when it is being stopped.
 END, STOPPING = "penstock.io/end", "penstock.io/stopping"
-JOB_LABEL = "job-name"
+#: Label of pods: the Job that made them. From Kubernetes 1.27 on the second stands beside the first.
+JOB_LABEL, _LATER_JOB_LABEL = "job-name", "batch.kubernetes.io/job-name"
+#: Seconds that the cluster may take to tell the reason of an end, or to heed that a Job is to make no more pods.
+SETTLE_SECONDS = 10.0
 #: Phases of pods in which no container runs any more.
 TERMINAL = frozenset({"Succeeded", "Failed"})
 
@@ -29,6 +32,13 @@ def attempt_of(job: Object) -> UUID | None:
             with suppress(ValueError):
                 return UUID(str(item.get("value")))
     return None
+
+
+def job_of(pod: Object) -> str | None:
+    """The name of the Job that made the pod."""
+    labels = pod["metadata"].get("labels") or {}
+    found = labels.get(JOB_LABEL) or labels.get(_LATER_JOB_LABEL)
+    return str(found) if found else None
 
 
 def flow_container(job: Object) -> str:
@@ -50,6 +60,11 @@ def has_started(pod: Object, container: str) -> bool:
     """Whether the flow run's container ran in this pod."""
     state = state_of(pod, container)
     return "running" in state or "terminated" in state
+
+
+def is_going(pod: Object, container: str) -> bool:
+    """Whether the pod was deleted before the flow run's container started in it: no kubelet starts it after that."""
+    return bool(pod["metadata"].get("deletionTimestamp")) and not has_started(pod, container)
 
 
 def is_stopping(job: Object) -> bool:
@@ -76,6 +91,21 @@ def is_decided(job: Object) -> bool:
     )
 
 
+def may_make_another(job: Object, now: datetime) -> bool:
+    """Whether a Job that was told to make no more pods may not have heard of it: it still counts one that runs."""
+    since = moment((job["metadata"].get("annotations") or {}).get(STOPPING))
+    if since is None or (now - since).total_seconds() > SETTLE_SECONDS or is_decided(job):
+        return False
+    return bool((job.get("status") or {}).get("active"))
+
+
+def has_had_pods(job: Object) -> bool:
+    """Whether pods of the Job have ended, by its own count, which may be ahead of its conditions."""
+    status = job.get("status") or {}
+    uncounted = status.get("uncountedTerminatedPods") or {}
+    return any((status.get("succeeded"), status.get("failed"), uncounted.get("succeeded"), uncounted.get("failed")))
+
+
 def state_of(pod: Object, container: str) -> Object:
     """The state of a container, by its name."""
     for status in (pod.get("status") or {}).get("containerStatuses") or ():
@@ -91,9 +121,21 @@ def terminated(pod: Object, container: str) -> Object | None:
     return found
 
 
+def code_of(pod: Object, container: str) -> int | None:
+    """The exit code of that container, if it has ended."""
+    found = terminated(pod, container)
+    return int(found.get("exitCode", -1)) if found is not None else None
+
+
 def phase_of(pod: Object) -> str:
     """The pod's phase."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
+
+
+def sidecars(pod: Object) -> set[str]:
+    """The names of the init containers that run beside the others, as there are from Kubernetes 1.29 on."""
+    found = (pod.get("spec") or {}).get("initContainers") or ()
+    return {str(item.get("name")) for item in found if item.get("restartPolicy") == "Always"}
 
 
 def uid_of(item: Object) -> str:
@@ -103,6 +145,25 @@ def uid_of(item: Object) -> str:
 def newest(pods: Sequence[Object]) -> Object | None:
     """The pod that was made last."""
     return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+
+
+def first_started(pods: Sequence[Object], container: str) -> Object | None:
+    """The pod that the run is in, or was: the first whose container started. Who comes after it is refused."""
+    started = [pod for pod in pods if has_started(pod, container)]
+    return min(started, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+
+
+def with_log(pods: Sequence[Object], container: str) -> Object | None:
+    """The pod whose log is the run's output. One that was evicted may not say any more that it ran."""
+    over = [pod for pod in pods if phase_of(pod) in TERMINAL]
+    return first_started(pods, container) or newest(over)
+
+
+def was_deleted_before(pod: Object, end: datetime) -> bool:
+    """Whether somebody had asked for the pod's end when it came, as exactly as the cluster tells: to the second."""
+    due = deleted_at(pod)
+    seconds = pod["metadata"].get("deletionGracePeriodSeconds") or 0
+    return due is not None and due - timedelta(seconds=seconds) <= end
 
 
 def deleted_at(pod: Object) -> datetime | None:

@@ -15,8 +15,6 @@ from penstock.model.attempts import Exit, Observation
 from penstock.model.reasons import Phase, Reason
 
 HANDLE_VERSION = 1
-#: Seconds that the reason of an end without one may take to be told.
-SETTLE_SECONDS = 10.0
 #: Exit codes of SIGKILL and SIGTERM, of which the cluster may have to say why.
 _ASKS_WHY = {137, 143}
 _OF_IMAGES = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_NOT_PERMITTED, Reason.IMAGE_PULL_FAILED})
@@ -24,12 +22,20 @@ _OF_IMAGES = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_NOT_PERMITTED, Reas
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one Job. `gone`: its pods that were deleted, as they were last seen; `events`: words by reason."""
+    """What is known of one Job. `gone`: its pods that were deleted, as they were last seen; `events`: words by reason.
+
+    `asked`: the objects whose events were asked for; None: no more will be known than there is.
+    """
 
     job: Object
     pods: Sequence[Object] = ()
     gone: Sequence[Object] = ()
     events: Mapping[str, str] = field(default_factory=dict)
+    asked: frozenset[str] | None = None
+
+    def may_say_more(self, item: Object) -> bool:
+        """Whether the events of that object were not asked for yet."""
+        return self.asked is not None and objects.uid_of(item) not in self.asked
 
 
 @dataclass(frozen=True)
@@ -63,26 +69,66 @@ def judge(evidence: Evidence, now: datetime) -> Judgement:
     job = evidence.job
     name = objects.flow_container(job)
     live = [pod for pod in evidence.pods if objects.is_live(pod, name)]
+    first = objects.first_started([*evidence.gone, *evidence.pods], name)
     end = verdicts.end_of(job)
     if end is not None:
-        return Judgement(_stopping(end, live, name, now) if live else ended(end, now))
-    pod = objects.newest(live) or objects.newest(evidence.pods)
-    if pod is None:
-        return _without_pod(evidence, now)
-    if not objects.is_stopping(job) and not objects.is_decided(job):
-        lost = _lost_before(evidence, pod, live)
-        if lost is not None:
-            return _not_twice(evidence, lost, now)
-    if pod in live:
-        return _live(evidence, pod, now)
-    first = _replaced(evidence, pod)
-    if first is not None:
-        return Judgement(ended(verdicts.exit_of(first, job, now), now))
-    found = verdicts.exit_of(pod, job, now)
-    if _is_unsettled(pod, job, found, now):
-        message = f"{found.message} Its reason may still be told."
-        return Judgement(Observation(status="RUNNING", observed_at=now, message=message), puzzling=objects.uid_of(pod))
-    return Judgement(ended(found, now), lingers=objects.phase_of(pod) not in objects.TERMINAL)
+        return Judgement(_as_written(end, job, live, first, now))
+    pod = first or objects.newest(live) or objects.newest(evidence.pods)
+    if pod is None or (first is not None and not evidence.pods):
+        return _without_pod(evidence, first, now)
+    if first is not None and _may_be_followed(evidence, first, live):
+        return _not_twice(evidence, first, now)
+    return _live(evidence, pod, now) if pod in live else _over(evidence, pod, now)
+
+
+def _as_written(end: Exit, job: Object, live: Sequence[Object], first: Object | None, now: datetime) -> Observation:
+    """The end that was written down holds once nothing runs any more, or may, that the run could be in.
+
+    An exit code is the end of the run's own container. What Kubernetes puts in the place of a pod in which the run was
+    does not bring it back: the server refuses it.
+    """
+    if end.code is not None:
+        return ended(end, now)
+    container = objects.flow_container(job)
+    awaited = [pod for pod in live if first is None or not objects.is_going(pod, container)]
+    if awaited:
+        return _stopping(end, awaited, container, now)
+    if not live and objects.may_make_another(job, now):
+        return Observation(status="RUNNING", observed_at=now, message=f"It is being stopped: {end.message}")
+    return ended(end, now)
+
+
+def _may_be_followed(evidence: Evidence, first: Object, live: Sequence[Object]) -> bool:
+    """Whether the run is lost to the pod that it was in, and another pod is there or may come."""
+    job = evidence.job
+    container = objects.flow_container(job)
+    wanted = not objects.is_stopping(job) and not objects.is_decided(job)
+    if first in live:
+        return wanted and bool(first["metadata"].get("deletionTimestamp"))
+    if not wanted:
+        return any(not objects.is_going(pod, container) for pod in live)
+    again = int(job["spec"].get("backoffLimit") or 0) > 0 and objects.code_of(first, container) != 0
+    return bool(live) or again or first not in evidence.pods or bool(first["metadata"].get("deletionTimestamp"))
+
+
+def _over(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
+    """The run's container runs no more in its pod, or never will."""
+    job = evidence.job
+    found = verdicts.exit_of(pod, job, now, evidence.events)
+    if found.code == verdicts.REFUSED and not objects.is_stopping(job):
+        if evidence.may_say_more(job):
+            return _unsettled(f"{found.message} It may not have been the Job's first pod.", job, now)
+        if verdicts.took_a_place(pod, job, evidence.events):
+            found = verdicts.exit_of_the_first(pod, now)
+    untold = found.reason is Reason.DELETED and evidence.may_say_more(pod)
+    if untold or _is_unsettled(pod, job, found, now):
+        return _unsettled(f"{found.message} Its reason may still be told.", pod, now)
+    return Judgement(ended(found, now), lingers=pod in evidence.pods and objects.phase_of(pod) not in objects.TERMINAL)
+
+
+def _unsettled(message: str, puzzling: Object, now: datetime) -> Judgement:
+    observation = Observation(status="RUNNING", observed_at=now, message=message)
+    return Judgement(observation, puzzling=objects.uid_of(puzzling))
 
 
 def _stopping(end: Exit, live: Sequence[Object], container: str, now: datetime) -> Observation:
@@ -111,7 +157,7 @@ def _is_unsettled(pod: Object, job: Object, end: Exit, now: datetime) -> bool:
     if not asks or objects.is_stopping(job) or objects.finished(job) is not None:
         return False
     at = end.observed_at
-    return at is not None and (now - at).total_seconds() < SETTLE_SECONDS
+    return at is not None and (now - at).total_seconds() < objects.SETTLE_SECONDS
 
 
 def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
@@ -137,39 +183,20 @@ def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
     return Judgement(observation, doomed=doomed, puzzling=objects.uid_of(pod))
 
 
-def _lost_before(evidence: Evidence, pod: Object, live: Sequence[Object]) -> Object | None:
-    """A pod in which the run was, and which is lost to it: deleted, or followed by another."""
-    container = objects.flow_container(evidence.job)
-    for each in (*evidence.gone, *evidence.pods):
-        if not objects.has_started(each, container):
-            continue
-        followed = pod in live and objects.uid_of(each) != objects.uid_of(pod)
-        if followed or (each in live and each["metadata"].get("deletionTimestamp")):
-            return each
-    return None
-
-
-def _replaced(evidence: Evidence, pod: Object) -> Object | None:
-    """The pod that was deleted while the run was in it, where another has come, been refused, and gone since."""
-    container = objects.flow_container(evidence.job)
-    if objects.is_stopping(evidence.job):
-        return None
-    started = [each for each in evidence.gone if objects.has_started(each, container)]
-    return next((each for each in started if objects.uid_of(each) != objects.uid_of(pod)), None)
-
-
 def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
     """Kubernetes may put another pod in the place of a lost one, whatever the Job's backoffLimit: none is wanted."""
-    name = lost["metadata"]["name"]
-    if objects.is_live(lost, objects.flow_container(evidence.job)):
+    job, name = evidence.job, lost["metadata"]["name"]
+    gone = all(objects.uid_of(pod) != objects.uid_of(lost) for pod in evidence.pods)
+    if not gone and objects.is_live(lost, objects.flow_container(job)):
         reason, words = reasons.of_disruption(lost) or reasons.of_events(evidence.events)
         end = verdicts.an_exit(None, reason, f"Pod {name} was deleted while the run was in it: {words}", now)
     else:
-        end = verdicts.exit_of(lost, evidence.job, now)
+        end = verdicts.exit_of(lost, job, now, evidence.events)
     message = f"{end.message} No other pod takes its place: no run is started twice."
+    undone = objects.is_stopping(job) or objects.is_decided(job)
     return Judgement(
         Observation(status="RUNNING", observed_at=now, message=message),
-        doomed=end,
+        doomed=None if undone else end,
         puzzling=objects.uid_of(lost),
     )
 
@@ -177,7 +204,7 @@ def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
 def _leaving(pod: Object, now: datetime) -> Judgement:
     """A pod that is being deleted, and whose node has not said that it is gone."""
     name, due = pod["metadata"]["name"], objects.moment(pod["metadata"]["deletionTimestamp"])
-    if due is not None and (now - due).total_seconds() > 3 * SETTLE_SECONDS:
+    if due is not None and (now - due).total_seconds() > 3 * objects.SETTLE_SECONDS:
         message = f"Pod {name} was to be gone by {due:%H:%M:%S}; its node does not confirm it."
         return Judgement(Observation(status="UNKNOWN", observed_at=now, message=message, reason=Reason.NODE_LOST))
     message = f"Pod {name} is being deleted."
@@ -204,32 +231,23 @@ def _wait(evidence: Evidence, pod: Object, container: str) -> reasons.Wait:
     return reasons.Wait("its container to be made", Phase.START, None, evidence.events.get("FailedMount"))
 
 
-def _without_pod(evidence: Evidence, now: datetime) -> Judgement:
+def _without_pod(evidence: Evidence, first: Object | None, now: datetime) -> Judgement:
     job = evidence.job
-    over = objects.finished(job)
-    lost = objects.newest(evidence.gone)
-    if over is None and objects.is_stopping(job):
+    lost = first or objects.newest(evidence.gone)
+    if objects.finished(job) is None and objects.is_stopping(job):
         return _half_stopped(job, lost, now)
-    if over is None:
-        if lost is not None and objects.has_started(lost, objects.flow_container(job)):
-            found = verdicts.exit_of(lost, job, now)
-            return Judgement(Observation(status="RUNNING", observed_at=now, message=found.message), doomed=found)
-        return _unmade(evidence, now)
-    kind, word, message = over
-    if kind == "Complete":
-        return Judgement(ended(verdicts.an_exit(0, None, "The Job is complete; its pod is gone.", now), now))
-    if word == "DeadlineExceeded":
-        return Judgement(ended(verdicts.an_exit(None, Reason.RUN_TIMEOUT, message or word, now), now))
-    if lost is not None:
-        return Judgement(ended(verdicts.exit_of(lost, job, now), now))
-    text = f"The Job has failed ({word or 'no reason given'}), and its pod is gone: {message}"
-    return Judgement(ended(verdicts.an_exit(None, Reason.DELETED, text, now), now))
+    said = verdicts.exit_of_job(job, now)
+    if said is None:
+        return _not_twice(evidence, first, now) if first is not None else _unmade(evidence, now)
+    if lost is not None and said.code is None:
+        return _over(evidence, lost, now)
+    return Judgement(ended(said, now))
 
 
 def _half_stopped(job: Object, lost: Object | None, now: datetime) -> Judgement:
     """Its pods are gone, and whoever stopped it has not written down how it ended: soon, or never."""
     since = objects.moment(job["metadata"]["annotations"][objects.STOPPING])
-    if lost is None and since is not None and (now - since).total_seconds() < SETTLE_SECONDS:
+    if lost is None and since is not None and (now - since).total_seconds() < objects.SETTLE_SECONDS:
         return Judgement(Observation(status="RUNNING", observed_at=now, message="It is being stopped."))
     if lost is not None:
         return Judgement(ended(verdicts.exit_of(lost, job, now), now))
@@ -241,6 +259,8 @@ def _half_stopped(job: Object, lost: Object | None, now: datetime) -> Judgement:
 def _unmade(evidence: Evidence, now: datetime) -> Judgement:
     refused = evidence.events.get("FailedCreate")
     wait = reasons.of_uncreated(refused) if refused else reasons.Wait("its pod to be made", Phase.SCHEDULE)
+    if objects.has_had_pods(evidence.job):
+        return _unsettled("Its pod is gone, and the Job does not say yet how it ended.", evidence.job, now)
     if evidence.job["spec"].get("suspend"):
         wait = reasons.Wait("somebody to resume its Job, which is suspended", Phase.SCHEDULE)
     observation = Observation(

@@ -16,9 +16,11 @@ from penstock.infrastructure.kubernetes.places import Places, answered
 from penstock.infrastructure.kubernetes.watches import Mirror
 from penstock.model.attempts import Observation
 
-#: Seconds for which the events of an object are not asked for again, objects whose events one look asks for, and those
-#: whose events are remembered.
-_EVENTS_SECONDS, _MOST_EVENTS, _REMEMBERED = 3.0, 20, 1000
+#: Seconds for which the events of an object are not asked for again: of one that waits, and of one that has ended, whose
+#: reason may be told a moment later, and before the end is written down.
+_EVENTS_SECONDS, _LAST_EVENTS_SECONDS = 3.0, 1.0
+#: Objects whose events one look asks for, and those whose events are remembered.
+_MOST_EVENTS, _REMEMBERED = 20, 1000
 #: Jobs that one look asks for one by one, at once.
 _MOST_SEARCHES = 10
 
@@ -73,11 +75,12 @@ class Pictures:
         job = mirror.job(name)
         if job is None:
             return _missing(mirror, name)
-        pods = mirror.pods_of(name)
+        pods, gone = mirror.pods_of(name), mirror.gone_of(name)
+        asked = [uid for item in (job, *gone, *pods) if (uid := objects.uid_of(item)) in self._events]
         events: dict[str, str] = {}
-        for uid in (job["metadata"]["uid"], *(pod["metadata"]["uid"] for pod in pods)):
-            events.update(self._events.get(uid, (0.0, {}))[1])
-        return observation.judge(Evidence(job, pods, mirror.gone_of(name), events), clock.now())
+        for uid in asked:
+            events.update(self._events[uid][1])
+        return observation.judge(Evidence(job, pods, gone, events, frozenset(asked)), clock.now())
 
     async def _search(self, mirror: Mirror | BaseException, handle: Handle) -> Judgement | None:
         """Ask for a job that the picture does not have. None: it has it. What was raised is why it cannot be seen."""
@@ -109,8 +112,10 @@ class Pictures:
         wanted: list[tuple[Namespace, str]] = []
         now = clock.monotonic()
         for mirror, handle in looked_at:
-            uid = self._judge(mirror, handle.data["name"]).puzzling
-            if uid is not None and now - self._events.get(uid, (-_EVENTS_SECONDS, {}))[0] >= _EVENTS_SECONDS:
+            found = self._judge(mirror, handle.data["name"])
+            pause = _EVENTS_SECONDS if found.observation.status == "PENDING" else _LAST_EVENTS_SECONDS
+            uid = found.puzzling
+            if uid is not None and now - self._events.get(uid, (-pause, {}))[0] >= pause:
                 wanted.append((await self._places.of(handle), uid))
         await asyncio.gather(*(self._read_events(*each) for each in wanted[:_MOST_EVENTS]))
 

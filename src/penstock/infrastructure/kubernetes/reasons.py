@@ -1,7 +1,7 @@
 """What Kubernetes' own words mean: why a pod waits, how a container ended, why the API server refused. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ _NO_COMMAND = re.compile(
     r"executable file not found|no such file or directory|no command specified|permission denied|exec format error",
     re.I,
 )
+_BARE_WORD = re.compile(r"Error: \w+")
 #: Reasons of the pod condition DisruptionTarget, and of pods that a node has given up.
 _DISRUPTIONS = {
     "PreemptionByScheduler": Reason.PREEMPTED,
@@ -124,10 +125,23 @@ def of_disruption(pod: Mapping[str, Any]) -> tuple[Reason, str] | None:
     return None
 
 
+def words_of(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The last words of the events about one object, by their reason. Of the pods that a Job has made, the first."""
+    words: dict[str, str] = {}
+    for event in sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")):
+        reason, message = str(event.get("reason")), str(event.get("message") or "").strip()
+        # a kubelet tells a failure by its cause and by a bare word, in two events of one reason
+        lesser = reason == "SuccessfulCreate" or _BARE_WORD.fullmatch(message) is not None
+        if reason not in words or not lesser:
+            words[reason] = message
+    return words
+
+
 def of_events(events: Mapping[str, str]) -> tuple[Reason, str]:
     """Why a pod was deleted, from what is told of it: before Kubernetes 1.26 it carries no condition that says so."""
     for word, reason in _TOLD.items():
-        if word in events:
+        # one that was called off is told by the same word
+        if word in events and not events[word].startswith("Cancelling"):
             return reason, events[word]
     return Reason.DELETED, "Kubernetes does not say by whom."
 

@@ -25,10 +25,21 @@ Object = dict[str, Any]
 
 
 class Stop:
-    """One stop of one Job. `leaving` is called with each pod before it is ended: its output can be read until then."""
+    """One stop of one Job. `leaving` is called with each pod before it is ended: its output can be read until then.
 
-    def __init__(self, namespace: Namespace, name: str, grace: float, leaving: Callable[[Object, str], None]) -> None:
+    `gone`: pods of the Job that were deleted before, as they were last seen.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        name: str,
+        grace: float,
+        leaving: Callable[[Object, str], None],
+        gone: Sequence[Object] = (),
+    ) -> None:
         self._namespace, self._name, self._grace, self._leaving = namespace, name, grace, leaving
+        self._gone = gone
         # 0 would make the API server forget the pod while it still runs
         self._seconds = max(math.ceil(grace), 1)
         #: each pod as it was last seen
@@ -54,7 +65,7 @@ class Stop:
         await self._until_gone(container)
         if job is None or verdicts.end_of(job) is not None:
             return job
-        found = verdicts.judge_stopped(job, list(self._seen.values()), clock.now(), half_done)
+        found = verdicts.judge_stopped(job, self._known(), clock.now(), half_done)
         return await self._namespace.mark_end(self._name, found)
 
     def _is_over(self, job: Object) -> bool:
@@ -70,7 +81,8 @@ class Stop:
 
     async def _halt(self, container: str, end: Exit | None) -> Object | None:
         """Let the Job want no pods. It ends those that it has in the grace of their manifest, and a kubelet before 1.22
-        does not hear of a shorter one afterwards: where less is wanted, the pods are asked at the same time.
+        does not hear of a shorter one afterwards: where less is wanted, the pods are asked at the same time. A Job
+        controller before 1.22 that hears of this first makes one more pod, which it takes away again.
         """
         halting = asyncio.create_task(self._namespace.halt_job(self._name, end))
         await asyncio.sleep(0)  # it is on its way first
@@ -88,9 +100,9 @@ class Stop:
         while True:
             pods = await self._namespace.pods_of(self._name)
             self._look_at(pods)
-            active = [pod for pod in pods if objects.is_active(pod)]
+            active = self._awaited(pods, container)
             looks += 1
-            if not active and (self._seen or looks > 1):
+            if not active and (self._seen or looks > 1) and not await self._may_make_another():
                 return
             waited = clock.monotonic() - began
             if waited > self._grace + CONFIRM_SECONDS:
@@ -100,6 +112,20 @@ class Stop:
                 await self._ask_to_end(pod, container, seconds)
             # a Job that is asked for no pods at once may still make the one that it was about to make
             await asyncio.sleep(_LOOK_SECONDS if active else _AGAIN_SECONDS)
+
+    def _awaited(self, pods: Sequence[Object], container: str) -> list[Object]:
+        """The pods that something may run in. One that came after the run's own and was deleted never starts it."""
+        active = [pod for pod in pods if objects.is_active(pod)]
+        if objects.first_started(self._known(), container) is None:
+            return active
+        return [pod for pod in active if not objects.is_going(pod, container)]
+
+    async def _may_make_another(self) -> bool:
+        job = await self._namespace.job(self._name)
+        return job is not None and objects.may_make_another(job, clock.now())
+
+    def _known(self) -> list[Object]:
+        return [*self._gone, *self._seen.values()]
 
     async def _ask_to_end(self, pod: Object, container: str, seconds: int) -> None:
         uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]

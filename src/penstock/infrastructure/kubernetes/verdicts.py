@@ -1,7 +1,8 @@
 """How a run ended: from its container, its pod and its Job, whichever knows. Pure."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from penstock.infrastructure.kubernetes import objects, reasons
@@ -11,6 +12,13 @@ from penstock.model.reasons import Reason
 
 #: The type of infrastructure, which is the source of these verdicts.
 TYPE = "kubernetes-job"
+#: Exit code of an engine that its server has refused: another process runs the attempt, or it is over.
+REFUSED = 78
+#: Seconds after a Job's start by which it has made its first pod.
+_AT_ONCE_SECONDS = 5.0
+#: How a Job tells which rule of its podFailurePolicy has failed it.
+_RULE_OF_CODE = re.compile(r"failed with exit code (\d+)")
+_RULE_OF_DISRUPTION = "has condition DisruptionTarget"
 
 
 def end_of(job: Object) -> Exit | None:
@@ -22,15 +30,65 @@ def end_of(job: Object) -> Exit | None:
         return None
 
 
-def exit_of(pod: Object, job: Object, now: datetime) -> Exit:
-    """How the run ended in this pod, which runs no more, or is gone."""
+def exit_of(pod: Object, job: Object, now: datetime, events: Mapping[str, str] | None = None) -> Exit:
+    """How the run ended in this pod, which runs no more, or is gone. `events` may say why it was deleted."""
+    found = _exit_of(pod, job, now)
+    if found.reason is not Reason.DELETED:
+        return found
+    reason, words = reasons.of_events(events or {})
+    message = f"{found.message} {words}" if reason is not Reason.DELETED else found.message
+    return found.model_copy(update={"reason": reason, "message": message})
+
+
+def exit_of_job(job: Object, now: datetime) -> Exit | None:
+    """How the run ended by the Job's own word, of whose pods nothing is known; None while it has none."""
+    over = objects.finished(job)
+    if over is None:
+        return None
+    kind, word, message = over
+    if kind == "Complete":
+        return an_exit(0, None, "The Job is complete; its pod is gone.", now)
+    if word == "DeadlineExceeded":
+        return an_exit(None, Reason.RUN_TIMEOUT, message or word, now)
+    text = f"The Job has failed ({word or 'no reason given'}), and its pod is gone: {message}"
+    if _RULE_OF_DISRUPTION in message:
+        return an_exit(None, Reason.EVICTED, text, now)
+    if code := _RULE_OF_CODE.search(message):
+        return an_exit(int(code[1]), Reason.SIGNALLED if _signal(int(code[1])) else Reason.EXITED, text, now)
+    return an_exit(None, Reason.DELETED, text, now)
+
+
+def took_a_place(pod: Object, job: Object, events: Mapping[str, str]) -> bool:
+    """Whether Kubernetes has made this pod in the place of another, of which nothing is left.
+
+    By the event of the Job's first pod; where that is not to be had, by the time of its birth: a Job makes its first pod
+    at once, unless it could not.
+    """
+    if "SuccessfulCreate" in events:
+        return not events["SuccessfulCreate"].endswith(str(pod["metadata"]["name"]))
+    began = objects.moment((job.get("status") or {}).get("startTime"))
+    made = objects.moment(pod["metadata"].get("creationTimestamp"))
+    late = began is not None and made is not None and (made - began).total_seconds() > _AT_ONCE_SECONDS
+    return late and "FailedCreate" not in events
+
+
+def exit_of_the_first(pod: Object, now: datetime) -> Exit:
+    """How the run ended in a pod that nobody knows any more, and in whose place Kubernetes has put this one."""
+    name = pod["metadata"]["name"]
+    text = f"Its pod was deleted; Kubernetes put another, {name}, in its place, which was refused."
+    at = objects.moment(pod["metadata"].get("creationTimestamp"))
+    return an_exit(None, Reason.DELETED, text, at or now)
+
+
+def _exit_of(pod: Object, job: Object, now: datetime) -> Exit:
     container = objects.flow_container(job)
     state = objects.terminated(pod, container)
     disruption = reasons.of_disruption(pod)
     deadline = _past_deadline(job)
     name = pod["metadata"]["name"]
     if state is None:
-        reason, words = disruption or _other_end(pod, container)
+        of_deadline = (Reason.RUN_TIMEOUT, deadline) if deadline is not None else None
+        reason, words = disruption or of_deadline or _other_end(pod, container)
         return an_exit(None, reason, f"Pod {name} ended before its run did: {words}.", objects.deleted_at(pod) or now)
     code = int(state.get("exitCode", -1))
     at = objects.moment(state.get("finishedAt")) or now
@@ -47,7 +105,7 @@ def exit_of(pod: Object, job: Object, now: datetime) -> Exit:
         return an_exit(code, Reason.COMMAND_NOT_FOUND, message, at)
     if state.get("reason") in {"StartError", "ContainerCannotRun"}:
         return an_exit(code, Reason.START_FAILED, message, at)
-    if pod["metadata"].get("deletionTimestamp") and not objects.is_stopping(job):
+    if objects.was_deleted_before(pod, at) and not objects.is_stopping(job):
         return an_exit(code, Reason.DELETED, f"{message} Somebody had deleted the pod.", at)
     return an_exit(code, Reason.SIGNALLED if _signal(code) else Reason.EXITED, message, at)
 
@@ -58,7 +116,7 @@ def judge_stopped(job: Object, pods: Sequence[Object], now: datetime, half_done:
     `half_done`: somebody else began to stop it, and may have seen what is not there any more.
     """
     container = objects.flow_container(job)
-    pod = objects.newest([pod for pod in pods if objects.terminated(pod, container)]) or objects.newest(pods)
+    pod = objects.first_started(pods, container) or objects.newest(pods)
     if pod is not None and objects.has_started(pod, container):
         return exit_of(pod, job, now)
     if pod is None and half_done:
@@ -114,7 +172,10 @@ def _limit(pod: Object, container: str) -> str | None:
 
 def _other_end(pod: Object, container: str) -> tuple[Reason, str]:
     """Why a pod ended whose flow run's container has no end of its own."""
+    beside = objects.sidecars(pod)
     for status in (pod.get("status") or {}).get("initContainerStatuses") or ():
+        if status.get("name") in beside:
+            continue  # Kubernetes ends it when the pod ends, and starts it again before
         state = (status.get("state") or {}).get("terminated")
         if state and state.get("exitCode"):
             words = f"init container {status.get('name')} exited with code {state['exitCode']}"

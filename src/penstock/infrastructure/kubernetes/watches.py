@@ -15,7 +15,7 @@ from typing import Any
 from penstock import clock
 from penstock.errors import NotReachable
 from penstock.infrastructure.kubernetes.connection import Connection, Refusal
-from penstock.infrastructure.kubernetes.objects import JOB_LABEL, OWNER
+from penstock.infrastructure.kubernetes.objects import OWNER, job_of
 
 _log = logging.getLogger("penstock.infrastructure.kubernetes")
 
@@ -252,12 +252,13 @@ class Mirror:
         self._news()
 
     def _pod_changed(self, pod: Object, gone: bool) -> None:
-        name = (pod["metadata"].get("labels") or {}).get(JOB_LABEL)
-        uid = pod["metadata"]["uid"]
+        name, uid = job_of(pod), pod["metadata"]["uid"]
         if name is None:
             return
         if not gone:
-            self._by_job.setdefault(name, {})[uid] = pod
+            pods = self._by_job.setdefault(name, {})
+            _keep_what_it_forgets(pod, pods.get(uid))
+            pods[uid] = pod
         else:
             self._by_job.get(name, {}).pop(uid, None)
             if not self._by_job.get(name):
@@ -267,6 +268,14 @@ class Mirror:
                 pod["metadata"].setdefault("deletionTimestamp", clock.now().isoformat(timespec="seconds"))
                 remembered.append(pod)
         self._news()
+
+
+def _keep_what_it_forgets(pod: Object, known: Object | None) -> None:
+    """A kubelet before 1.22 forgets the containers of a pod that it evicts: that they ran is kept."""
+    status = pod.get("status") or {}
+    before = (known or {}).get("status") or {}
+    if status.get("phase") == "Failed" and not status.get("containerStatuses") and before.get("containerStatuses"):
+        status["containerStatuses"] = before["containerStatuses"]
 
 
 def _version(item: Object) -> int:
