@@ -1,17 +1,19 @@
 """A real client of Prefect 2.20 speaks to a real Penstock server: its users can move over one machine at a time."""
 
 import os
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from prefect2_machine import BIN, Prefect2Machine, prefect2_machine
 
 from penstock.client import concurrency_limits, flow_runs, task_runs
 from penstock.model.concurrency_limits import GlobalConcurrencyLimitCreate
+from penstock.model.flow_runs import FlowRun
 from penstock.testing import TestServer, server
-
-BIN = Path(__file__).parents[3] / ".venv-prefect2" / "bin"
 
 FLOWS = """
 from prefect import flow, get_run_logger, task
@@ -44,70 +46,83 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def prefect2(tmp_path: Path) -> Iterator[tuple[TestServer, dict[str, str], Path]]:
-    """A server, the environment of a Prefect 2 client that speaks to it, and a folder with FLOWS in flows.py."""
+@dataclass(frozen=True)
+class Moved:
+    """A server, and a machine of Prefect 2 that speaks to it."""
+
+    running: TestServer
+    machine: Prefect2Machine
+
+    def runs(self) -> list[FlowRun]:
+        with self.running.client() as client:
+            return client.send(flow_runs.read_flow_runs())
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
     if not (BIN / "prefect").exists():
         message = "there is no client of Prefect 2 here (tests/services/install brings it)"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with (
+        server(env={"PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}) as running,
+        prefect2_machine(running.api_url, tmp_path_factory.mktemp("prefect2") / "home") as machine,
+    ):
+        yield Moved(running, machine)
+
+
+@pytest.fixture
+def before(moved: Moved) -> set[UUID]:
+    """The runs that other tests have left."""
+    return {run.id for run in moved.runs()}
+
+
+@pytest.fixture
+def run(moved: Moved, tmp_path: Path) -> Callable[..., str]:
+    """Runs a command in a folder with FLOWS in flows.py."""
     (tmp_path / "flows.py").write_text(FLOWS)
-    with server(env={"PENSTOCK_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}) as running:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "PREFECT_"))}
-        env |= {"PREFECT_API_URL": running.api_url, "PREFECT_HOME": str(tmp_path / "home"), "NO_COLOR": "1"}
-        yield running, env, tmp_path
+    return partial(moved.machine.run, folder=tmp_path)
 
 
-def _run(program: str, *arguments: str, env: dict[str, str], folder: Path) -> str:
-    result = subprocess.run(
-        [BIN / program, *arguments], env=env, cwd=folder, capture_output=True, text=True, timeout=120
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
-def test_its_flows_tasks_retries_and_subflows_are_kept(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
-    running, env, folder = prefect2
-    _run("python", "flows.py", env=env, folder=folder)
-    with running.client() as client:
-        runs = client.send(flow_runs.read_flow_runs())
-        flows = {run.id: client.read_flow(run.flow_id).name for run in runs}
-        states = sorted((flows[run.id], str(run.state_name)) for run in runs)
-        tasks = client.send(task_runs.read_task_runs())
-        logs = [log.message for log in client.read_logs()]
+def test_its_flows_tasks_retries_and_subflows_are_kept(
+    moved: Moved, run: Callable[..., str], before: set[UUID]
+) -> None:
+    run("python", "flows.py")
+    runs = [one for one in moved.runs() if one.id not in before]
+    with moved.running.client() as client:
+        states = sorted((client.read_flow(one.flow_id).name, str(one.state_name)) for one in runs)
+        tasks = [one for one in client.send(task_runs.read_task_runs()) if one.flow_run_id not in before]
+        logs = [one.message for one in client.read_logs() if one.flow_run_id not in before]
     assert states == [("failing", "Failed"), ("inner", "Completed"), ("outer", "Completed")]
     assert sorted(task.state_name or "" for task in tasks) == ["Completed"] * 3
     assert max(task.run_count for task in tasks) == 3
     assert "said by the flow" in logs
 
 
-def test_its_deployments_runs_and_agent_work(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
-    running, env, folder = prefect2
+def test_its_deployments_runs_and_agent_work(moved: Moved, run: Callable[..., str]) -> None:
     build = ("deployment", "build", "flows.py:outer", "-n", "moved", "-q", "old", "-i", "process", "--apply")
-    _run("prefect", *build, env=env, folder=folder)
-    assert "outer/moved" in _run("prefect", "deployment", "ls", env=env, folder=folder)
-    _run("prefect", "deployment", "run", "outer/moved", "-p", "x=5", env=env, folder=folder)
-    _run("prefect", "agent", "start", "-q", "old", "--run-once", env=env, folder=folder)
-    with running.client() as client:
-        (run,) = [run for run in client.send(flow_runs.read_flow_runs()) if run.deployment_id is not None]
-    assert (run.state_name, run.parameters, run.work_queue_name) == ("Completed", {"x": 5}, "old")
+    run("prefect", *build)
+    assert "outer/moved" in run("prefect", "deployment", "ls")
+    run("prefect", "deployment", "run", "outer/moved", "-p", "x=5")
+    run("prefect", "agent", "start", "-q", "old", "--run-once")
+    (asked,) = [one for one in moved.runs() if one.deployment_id is not None]
+    assert (asked.state_name, asked.parameters, asked.work_queue_name) == ("Completed", {"x": 5}, "old")
 
 
-def test_its_blocks_queues_and_pools_are_kept(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
-    _, env, folder = prefect2
+def test_its_blocks_queues_and_pools_are_kept(run: Callable[..., str]) -> None:
     program = (
         "from prefect.blocks.system import Secret; from prefect.infrastructure import Process\n"
         "Secret(value='s3cret').save('mine'); assert Secret.load('mine').get() == 's3cret'\n"
         "Process(env={'A': '1'}).save('local'); assert Process.load('local').env == {'A': '1'}\n"
     )
-    _run("python", "-c", program, env=env, folder=folder)
-    listed = _run("prefect", "block", "ls", env=env, folder=folder)
+    run("python", "-c", program)
+    listed = run("prefect", "block", "ls")
     assert "secret/mine" in listed
     assert "process/local" in listed
-    assert "s3cret" not in _run("prefect", "block", "inspect", "secret/mine", env=env, folder=folder)
-    _run("prefect", "work-queue", "create", "fast", "-l", "3", env=env, folder=folder)
-    assert "fast" in _run("prefect", "work-queue", "ls", env=env, folder=folder)
-    _run("prefect", "work-pool", "create", "mine", "--type", "process", env=env, folder=folder)
-    assert "mine" in _run("prefect", "work-pool", "ls", env=env, folder=folder)
+    assert "s3cret" not in run("prefect", "block", "inspect", "secret/mine")
+    run("prefect", "work-queue", "create", "fast", "-l", "3")
+    assert "fast" in run("prefect", "work-queue", "ls")
+    run("prefect", "work-pool", "create", "mine", "--type", "process")
+    assert "mine" in run("prefect", "work-pool", "ls")
 
 
 #: What a flow of Prefect 2 does with variables and artifacts; it checks itself that what it reads is what it wrote.
@@ -140,15 +155,16 @@ leaves()
 """
 
 
-def test_its_variables_and_artifacts_are_kept(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
-    running, env, folder = prefect2
-    (folder / "nouns.py").write_text(NOUNS)
-    _run("python", "nouns.py", env=env, folder=folder)
-    with running.client() as client:
-        (run,) = client.send(flow_runs.read_flow_runs())
+def test_its_variables_and_artifacts_are_kept(
+    moved: Moved, run: Callable[..., str], before: set[UUID], tmp_path: Path
+) -> None:
+    (tmp_path / "nouns.py").write_text(NOUNS)
+    run("python", "nouns.py")
+    (asked,) = [one for one in moved.runs() if one.id not in before]
+    with moved.running.client() as client:
         latest = {one.key: one for one in client.read_latest_artifacts()}
-        tasks = client.send(task_runs.read_task_runs())
-        everything = client.count_artifacts(flow_run_filter={"id": {"any_": [str(run.id)]}})
+        tasks = [one for one in client.send(task_runs.read_task_runs()) if one.flow_run_id == asked.id]
+        everything = client.count_artifacts(flow_run_filter={"id": {"any_": [str(asked.id)]}})
     assert {key: one.data for key, one in latest.items()} == {
         "link": "[here](http://a/b)",
         "rows": '[{"a": 1, "b": null}]',
@@ -156,9 +172,9 @@ def test_its_variables_and_artifacts_are_kept(prefect2: tuple[TestServer, dict[s
     }
     assert everything == 4
     assert [latest["rows"].task_run_id] == [task.id for task in tasks]
-    inspected = _run("prefect", "artifact", "inspect", "words", env=env, folder=folder)
+    inspected = run("prefect", "artifact", "inspect", "words")
     assert inspected.index("# second") < inspected.index("# first")
-    assert "moved" in _run("prefect", "variable", "ls", env=env, folder=folder)
+    assert "moved" in run("prefect", "variable", "ls")
 
 
 #: Tasks of Prefect 2 with a limited tag and with slots of a named limit; it checks itself that no limit was exceeded.
@@ -206,18 +222,17 @@ assert (named.visits, named.most <= 2) == (5, True), (named.visits, named.most)
 """
 
 
-def test_its_tag_limits_and_named_limits_hold(prefect2: tuple[TestServer, dict[str, str], Path]) -> None:
-    running, env, folder = prefect2
-    (folder / "slots.py").write_text(SLOTS)
-    _run("prefect", "concurrency-limit", "create", "database", "1", env=env, folder=folder)
-    _run("prefect", "gcl", "create", "licenses", "--limit", "2", env=env, folder=folder)
-    with running.client() as client:
+def test_its_tag_limits_and_named_limits_hold(moved: Moved, run: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "slots.py").write_text(SLOTS)
+    run("prefect", "concurrency-limit", "create", "database", "1")
+    run("prefect", "gcl", "create", "licenses", "--limit", "2")
+    with moved.running.client() as client:
         rate = GlobalConcurrencyLimitCreate(name="calls", limit=5, slot_decay_per_second=20)
         client.send(concurrency_limits.create_global_concurrency_limit(rate))
-        _run("python", "slots.py", env=env, folder=folder)
+        run("python", "slots.py")
         tag = client.send(concurrency_limits.read_concurrency_limit_by_tag("database"))
         named = client.send(concurrency_limits.read_global_concurrency_limit_by_name("licenses"))
         assert (tag.active_slots, named.active_slots) == ([], 0)
-        _run("prefect", "gcl", "update", "licenses", "--limit", "7", "--disable", env=env, folder=folder)
+        run("prefect", "gcl", "update", "licenses", "--limit", "7", "--disable")
         named = client.send(concurrency_limits.read_global_concurrency_limit_by_name("licenses"))
         assert (named.limit, named.active) == (7, False)
