@@ -20,6 +20,8 @@ _OPERATIONS: dict[str, tuple[str, ...]] = {
     "test": ("value",),
 }
 _MEMBERS = ("op", "path", "value", "from")
+#: Mappings of platforms whose names are free, and may hold a slash.
+_FREE = frozenset({"annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests"})
 
 
 def read_patch(value: Any) -> list[JSONObject]:
@@ -156,7 +158,8 @@ def _missing(document: Any, pointer: str, last_must_exist: bool) -> str | None:
             if part not in current:
                 if is_last and not last_must_exist:
                     return None
-                return f"{pointer!r}: there is no {part!r} in {above!r}.{did_you_mean(part, current)}"
+                near = did_you_mean(part, current) or _escaped(parts, position)
+                return f"{pointer!r}: there is no {part!r} in {above!r}.{near}"
             current = current[part]
         elif isinstance(current, list):
             if part == "-" and is_last and not last_must_exist:
@@ -167,3 +170,12 @@ def _missing(document: Any, pointer: str, last_must_exist: bool) -> str | None:
         else:
             return f"{pointer!r}: {above!r} has no parts."
     return None
+
+
+def _escaped(parts: list[str], position: int) -> str:
+    """What to say where a name with a slash may be meant: ``example.org/team`` in a mapping of free names."""
+    if position == 0 or parts[position - 1] not in _FREE or position == len(parts) - 1:
+        return ""
+    name = "/".join(parts[position:])
+    pointer = "/".join(["", *parts[:position], name.replace("~", "~0").replace("/", "~1")])
+    return f" A '/' within a name is written ~1: {pointer}."

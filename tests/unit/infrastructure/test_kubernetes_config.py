@@ -158,28 +158,30 @@ def test_the_pull_policy_is_written_as_kubernetes_has_it(policy: Any):
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "value"),
     [
-        "/metadata/annotations/a",
-        "/metadata/labels/team",
-        "/spec/template/metadata/labels/team",
-        "/spec/ttlSecondsAfterFinished",
-        "/spec/template/spec/nodeSelector",
-        "/spec/template/spec/serviceAccountName",
-        "/spec/template/spec/containers/0/resources",
-        "/spec/template/spec/containers/0/env/-",
-        "/spec/template/spec/containers/0/volumeMounts/-",
-        "/spec/template/spec/volumes/-",
-        "/spec/template/spec/containers/-",
+        ("/metadata/annotations/a", "x"),
+        ("/metadata/labels/team", "x"),
+        ("/spec/template/metadata/labels/team", "x"),
+        ("/spec/ttlSecondsAfterFinished", 60),
+        ("/spec/template/spec/nodeSelector", {"disk": "fast"}),
+        ("/spec/template/spec/serviceAccountName", "x"),
+        ("/spec/template/spec/containers/0/resources", {}),
+        ("/spec/template/spec/containers/0/env/-", {"name": "A", "value": "1"}),
+        ("/spec/template/spec/containers/0/volumeMounts/-", {"name": "data", "mountPath": "/data"}),
+        ("/spec/template/spec/volumes/-", {"name": "other", "emptyDir": {}}),
+        ("/spec/template/spec/containers/-", {"name": "other", "image": "other:1"}),
     ],
 )
-def test_customizations_reach_what_is_there_when_a_run_is_started(path: str):
-    patch = [{"op": "add", "path": path, "value": {"name": "other", "image": "other:1"}}]
-    assert KubernetesJob(customizations=patch, job=OLD).customizations == patch
+def test_customizations_reach_what_is_there_when_a_run_is_started(path: str, value: Any):
+    patch = [{"op": "add", "path": path, "value": value}]
+    block = KubernetesJob(customizations=patch, job=OLD, volumes=[{"name": "data", "emptyDir": {}}])
+    assert block.customizations == patch
 
 
 def test_what_the_fields_set_can_be_replaced():
-    patch = [{"op": "replace", "path": f"{CONTAINER}/{name}", "value": "x"} for name in ("image", "name", "args")]
+    values = {"image": "other:1", "name": "x", "args": ["x"]}
+    patch = [{"op": "replace", "path": f"{CONTAINER}/{name}", "value": value} for name, value in values.items()]
     assert KubernetesJob(customizations=patch).customizations == patch
     with pytest.raises(ValidationError, match="'add' sets what is not there yet"):
         KubernetesJob(customizations=[{"op": "replace", "path": f"{CONTAINER}/resources", "value": {}}])
@@ -217,7 +219,8 @@ def test_the_base_manifest_is_nobodys_but_the_callers():
 
 def test_variables_in_the_manifest_that_are_named_like_secrets_are_masked_where_it_is_shown():
     variables = [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "LEVEL", "value": "debug"}]
-    patch = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": variables[0]}]
+    other = {"name": "API_TOKEN", "value": "hunter2"}
+    patch = [{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": other}]
     block = KubernetesJob(job=changed("spec.template.spec.containers.0.env", variables), customizations=patch)
     assert "hunter2" not in json.dumps(block.snapshot())
     assert "debug" in json.dumps(block.snapshot())

@@ -116,7 +116,7 @@ def test_fields_add_to_the_manifest_and_win_where_both_say_something() -> None:
         ({"resources": {"limits": {"memory": "2GB"}}}, r"resources.limits.memory: '2GB' is no amount"),
         ({"resources": {"limits": {"memory": "512m"}}}, "Did you mean 512Mi"),
         ({"resources": {"limits": {"cpu": True}}}, "an amount is a text or a number"),
-        ({"resources": {"limits": "1"}}, "resources.limits is a mapping"),
+        ({"resources": {"limits": "1"}}, "resources: limits is '1'; it has to be a mapping"),
         ({"resources": {"limits": {"cpu": "-1"}}}, "less than nothing"),
         ({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}}, "more than its limit, 1500m"),
         ({"image_pull_secrets": [""]}, r"image_pull_secrets\[0\] is ''"),
@@ -269,18 +269,18 @@ def test_both_forms_can_be_mixed_and_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "value"),
     [
-        f"{CONTAINER}/resources/limits/cpu",
-        f"{CONTAINER}/envFrom/0/secretRef/name",
-        f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key",
-        "/spec/podFailurePolicy/rules/0/action",
-        "/spec/template/spec/imagePullSecrets/0/name",
-        "/spec/template/spec/nodeSelector/disk",
-        "/metadata/annotations/a",
+        (f"{CONTAINER}/resources/limits/cpu", "2"),
+        (f"{CONTAINER}/envFrom/0/secretRef/name", "other"),
+        (f"{CONTAINER}/env/0/valueFrom/secretKeyRef/key", "other"),
+        ("/spec/podFailurePolicy/rules/0/action", "other"),
+        ("/spec/template/spec/imagePullSecrets/0/name", "other"),
+        ("/spec/template/spec/nodeSelector/disk", "other"),
+        ("/metadata/annotations/a", "other"),
     ],
 )
-def test_what_the_fields_say_is_there_for_customizations(path: str) -> None:
+def test_what_the_fields_say_is_there_for_customizations(path: str, value: str) -> None:
     fields: dict[str, Any] = {
         "resources": {"limits": {"cpu": "1"}},
         "env_from_secrets": ["s"],
@@ -289,11 +289,11 @@ def test_what_the_fields_say_is_there_for_customizations(path: str) -> None:
         "node_selector": {"disk": "fast"},
         "annotations": {"a": "b"},
     }
-    patch = [{"op": "replace", "path": path, "value": "other"}]
+    patch = [{"op": "replace", "path": path, "value": value}]
     job = render(KubernetesJob(image="flows:1", customizations=patch, **fields), JOB)["job"]
     for part in path.split("/")[1:]:
         job = job[int(part)] if part.isdigit() else job[part]
-    assert job == "other"
+    assert job == value
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from penstock.blocks.credentials import (
     AwsCredentials,
@@ -342,8 +342,8 @@ def test_customizations_come_last_and_cannot_take_away_what_a_job_is_found_by() 
         {"op": "replace", "path": "/metadata/labels", "value": {}},
         {"op": "replace", "path": "/metadata/namespace", "value": "other"},
     ):
-        with pytest.raises(Unsupported, match="found again"):
-            render(KubernetesJob(image="flows:1", customizations=[operation]), JOB)
+        with pytest.raises(ValidationError, match=r"customizations\[0\].*found again"):
+            KubernetesJob(image="flows:1", customizations=[operation])
     unset = {"op": "replace", "path": "/spec/ttlSecondsAfterFinished", "value": 1}
     with pytest.raises(Unsupported, match=r"customizations\[0\].*'ttlSecondsAfterFinished'"):
         render(KubernetesJob(image="flows:1", customizations=[unset]), JOB)

@@ -15,7 +15,8 @@ from penstock.errors import ConfigurationError
 from penstock.infrastructure.block import Infrastructure, text_values
 from penstock.infrastructure.choices import read_choice
 from penstock.infrastructure.images import check_image, default_image
-from penstock.infrastructure.kubernetes import fields, manifest, names, pod_fields
+from penstock.infrastructure.kubernetes import fields, manifest, names, owned, pod_fields
+from penstock.infrastructure.kubernetes.consistency import check_consistency
 from penstock.infrastructure.kubernetes.customizations import (
     Customizations,
     check_customizations,
@@ -285,11 +286,14 @@ class KubernetesJob(Infrastructure):
         return self
 
     @model_validator(mode="after")
-    def _check_customizations(self) -> Self:
+    def _check_whole(self) -> Self:
+        """The manifest with all that the fields say, and then with each customization."""
+        job = manifest.as_new(copy.deepcopy(self.job))
+        manifest.fill_spec(job["spec"])
+        job = laid_over(job, self)
+        check_consistency(job)
         if self.customizations:
-            job = manifest.as_new(copy.deepcopy(self.job))
-            manifest.fill_spec(job["spec"])
-            check_customizations(self.customizations, manifest.shape(laid_over(job, self)))
+            check_customizations(self.customizations, owned.with_own(manifest.shape(job), self.env))
         return self
 
     @classmethod

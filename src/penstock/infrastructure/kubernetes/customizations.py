@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from penstock.errors import did_you_mean
-from penstock.infrastructure.kubernetes import fields, manifest
+from penstock.infrastructure.kubernetes import fields, manifest, owned
+from penstock.infrastructure.kubernetes.consistency import check_consistency
 from penstock.infrastructure.kubernetes.merge import check_merge, merged
 from penstock.infrastructure.patches import apply_operation, plain_patches, read_operation, try_operation
 from penstock.model.base import JSONObject
@@ -45,18 +46,23 @@ def check_customizations(items: list[JSONObject], shape: JSONObject) -> None:
     """Try the patches on `shape`, a manifest in which everything is in place, though not with its value.
 
     Raises ValueError that names the patch and the place if one of them cannot be, or if what comes out of them is no Job
-    that runs a flow.
+    that Kubernetes takes, that runs a flow and that is found again.
     """
     current = copy.deepcopy(shape)
     for index, item in enumerate(items):
         place = f"{_FIELD}[{index}]"
         current = try_operation(item, current, place) if "op" in item else merged(current, item)
         try:
-            fields.refuse_slips(current)
             manifest.read_manifest(current)
+            fields.refuse_slips(current)
             manifest.check_images(current)
+            owned.refuse_loss_of_shape(current)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from None
+    try:
+        check_consistency(current)  # one patch may name what the next one brings
+    except ValueError as error:
+        raise ValueError(f"{_FIELD}: {error}") from None
 
 
 def customized(items: list[JSONObject], document: JSONObject) -> JSONObject:

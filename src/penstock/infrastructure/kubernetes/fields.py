@@ -1,20 +1,39 @@
-"""The fields that Kubernetes knows of a Job, as far as flow runs need them told apart: names only, at the levels where
-people set them. Kubernetes drops a field that it does not know without a word. Pure."""
+"""The fields that Kubernetes knows of a Job, as far as flow runs need them told apart: names and kinds of values, at the
+levels where people set them. Kubernetes drops a field that it does not know without a word. Pure."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from penstock.infrastructure.override_places import Places
+from penstock.blocks.extras import holds_reference
+from penstock.errors import did_you_mean
 from penstock.model.base import JSONObject
 
+TEXT: JSONObject = {"type": "string"}
+NUMBER: JSONObject = {"type": "integer"}
+FLAG: JSONObject = {"type": "boolean"}
+_TEXTS: JSONObject = {"type": "array", "items": TEXT}
 _MAP: JSONObject = {"type": "object", "additionalProperties": {"type": "string"}}
 _QUANTITIES: JSONObject = {"type": "object", "additionalProperties": {}}
 
 
-def _closed(names: str, **described: JSONObject) -> JSONObject:
-    """A place with those parts, of which some are described further."""
-    return {"type": "object", "properties": {**{name: {} for name in names.split()}, **described}}
+def _closed(
+    texts: str = "", *, numbers: str = "", flags: str = "", lists: str = "", others: str = "", **described: JSONObject
+) -> JSONObject:
+    """A place with those parts, of which some are described further. `lists`: of texts; `others`: anything."""
+    kinds: tuple[tuple[str, JSONObject], ...]
+    kinds = ((texts, TEXT), (numbers, NUMBER), (flags, FLAG), (lists, _TEXTS), (others, {}))
+    parts = {name: kind for names, kind in kinds for name in names.split()}
+    return {"type": "object", "properties": {**parts, **described}}
+
+
+def _one_of(*words: str) -> JSONObject:
+    """A text that is one of these. A word that resembles none may be one of a newer Kubernetes."""
+    return {"type": "string", "words": words}
+
+
+def _from(least: int) -> JSONObject:
+    return {"type": "integer", "minimum": least}
 
 
 def list_of(items: JSONObject) -> JSONObject:
@@ -31,45 +50,62 @@ def _merged(*places: JSONObject) -> JSONObject:
 
 
 _METADATA = _closed(
-    "name generateName namespace uid resourceVersion generation creationTimestamp deletionTimestamp "
-    "deletionGracePeriodSeconds ownerReferences finalizers managedFields selfLink",
+    "name generateName namespace uid resourceVersion selfLink",
+    numbers="generation deletionGracePeriodSeconds",
+    lists="finalizers",
+    others="creationTimestamp deletionTimestamp ownerReferences managedFields",
     labels=_MAP,
     annotations=_MAP,
 )
 
 # --- of a container
 
-RESOURCES = _closed("claims", limits=_QUANTITIES, requests=_QUANTITIES)
+RESOURCES = _closed(others="claims", limits=_QUANTITIES, requests=_QUANTITIES)
 _SECURITY_OF_BOTH = _closed(
-    "appArmorProfile runAsGroup runAsNonRoot runAsUser",
-    seccompProfile=_closed("localhostProfile type"),
+    numbers="runAsGroup runAsUser",
+    flags="runAsNonRoot",
+    others="appArmorProfile",
+    seccompProfile=_closed("localhostProfile", type=_one_of("RuntimeDefault", "Localhost", "Unconfined")),
     seLinuxOptions=_closed("level role type user"),
-    windowsOptions=_closed("gmsaCredentialSpec gmsaCredentialSpecName hostProcess runAsUserName"),
+    windowsOptions=_closed("gmsaCredentialSpec gmsaCredentialSpecName runAsUserName", flags="hostProcess"),
 )
 SECURITY_CONTEXT = _merged(
     _SECURITY_OF_BOTH,
-    _closed("allowPrivilegeEscalation privileged procMount readOnlyRootFilesystem", capabilities=_closed("add drop")),
+    _closed(
+        "procMount",
+        flags="allowPrivilegeEscalation privileged readOnlyRootFilesystem",
+        capabilities=_closed(lists="add drop"),
+    ),
 )
-VOLUME_MOUNT = _closed("mountPath mountPropagation name readOnly recursiveReadOnly subPath subPathExpr")
-_OBJECT_KEY = _closed("key name optional")
+VOLUME_MOUNT = _closed(
+    "mountPath name recursiveReadOnly subPath subPathExpr",
+    flags="readOnly",
+    mountPropagation=_one_of("None", "HostToContainer", "Bidirectional"),
+)
+_OBJECT_KEY = _closed("key name", flags="optional")
 _VARIABLE = _closed(
     "name value",
     valueFrom=_closed(
-        "fileKeyRef",
+        others="fileKeyRef",
         configMapKeyRef=_OBJECT_KEY,
         secretKeyRef=_OBJECT_KEY,
         fieldRef=_closed("apiVersion fieldPath"),
-        resourceFieldRef=_closed("containerName divisor resource"),
+        resourceFieldRef=_closed("containerName resource", others="divisor"),
     ),
 )
-_VARIABLES_FROM = _closed("prefix", configMapRef=_closed("name optional"), secretRef=_closed("name optional"))
+_OBJECT = _closed("name", flags="optional")
+_VARIABLES_FROM = _closed("prefix", configMapRef=_OBJECT, secretRef=_OBJECT)
+PULL_POLICY = _one_of("Always", "IfNotPresent", "Never")
 CONTAINER = _closed(
-    "name image imagePullPolicy command args volumeDevices workingDir lifecycle livenessProbe readinessProbe "
-    "startupProbe resizePolicy restartPolicy restartPolicyRules stdin stdinOnce tty terminationMessagePath "
-    "terminationMessagePolicy",
+    "name image workingDir restartPolicy terminationMessagePath",
+    flags="stdin stdinOnce tty",
+    lists="command args",
+    others="volumeDevices lifecycle livenessProbe readinessProbe startupProbe resizePolicy restartPolicyRules",
+    imagePullPolicy=PULL_POLICY,
+    terminationMessagePolicy=_one_of("File", "FallbackToLogsOnError"),
     env=list_of(_VARIABLE),
     envFrom=list_of(_VARIABLES_FROM),
-    ports=list_of(_closed("containerPort hostIP hostPort name protocol")),
+    ports=list_of(_closed("hostIP name", numbers="containerPort hostPort", protocol=_one_of("TCP", "UDP", "SCTP"))),
     resources=RESOURCES,
     securityContext=SECURITY_CONTEXT,
     volumeMounts=list_of(VOLUME_MOUNT),
@@ -79,49 +115,67 @@ CONTAINER = _closed(
 
 POD_SECURITY_CONTEXT = _merged(
     _SECURITY_OF_BOTH,
-    _closed("fsGroup fsGroupChangePolicy seLinuxChangePolicy supplementalGroups supplementalGroupsPolicy sysctls"),
+    _closed(
+        "seLinuxChangePolicy supplementalGroupsPolicy",
+        numbers="fsGroup",
+        others="supplementalGroups sysctls",
+        fsGroupChangePolicy=_one_of("Always", "OnRootMismatch"),
+    ),
 )
-TOLERATION = _closed("effect key operator tolerationSeconds value")
-_PREFERRED, _REQUIRED = (
-    "preferredDuringSchedulingIgnoredDuringExecution",
-    "requiredDuringSchedulingIgnoredDuringExecution",
+TOLERATION = _closed(
+    "key value",
+    numbers="tolerationSeconds",
+    effect=_one_of("NoSchedule", "PreferNoSchedule", "NoExecute"),
+    operator=_one_of("Exists", "Equal", "Lt", "Gt"),
 )
-_NODES = _closed("matchExpressions matchFields")
-_PODS = _closed("labelSelector matchLabelKeys mismatchLabelKeys namespaceSelector namespaces topologyKey")
+_NODE = _closed("key", lists="values", operator=_one_of("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"))
+_NODES = _closed(matchExpressions=list_of(_NODE), matchFields=list_of(_NODE))
+_SELECTOR = _closed(
+    matchLabels=_MAP,
+    matchExpressions=list_of(_closed("key", lists="values", operator=_one_of("In", "NotIn", "Exists", "DoesNotExist"))),
+)
+_PODS = _closed(
+    "topologyKey",
+    lists="matchLabelKeys mismatchLabelKeys namespaces",
+    labelSelector=_SELECTOR,
+    namespaceSelector=_SELECTOR,
+)
 _POD_AFFINITY = _closed(
-    "", **{_PREFERRED: list_of(_closed("weight", podAffinityTerm=_PODS)), _REQUIRED: list_of(_PODS)}
+    preferredDuringSchedulingIgnoredDuringExecution=list_of(_closed(numbers="weight", podAffinityTerm=_PODS)),
+    requiredDuringSchedulingIgnoredDuringExecution=list_of(_PODS),
 )
 AFFINITY = _closed(
-    "",
     nodeAffinity=_closed(
-        "",
-        **{
-            _PREFERRED: list_of(_closed("weight", preference=_NODES)),
-            _REQUIRED: _closed("", nodeSelectorTerms=list_of(_NODES)),
-        },
+        preferredDuringSchedulingIgnoredDuringExecution=list_of(_closed(numbers="weight", preference=_NODES)),
+        requiredDuringSchedulingIgnoredDuringExecution=_closed(nodeSelectorTerms=list_of(_NODES)),
     ),
     podAffinity=_POD_AFFINITY,
     podAntiAffinity=_POD_AFFINITY,
 )
+_ITEMS = list_of(_closed("key path", numbers="mode"))
 VOLUME = _closed(
-    "name awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI ephemeral fc flexVolume flocker "
+    "name",
+    others="awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI ephemeral fc flexVolume flocker "
     "gcePersistentDisk gitRepo glusterfs image iscsi photonPersistentDisk portworxVolume projected quobyte rbd scaleIO "
     "storageos vsphereVolume",
-    configMap=_closed("defaultMode items name optional"),
-    emptyDir=_closed("medium sizeLimit"),
+    configMap=_closed("name", numbers="defaultMode", flags="optional", items=_ITEMS),
+    emptyDir=_closed("medium", others="sizeLimit"),
     hostPath=_closed("path type"),
-    nfs=_closed("path readOnly server"),
-    persistentVolumeClaim=_closed("claimName readOnly"),
-    secret=_closed("defaultMode items optional secretName"),
+    nfs=_closed("path server", flags="readOnly"),
+    persistentVolumeClaim=_closed("claimName", flags="readOnly"),
+    secret=_closed("secretName", numbers="defaultMode", flags="optional", items=_ITEMS),
 )
 _POD_SPEC = _closed(
-    "activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks ephemeralContainers "
-    "hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride nodeName os overhead preemptionPolicy "
-    "priority priorityClassName readinessGates resourceClaims restartPolicy runtimeClassName schedulerName "
-    "schedulingGates schedulingGroup serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace "
-    "subdomain terminationGracePeriodSeconds topologySpreadConstraints "
-    # where users of Prefect 2 have them; they are moved to the Job's spec
-    "parallelism completions",
+    "dnsPolicy hostname hostnameOverride nodeName preemptionPolicy priorityClassName restartPolicy runtimeClassName "
+    "schedulerName serviceAccount serviceAccountName subdomain",
+    # counts: where users of Prefect 2 have them; they are moved to the Job's spec, whose kinds are held there
+    numbers="priority parallelism completions",
+    flags="automountServiceAccountToken enableServiceLinks hostIPC hostNetwork hostPID hostUsers setHostnameAsFQDN "
+    "shareProcessNamespace",
+    others="dnsConfig ephemeralContainers hostAliases os overhead readinessGates resourceClaims schedulingGates "
+    "schedulingGroup topologySpreadConstraints",
+    activeDeadlineSeconds=_from(1),
+    terminationGracePeriodSeconds=_from(0),
     affinity=AFFINITY,
     containers=list_of(CONTAINER),
     imagePullSecrets=list_of(_closed("name")),
@@ -134,46 +188,95 @@ _POD_SPEC = _closed(
 )
 _FAILURE_RULE = _closed(
     "action",
-    onExitCodes=_closed("containerName operator values"),
+    onExitCodes=_closed("containerName operator", others="values"),
     onPodConditions=list_of(_closed("status type")),
 )
 _JOB_SPEC = _closed(
-    "parallelism completions completionMode backoffLimit backoffLimitPerIndex maxFailedIndexes activeDeadlineSeconds "
-    "ttlSecondsAfterFinished suspend selector manualSelector successPolicy podReplacementPolicy managedBy",
-    podFailurePolicy=_closed("", rules=list_of(_FAILURE_RULE)),
-    template=_closed("", metadata=_METADATA, spec=_POD_SPEC),
+    "completionMode podReplacementPolicy managedBy",
+    numbers="parallelism completions maxFailedIndexes",
+    flags="suspend manualSelector",
+    others="selector successPolicy",
+    activeDeadlineSeconds=_from(1),
+    backoffLimit=_from(0),
+    backoffLimitPerIndex=_from(0),
+    ttlSecondsAfterFinished=_from(0),
+    podFailurePolicy=_closed(rules=list_of(_FAILURE_RULE)),
+    template=_closed(metadata=_METADATA, spec=_POD_SPEC),
 )
 
 #: A Job's manifest, in the shape of a JSON schema.
-JOB = _closed("apiVersion kind status", metadata=_METADATA, spec=_JOB_SPEC)
+JOB = _closed("apiVersion kind", others="status", metadata=_METADATA, spec=_JOB_SPEC)
 
 #: How like a known name an unknown one must be to be taken for a slip, and not for a field of a newer Kubernetes.
 _LIKENESS = 0.85
+#: Letters from which on the beginning of a known name is taken for it.
+_BEGINNING = 8
+#: kind -> what Python has for it, and how people are told of it
+_KINDS: dict[str, tuple[type, str]] = {
+    "array": (list, "a list"),
+    "boolean": (bool, "true or false"),
+    "integer": (int, "a whole number"),
+    "object": (dict, "a mapping"),
+    "string": (str, "a text"),
+}
 
 
 def refuse_slips(value: Any, schema: JSONObject = JOB) -> None:
-    """Raise ValueError for a name in a manifest that is one of Kubernetes but for a letter or two.
+    """Raise ValueError for a name in a manifest that is one of Kubernetes but for a letter or two, for a value of another
+    kind than its place has, and for a word that is almost one of its place.
 
     `schema` says which part of a manifest `value` is; by default it is a Job's whole manifest.
     """
-    for where, name, meant in _slips(value, schema, ()):
-        place = f" in {'.'.join(where)}" if where else ""
-        raise ValueError(f"there is no {name!r}{place}. Did you mean {meant!r}?")
+    for said in _slips(value, schema, ""):
+        raise ValueError(said)
 
 
-def _slips(value: Any, schema: JSONObject, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    places = Places(JOB)
-    if isinstance(value, list) and schema.get("type") == "array":
-        for index, item in enumerate(value):
-            yield from _slips(item, places.part(schema, str(index)), (*where, str(index)))
-    known = places.names(schema)
-    if not isinstance(value, dict) or known is None:
+def _slips(value: Any, schema: JSONObject, where: str) -> Iterator[str]:
+    """What is wrong in `value`, which stands at `where`. Null says nothing; what a reference says is not known yet."""
+    if value is None or (isinstance(value, str) and holds_reference(value)):
         return
+    wrong = _wrong(value, schema)
+    if wrong is not None:
+        yield f"{where or 'it'} is {value!r}{wrong}"
+        return
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _slips(item, schema.get("items", {}), f"{where}[{index}]")
+    elif isinstance(value, dict):
+        yield from _slips_in_mapping(value, schema, where)
+
+
+def _slips_in_mapping(value: JSONObject, schema: JSONObject, where: str) -> Iterator[str]:
+    known = schema.get("properties")
     for name, item in value.items():
-        if name in known:
-            yield from _slips(item, places.part(schema, name), (*where, name))
-        else:
-            near = difflib.get_close_matches(str(name), known, n=1, cutoff=_LIKENESS)
-            swapped = [other for other in known if sorted(other) == sorted(str(name))]
-            for meant in (near or swapped)[:1]:
-                yield where, str(name), meant
+        if known is None or name in known:
+            part = schema.get("additionalProperties", {}) if known is None else known[name]
+            yield from _slips(item, part, f"{where}.{name}" if where else str(name))
+            continue
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=_LIKENESS)
+        alike = [other for other in known if sorted(other) == sorted(str(name)) or _begins(other, str(name))]
+        for meant in (near or alike)[:1]:
+            yield f"there is no {name!r}{f' in {where}' if where else ''}. Did you mean {meant!r}?"
+
+
+def _begins(known: str, name: str) -> bool:
+    return len(name) >= _BEGINNING and known.startswith(name)
+
+
+def _wrong(value: Any, schema: JSONObject) -> str | None:
+    """What `value` has to be, as the end of a sentence; None if it is right, or nobody can say."""
+    kind = schema.get("type")
+    if kind is None:
+        return None
+    of_python, words = _KINDS[kind]
+    if not isinstance(value, of_python) or (isinstance(value, bool) and kind != "boolean"):
+        quoted = f", such as {str(value).lower()!r}" if kind == "string" and not isinstance(value, list | dict) else ""
+        return f"; it has to be {words}{quoted}."
+    if kind == "integer" and value < schema.get("minimum", value):
+        return f"; it has to be at least {schema['minimum']}."
+    known: Sequence[str] = schema.get("words", ())
+    if value in known or value == "":
+        return None
+    meant = next((word for word in known if word.lower() == str(value).lower()), str(value))
+    near = did_you_mean(meant, known)
+    return f".{near} It is one of {', '.join(known)}." if near else None

@@ -120,6 +120,11 @@ def part(parent: JSONObject, name: str) -> JSONObject:
     return found
 
 
+def with_item(items: list[JSONObject] | None, item: JSONObject, key: str) -> list[JSONObject]:
+    """`items` with `item` after them, in place of one that is told apart by the same."""
+    return [*(there for there in items or [] if there.get(key) != item[key]), item]
+
+
 def as_new(job: JSONObject) -> JSONObject:
     """`job` without what the API server has written into it, should it be a copy of a Job that was made before."""
     found = {name: value for name, value in job.items() if name != "status"}
@@ -152,7 +157,7 @@ def shape(job: JSONObject) -> JSONObject:
     spec, template = whole["spec"], whole["spec"]["template"]
     _fill(whole, {"metadata": {}})
     _fill(whole["metadata"], {"name": "", "namespace": "", "labels": {}, "annotations": {}})
-    _fill(spec, {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 0})
+    _fill(spec, {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 1})
     _fill(template, {"metadata": {}})
     _fill(template["metadata"], {"labels": {}, "annotations": {}})
     _fill(template["spec"], {"serviceAccountName": "", "volumes": [], "terminationGracePeriodSeconds": 0})

@@ -6,6 +6,7 @@ All raise ValueError that names the field, its item, and what it takes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from penstock.blocks.extras import holds_reference
 from penstock.errors import did_you_mean
 from penstock.infrastructure.containers import TOKEN_FILE
 from penstock.infrastructure.kubernetes import fields, names
@@ -18,18 +19,21 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS = ("Exists", "Equal", "Lt", "Gt")
 
 
-def check_volumes(volumes: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValueError for volumes without a name, with a name twice, or with other than one source."""
+def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", own: bool = False) -> None:
+    """Raise ValueError for volumes without a name, with a name twice, or with other than one source.
+
+    `own`: whether Penstock's own may be among them.
+    """
     seen: set[str] = set()
     for index, volume in enumerate(volumes):
-        place = f"volumes[{index}]"
+        place = f"{where}[{index}]"
         check_slips(volume, fields.VOLUME, place)
         name = volume.get("name")
         if not isinstance(name, str):
             raise ValueError(f"{place} has no name.")
         names.check_label(name, f"{place}.name", "a volume's name")
-        if name == TOKEN_VOLUME or name in seen:
-            whose = "is Penstock's own" if name == TOKEN_VOLUME else "is there twice"
+        if (name == TOKEN_VOLUME and not own) or name in seen:
+            whose = "is there twice" if name in seen else "is Penstock's own"
             raise ValueError(f"{place}: the name {name!r} {whose}.")
         seen.add(name)
         sources = [source for source in volume if source != "name"]
@@ -40,33 +44,39 @@ def check_volumes(volumes: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def check_mounts(mounts: Sequence[Mapping[str, Any]], known: Sequence[str]) -> None:
-    """Raise ValueError for mounts of volumes that there are not (`known` are there), or of two at one path."""
+def check_mounts(
+    mounts: Sequence[Mapping[str, Any]], known: Sequence[str], where: str = "volume_mounts", own: bool = False
+) -> None:
+    """Raise ValueError for mounts of volumes that there are not (`known` are there), or of two at one path.
+
+    `own`: whether Penstock's own may be among them.
+    """
     seen: set[str] = set()
     for index, mount in enumerate(mounts):
-        place = f"volume_mounts[{index}]"
+        place = f"{where}[{index}]"
         check_slips(mount, fields.VOLUME_MOUNT, place)
         name, path = mount.get("name"), mount.get("mountPath")
         if name not in known:
-            hint = did_you_mean(str(name), known) or f" There is {', '.join(known) or 'none'}."
+            others = [volume for volume in known if volume != TOKEN_VOLUME]
+            hint = did_you_mean(str(name), others) or f" There is {', '.join(others) or 'none'}."
             raise ValueError(f"{place}: there is no volume {name!r}.{hint}")
         if not isinstance(path, str) or not path.startswith("/") or ":" in path:
             raise ValueError(f"{place}: mountPath is {path!r}; it is a path that begins with '/' and holds no ':'.")
         plain = path.rstrip("/")
-        if plain in seen or plain == _TOKEN_FOLDER:
-            whose = "Penstock's own place" if plain == _TOKEN_FOLDER else "there twice"
+        if plain in seen or (plain == _TOKEN_FOLDER and not (own and name == TOKEN_VOLUME)):
+            whose = "there twice" if plain in seen else "Penstock's own place"
             raise ValueError(f"{place}: mountPath {path} is {whose}.")
         seen.add(plain)
 
 
-def check_tolerations(tolerations: Sequence[Mapping[str, Any]]) -> None:
+def check_tolerations(tolerations: Sequence[Mapping[str, Any]], where: str = "tolerations") -> None:
     """Raise ValueError for words that Kubernetes does not have, and members that exclude each other."""
     for index, toleration in enumerate(tolerations):
-        place = f"tolerations[{index}]"
+        place = f"{where}[{index}]"
         check_slips(toleration, fields.TOLERATION, place)
         effect, operator = toleration.get("effect"), toleration.get("operator") or "Equal"
         for name, value, known in (("effect", effect, _EFFECTS), ("operator", operator, _OPERATORS)):
-            if value and value not in known:
+            if value and value not in known and not holds_reference(str(value)):
                 hint = did_you_mean(str(value), known)
                 raise ValueError(f"{place}: there is no {name} {value!r}.{hint} It is one of {', '.join(known)}.")
         if operator == "Exists" and toleration.get("value"):

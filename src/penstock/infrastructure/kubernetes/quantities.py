@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from penstock.blocks.extras import holds_reference
+from penstock.errors import did_you_mean
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?")
 _POWERS = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -13,10 +14,14 @@ _BINARY = "KMGTPE"
 #: Resources that are counted in bytes: a thousandth of one is a typing error.
 _IN_BYTES = re.compile(r"memory|ephemeral-storage|hugepages-.*")
 _SIDES = ("requests", "limits")
+#: What Kubernetes itself counts; what others do has a domain before it, as in ``nvidia.com/gpu``.
+_COUNTED = ("cpu", "memory", "ephemeral-storage")
+#: ``4gi`` can only mean one thing, and Kubernetes takes no other spelling than that.
+_MISSPELT = re.compile(rf"(\d+\.?\d*|\.\d+)([{_BINARY}])I", re.IGNORECASE)
 
 
 def read_resources(value: Any) -> Any:
-    """`value` with amounts that YAML or JSON took for numbers as text."""
+    """`value` with amounts as Kubernetes spells them: also those that YAML or JSON took for numbers, and ``4gi``."""
     if not isinstance(value, Mapping):
         return value
     return {
@@ -25,21 +30,22 @@ def read_resources(value: Any) -> Any:
     }
 
 
-def check_resources(resources: Mapping[str, Any]) -> None:
-    """Raise ValueError for what is no amount, or a request that is larger than its limit."""
+def check_resources(resources: Mapping[str, Any], place: str = "resources") -> None:
+    """Raise ValueError for what is no amount or no resource, or a request that is larger than its limit."""
     for side in _SIDES:
         amounts = resources.get(side)
         if not isinstance(amounts, Mapping | None):
-            raise ValueError(f"resources.{side} is a mapping such as {{'cpu': '1', 'memory': '2Gi'}}.")
+            raise ValueError(f"{place}.{side} is a mapping such as {{'cpu': '1', 'memory': '2Gi'}}.")
         for name, amount in (amounts or {}).items():
-            _check_amount(str(name), amount, f"resources.{side}.{name}")
+            _check_resource(str(name), f"{place}.{side}")
+            _check_amount(str(name), amount, f"{place}.{side}.{name}")
     requests, limits = (resources.get(side) or {} for side in _SIDES)
     for name, amount in requests.items():
         limit = limits.get(name)
         if limit is None or holds_reference(amount) or holds_reference(limit):
             continue
         if quantity(amount) > quantity(limit):
-            raise ValueError(f"resources.requests.{name} is {amount}, more than its limit, {limit}.")
+            raise ValueError(f"{place}.requests.{name} is {amount}, more than its limit, {limit}.")
 
 
 def quantity(text: str) -> Decimal:
@@ -53,6 +59,14 @@ def quantity(text: str) -> Decimal:
     if suffix[:1] in ("e", "E") and len(suffix) > 1:
         return number.scaleb(int(suffix[1:]))
     return number.scaleb(_POWERS[suffix]) if suffix else number
+
+
+def _check_resource(name: str, place: str) -> None:
+    if "/" not in name and name not in _COUNTED and not name.startswith("hugepages-"):
+        raise ValueError(
+            f"{place}: Kubernetes has no resource {name!r}.{did_you_mean(name, _COUNTED)} There are "
+            f"{', '.join(_COUNTED)}, and others with a domain, such as nvidia.com/gpu."
+        )
 
 
 def _check_amount(name: str, amount: Any, place: str) -> None:
@@ -71,4 +85,7 @@ def _check_amount(name: str, amount: Any, place: str) -> None:
 
 
 def _text(amount: Any) -> Any:
-    return str(amount) if isinstance(amount, int | float) and not isinstance(amount, bool) else amount
+    if isinstance(amount, int | float) and not isinstance(amount, bool):
+        return str(amount)
+    found = _MISSPELT.fullmatch(amount) if isinstance(amount, str) else None
+    return f"{found[1]}{found[2].upper()}i" if found else amount

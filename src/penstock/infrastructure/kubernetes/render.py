@@ -22,11 +22,13 @@ from penstock.errors import Unsupported
 from penstock.infrastructure import containers, labels
 from penstock.infrastructure.base import Job
 from penstock.infrastructure.job import OWN_LABELS, with_block
-from penstock.infrastructure.kubernetes import manifest, secret
+from penstock.infrastructure.kubernetes import manifest, owned, secret
 from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE, KubernetesJob
+from penstock.infrastructure.kubernetes.consistency import containers_of
 from penstock.infrastructure.kubernetes.customizations import customized
 from penstock.infrastructure.kubernetes.deadlines import fill_deadlines, hold_ended
 from penstock.infrastructure.kubernetes.literals import quoted
+from penstock.infrastructure.kubernetes.quantities import read_resources
 from penstock.infrastructure.kubernetes.shortcuts import laid_over
 from penstock.model.base import JSONObject
 from penstock.model.reasons import Reason
@@ -50,6 +52,7 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
     found = manifest.without_empty(customized(config.customizations, found))
     _refuse_other_identity(found, merged, namespace, marks)
     hold_ended(found["spec"])
+    _spell_amounts(found["spec"]["template"]["spec"])
     held = secret.contents(merged)
     secret.conceal(found["spec"]["template"]["spec"], merged.name, held)
     rendered: JSONObject = {"namespace": namespace, "secret": _secret(merged, namespace, marks, held), "job": found}
@@ -87,13 +90,8 @@ def _fill_pod(pod: JSONObject, job: Job) -> None:
     theirs = [item for item in container.get("env") or [] if item.get("name") not in taken]
     container["env"] = [*theirs, *ours, *references]
     mount, volume = secret.token_mount(), secret.token_volume(job.name)
-    container["volumeMounts"] = _with(container.get("volumeMounts"), mount, "mountPath")
-    pod["volumes"] = _with(pod.get("volumes"), volume, "name")
-
-
-def _with(items: list[JSONObject] | None, item: JSONObject, key: str) -> list[JSONObject]:
-    """`items` with `item` after them, in place of one that is told apart by the same."""
-    return [*(there for there in items or [] if there.get(key) != item[key]), item]
+    container["volumeMounts"] = manifest.with_item(container.get("volumeMounts"), mount, "mountPath")
+    pod["volumes"] = manifest.with_item(pod.get("volumes"), volume, "name")
 
 
 def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, SecretStr]) -> JSONObject:
@@ -108,13 +106,14 @@ def _secret(job: Job, namespace: str, marks: dict[str, str], held: dict[str, Sec
 
 
 def _refuse_other_identity(found: JSONObject, job: Job, namespace: str, marks: dict[str, str]) -> None:
-    """By its place, its name and our labels the Job is found again: else it could neither be watched nor stopped."""
-    metadata = found.get("metadata") or {}
-    kept = metadata.get("labels") or {}
-    lost = [key for key, value in marks.items() if key.startswith(OWN_LABELS) and kept.get(key) != value]
-    if (metadata.get("name"), metadata.get("namespace")) != (job.name, namespace) or lost:
-        raise Unsupported(
-            "customizations: they change the Job's name, its namespace or labels of Penstock's, by which it is found "
-            "again. Use the block's fields name and namespace, and labels of other names.",
-            reason=Reason.CONFIGURATION_INVALID,
-        )
+    try:
+        owned.refuse_other_identity(found, job.name, namespace, marks)
+    except ValueError as error:
+        raise Unsupported(f"customizations: {error}", reason=Reason.CONFIGURATION_INVALID) from None
+
+
+def _spell_amounts(pod: JSONObject) -> None:
+    """Amounts of resources in Kubernetes's spelling, wherever they come from."""
+    for _, container in containers_of(pod):
+        if container.get("resources"):
+            container["resources"] = read_resources(container["resources"])
