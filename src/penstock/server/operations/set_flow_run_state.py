@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from penstock.model.attempts import AttemptStatus
 from penstock.model.flow_runs import FlowRunPolicy
-from penstock.model.reasons import Reason
+from penstock.model.reasons import INFRASTRUCTURE_RETRIABLE, Reason
 from penstock.model.states import TERMINAL, Answer, OrchestrationResult, State, StateCreate, StateType
 from penstock.server.database.connection import Transaction
 from penstock.server.database.statements import update_row
@@ -92,6 +92,7 @@ def _facts(
     return FlowRunFacts(
         now=tx.now,
         run_count=run.run_count,
+        lost_tries=_lost_tries(tx, run) if proposed.type is StateType.FAILED and run.infra_failures else 0,
         policy=FlowRunPolicy.model_validate(run.empirical_policy),
         has_job=job is not None and job.status != AttemptStatus.CLAIMED,
         speaks_for_job=own,
@@ -99,6 +100,16 @@ def _facts(
         can_be_launched=run.deployment_id is not None and run.work_queue_id is not None,
         is_subflow=run.parent_task_run_id is not None and run.work_queue_id is None,
     )
+
+
+def _lost_tries(tx: Transaction, run: sa.Row[Any]) -> int:
+    """How many tries of the run's code were ended by their infrastructure, since somebody last asked for it."""
+    lost = sa.select(sa.func.count()).where(
+        attempt_table.c.flow_run_id == run.id,
+        attempt_table.c.running_at.is_not(None),
+        attempt_table.c.reason.in_([reason.value for reason in INFRASTRUCTURE_RETRIABLE]),
+    )
+    return min(int(tx.execute(lost).scalar_one()), int(run.infra_failures))
 
 
 def _write(

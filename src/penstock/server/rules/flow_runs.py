@@ -28,10 +28,12 @@ class FlowRunFacts:
 
     `has_job`: an open attempt of it may exist on a platform. `speaks_for_job`: the proposal comes from that very job.
     `nothing_runs`: a cancelled run need not be waited for. `can_be_launched`: it has a deployment and a queue to wait in.
+    `lost_tries`: of `run_count`, those that the infrastructure has ended; they are none of the user's.
     """
 
     now: datetime
     run_count: int = 0
+    lost_tries: int = 0
     policy: FlowRunPolicy = field(default_factory=FlowRunPolicy)
     has_job: bool = False
     speaks_for_job: bool = False
@@ -178,7 +180,8 @@ def expiry(paused: State) -> str:
 def _fail(current: State | None, proposed: StateCreate, facts: FlowRunFacts) -> Verdict:
     retries = facts.policy.retries if facts.policy.retries is not None else facts.policy.max_retries
     given_up = proposed.state_details is not None and proposed.state_details.retriable is False
-    if current is None or current.type is not S.RUNNING or given_up or facts.run_count > retries:
+    spent = facts.run_count - facts.lost_tries
+    if current is None or current.type is not S.RUNNING or given_up or spent > retries:
         return accept(proposed)
     delay = facts.policy.retry_delay if facts.policy.retry_delay is not None else facts.policy.retry_delay_seconds
     due = facts.now + timedelta(seconds=delay or 0)

@@ -11,6 +11,7 @@ from penstock.model.attempts import AttemptReport, AttemptStatus
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import StateDetails, StateType
 from penstock.server import keys
+from penstock.server.database import tables as t
 from penstock.server.operations.apply_attempt_reports import apply_attempt_reports
 from penstock.server.operations.read_attempts import read_attempt, read_attempts
 from penstock.server.rules.limits import LAST_WORDS_SECONDS
@@ -166,6 +167,24 @@ def test_what_becomes_of_a_run_whose_process_was_told_to_end_its_platform_decide
     assert (run.state_type, run.infra_failures) == (state, spent)
     assert world.attempt(attempt_id).reason == reason
     assert world.state(run_id).state_details["reason"] == reason
+
+
+def test_a_try_that_its_infrastructure_ended_is_none_of_the_flows_retries(
+    world: Any, run_id: Any, agent_id: Any
+) -> None:
+    world.change(t.flow_run, run_id, empirical_policy={"retries": 1, "retry_delay": 0})
+    for number in (1, 2):
+        attempt_id = world.started(run_id, agent_id)
+        world.report(attempt_id, agent_id, observation=world.ended(code=143, reason=Reason.EVICTED))
+        assert world.run_row(run_id).infra_failures == number
+        world.time.forward(60)
+    attempt_id = world.started(run_id, agent_id)
+    own = (attempt_id, keys.attempt_token(attempt_id))
+    world.propose(run_id, StateType.FAILED, attempt=own)
+    assert world.run_row(run_id).state_type == StateType.SCHEDULED, "its own retry was still to be had"
+    world.propose(run_id, StateType.RUNNING, attempt=own)
+    world.propose(run_id, StateType.FAILED, attempt=own)
+    assert world.run_row(run_id).state_type == StateType.FAILED
 
 
 def test_a_run_whose_process_was_told_to_end_is_crashed_if_nobody_says_why(

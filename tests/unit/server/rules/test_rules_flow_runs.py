@@ -121,6 +121,8 @@ def test_the_budget_of_retries_is_spent_and_then_the_run_fails() -> None:
         assert retry.state_details.scheduled_time == NOW + timedelta(seconds=3)
         assert verdict.policy == {"retry_type": "in_process"}
     assert _decide(running, S.FAILED, policy=policy, run_count=3).answer is Answer.ACCEPT
+    assert _decide(running, S.FAILED, policy=policy, run_count=3, lost_tries=1).answer is Answer.REJECT
+    assert _decide(running, S.FAILED, policy=policy, run_count=4, lost_tries=1).answer is Answer.ACCEPT
 
 
 def test_a_crash_spends_no_retry_of_the_user() -> None:
