@@ -39,7 +39,7 @@ class KubernetesCandidate(Candidate):
         return render(config, job)
 
     def refused(self, job: Job) -> Any:
-        patch = [{"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {"limits": {"cpu": "x"}}}]
+        patch = [{"op": "add", "path": "/spec/template/spec/dnsPolicy", "value": "Quantum"}]
         config = KubernetesJob(image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=patch)
         return render(config, job)
 

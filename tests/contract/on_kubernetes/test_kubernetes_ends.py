@@ -59,7 +59,8 @@ ENDS: dict[str, tuple[tuple[str, ...], dict[str, Any], Reason, str]] = {
     ),
     "a name that no image can have": (
         ("true",),
-        {"customizations": _patch("containers/0/image", "Not An Image")},
+        # what a reference stands for is not judged before
+        {"customizations": _patch("containers/0/image", "${env:Not An Image}")},
         Reason.CONFIGURATION_INVALID,
         "Not An Image",
     ),

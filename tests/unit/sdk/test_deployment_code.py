@@ -111,11 +111,12 @@ MOUNTED = [
     DockerContainer(volumes=["/mnt/flows:/data/team:ro"]),
     KubernetesJob(
         customizations=[
+            {"op": "add", "path": "/spec/template/spec/volumes/-", "value": {"name": "flows", "emptyDir": {}}},
             {
                 "op": "add",
-                "path": "/spec/template/spec/containers/0/volumeMounts",
-                "value": [{"name": "flows", "mountPath": "/data"}],
-            }
+                "path": "/spec/template/spec/containers/0/volumeMounts/-",
+                "value": {"name": "flows", "mountPath": "/data"},
+            },
         ]
     ),
 ]
