@@ -95,6 +95,8 @@ class Agent:
         self.supervisor.spawn("ready", self._say_ready())
         if self.options.run_once:
             self.supervisor.spawn("once", self._leave_when_done())
+        if self.options.life_fd is not None:
+            self.supervisor.spawn("life", self._leave_with_whom_it_is_for(self.options.life_fd))
         await self._leave.wait()
         await self._drain(polling)
         if server is not None:
@@ -142,6 +144,16 @@ class Agent:
 
     async def _leave_when_done(self) -> None:
         await self.claims.drained_queue.wait()
+        await self._leave_with_the_last()
+
+    async def _leave_with_whom_it_is_for(self, life: int) -> None:
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(life, closed.set)  # nothing is ever written there
+        await closed.wait()
+        loop.remove_reader(life)
+        await self._leave_with_the_last()
+
+    async def _leave_with_the_last(self) -> None:
         while len(self.ledger):
             await self.ledger.change()
         self._leave.set()

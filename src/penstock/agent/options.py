@@ -15,7 +15,8 @@ class Options:
     once, None for no limit; `prefetch_seconds` how early runs are taken.
 
     With `run_once` the agent takes what is due now, waits for its end and leaves. With `wait` it waits for what it needs to
-    begin.
+    begin. `life_fd` is the end of a pipe whose other end somebody holds that the agent is for: once that is closed, it
+    leaves as soon as it has nothing to look after.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Options:
     run_once: bool = False
     wait: bool = False
     ready_fd: int | None = None
+    life_fd: int | None = None
     health_port: int | None = None
     health_host: str = "127.0.0.1"
 
@@ -90,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--wait", action="store_true", help="Wait for a pool that does not exist yet, or a key that is good.")
     add("--name", metavar="N", help="The agent's name; by default this host's.")
     add("--ready-fd", type=int, metavar="FD", help="Write the agent's id here after the first answered poll.")
+    add("--life-fd", type=int, metavar="FD", help="Leave when this pipe is closed and nothing is left to look after.")
     add("--health-port", type=int, metavar="P", help="Serve /live, /ready and /metrics on this port.")
     add("--health-host", default="127.0.0.1", metavar="H", help="Address for --health-port; by default 127.0.0.1.")
     return parser
@@ -113,6 +116,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         run_once=found.run_once,
         wait=found.wait,
         ready_fd=found.ready_fd,
+        life_fd=found.life_fd,
         health_port=found.health_port,
         health_host=found.health_host,
     )

@@ -21,7 +21,7 @@ class Child:
     """One child in a session of its own, so that Ctrl-C reaches it through us only.
 
     `tell` gets each line of its stdout and stderr. With `ready`, --ready-fd is added to its arguments and `wait_ready`
-    returns what it writes there.
+    returns what it writes there. With `bound`, --life-fd is, by which it learns that we are gone, however we ended.
     """
 
     def __init__(
@@ -32,16 +32,23 @@ class Child:
         tell: Callable[[str], None],
         *,
         ready: bool = False,
+        bound: bool = False,
     ) -> None:
         self.module = module
         self._lines: list[str] = []
         self._tell = tell
         self._ready: int | None = None
+        self._life: int | None = None
         arguments = list(arguments)
-        writing: int | None = None
+        passed: list[int] = []
         if ready:
             self._ready, writing = os.pipe()
             arguments += ["--ready-fd", str(writing)]
+            passed.append(writing)
+        if bound:
+            life, self._life = os.pipe()
+            arguments += ["--life-fd", str(life)]
+            passed.append(life)
         self._process = subprocess.Popen(
             processes.module_command(module, arguments),
             env=dict(environ),
@@ -51,10 +58,10 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            pass_fds=[] if writing is None else [writing],
+            pass_fds=passed,
         )
-        if writing is not None:
-            os.close(writing)
+        for descriptor in passed:
+            os.close(descriptor)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -106,9 +113,10 @@ class Child:
         self._reader.join(timeout=2)
         if self._process.stdout is not None:
             self._process.stdout.close()
-        if self._ready is not None:
-            os.close(self._ready)
-            self._ready = None
+        for descriptor in (self._ready, self._life):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._ready = self._life = None
 
 
 def prefixed(title: str, width: int, colour: str | None) -> Callable[[str], None]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -33,7 +33,8 @@ class OwnAgent:
             # the run is over for the server before its job has ended, and a container is still to be removed then
             "PENSTOCK_AGENT_DRAIN_SECONDS": f"{_DRAIN:g}",
         }
-        self._child = Child("penstock.agent", ["-q", self.queue, "--name", self.queue], environ, self._tell, ready=True)
+        arguments = ["-q", self.queue, "--name", self.queue]
+        self._child = Child("penstock.agent", arguments, environ, self._tell, ready=True, bound=True)
 
     def _tell(self, line: str) -> None:
         if self._session.verbose:
@@ -53,10 +54,16 @@ class OwnAgent:
 
 
 @contextmanager
-def own_agent(connection: Connection, session: Session) -> Iterator[OwnAgent]:
-    """An agent for as long as the block runs; its queue goes with it."""
+def own_agent(
+    connection: Connection, session: Session, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[OwnAgent]:
+    """An agent for as long as the block runs; its queue goes with it. `meanwhile` is called while it starts, and may raise.
+
+    Where this process is killed, the agent sees the run to its end and leaves.
+    """
     agent = OwnAgent(connection, session)
     try:
+        meanwhile()
         agent.wait_ready()
         yield agent
     finally:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from types import FrameType
 
 from penstock.cli.errors import UsageProblem
 from penstock.errors import Conflict
@@ -21,6 +22,11 @@ def become(module: str, arguments: Sequence[str], environ: Mapping[str, str]) ->
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, module_command(module, arguments), dict(environ))
+
+
+def as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """A signal handler that makes of its signal what Ctrl-C is."""
+    raise KeyboardInterrupt
 
 
 def check_port(host: str, port: int) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import hashlib
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli import assignments, entrypoints, exit_codes, output, serving
+from penstock.cli import assignments, entrypoints, exit_codes, output, processes, serving
 from penstock.cli.connection import Connection, connect
 from penstock.cli.deployment_run import COLUMNS, create_run
 from penstock.cli.errors import UsageProblem
@@ -67,7 +68,7 @@ def command(
     """Run a flow of a file on infrastructure and follow it.
 
     Deploys it under a name made of the file's path and runs it. Where the infrastructure has an image, the current folder
-    travels along as a bundle. When no agent serves the queue, one is started for this run, and Ctrl-C cancels the run.
+    travels along as a bundle. When no agent serves the queue, one is started for this run, and Ctrl-C or SIGTERM cancels it.
     The exit code tells how the run ended.
     """
     session = current()
@@ -171,8 +172,9 @@ class _Order:
         """Run it on a queue that nobody else serves, with an agent that is stopped afterwards."""
         acting = _as_it_will_run(self._built.infrastructure, self._overrides)
         refuse_unreachable(acting, self._connection.api_url)
-        meet_platform(acting)
-        with own_agent(self._connection, self._session) as agent:
+        # who ends this command politely, as a CI system does that was told to stop, wants no run to be left either
+        signal.signal(signal.SIGTERM, processes.as_interrupt)
+        with own_agent(self._connection, self._session, meanwhile=lambda: meet_platform(acting)) as agent:
             created = self._create("an agent of its own", agent.queue)
             try:
                 return watch_run(self._connection, self._session, created, alive=agent.check, on_interrupt=self._cancel)

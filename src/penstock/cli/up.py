@@ -5,7 +5,6 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from types import FrameType
 
 import click
 
@@ -40,7 +39,7 @@ def command(host: str | None, port: int | None, queues: tuple[str, ...], limit: 
     host = host or str(settings.get("PENSTOCK_SERVER_API_HOST"))
     port = int(settings.get("PENSTOCK_SERVER_API_PORT")) if port is None else port
     processes.check_port(host, port)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, processes.as_interrupt)
     with ExitStack() as stack:
         try:
             server, api_url = _start_server(session, stack, host, port)
@@ -52,10 +51,6 @@ def command(host: str | None, port: int | None, queues: tuple[str, ...], limit: 
         except KeyboardInterrupt:
             session.say("\nStopping the agent and the server. Runs that are under way go on.")
             return exit_codes.OK
-
-
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _start_server(session: Session, stack: ExitStack, host: str, port: int) -> tuple[Child, str]:

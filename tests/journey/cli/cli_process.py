@@ -161,7 +161,15 @@ class Started:
 
     def interrupt(self) -> None:
         """Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+        self.send(signal.SIGINT)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal for the command alone."""
+        self._process.send_signal(number)
 
     def wait(self, timeout: float = 60) -> int:
         return self._process.wait(timeout)
