@@ -261,7 +261,7 @@ def test_those_who_want_the_same_share_one_pull(registry: Registry, tidy: list[s
 
         said = run(story)
         assert any(said)
-        assert all(words.startswith(f"fetching {image}") for each in said for words in each)
+        assert all(words.startswith(f"the image {image}") for each in said for words in each)
         alone = proxy.requests
         run(lambda _, pulls: until_there(pulls, pull_of(image, policy="ALWAYS")))
         assert proxy.requests - alone > 0, "ALWAYS asks the registry, also where the image is there"
@@ -322,7 +322,7 @@ def test_many_images_wait_for_their_turn_and_say_so(registry: Registry) -> None:
             waiting: list[str] = []
             while len(waiting) != 3:  # six go on at once, as soon as their threads run
                 said = await asyncio.gather(*(ask(pulls, pull) for pull in wanted))
-                waiting = [words for words in said if "waits until other images" in words]
+                waiting = [words for words in said if "whose turn comes after others" in words]
             proxy.partition(False)
             return await asyncio.gather(*(until_there(pulls, pull) for pull in wanted), return_exceptions=True)
 

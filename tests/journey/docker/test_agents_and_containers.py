@@ -92,7 +92,7 @@ def test_an_agent_that_is_killed_while_an_image_is_fetched_starts_one_container_
         run = world.run(apart.deploy(WAITS, block=block), name="r")
         for _ in range(2):
             waits = wait_until(lambda: (found := world.attempts(run)) and found[-1].waiting_for, 60, "it waits")
-            assert waits.startswith(f"fetching {image}")
+            assert waits.startswith(f"the image {image}")
             assert world.attempts(run)[-1].phase == "image"
             agent.kill()
             agent.restart()

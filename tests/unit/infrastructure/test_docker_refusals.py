@@ -56,7 +56,14 @@ def test_a_registry_that_hides_is_said_not_to_tell() -> None:
 def test_the_hint_depends_on_whether_there_was_a_login() -> None:
     words = "unauthorized: authentication required"
     assert "docker-registry block" in refusal("r.example.com/x:1", words, Login("r.example.com", "x")).hint
-    assert "correct the login" in refusal("r.example.com/x:1", words, ALICE).hint
+    assert "Correct the login" in refusal("r.example.com/x:1", words, ALICE).hint
+
+
+def test_a_login_is_named_where_it_may_be_what_is_wrong() -> None:
+    away = "dial tcp: lookup r.example.com on 10.0.0.2:53: no such host"
+    assert "login" not in refusal("r.example.com/x:1", away, NOBODY).message
+    assert "without a login" in refusal("r.example.com/x:1", "manifest unknown", NOBODY).message
+    assert "as alice" in refusal("r.example.com/x:1", "unauthorized: no", ALICE).message
 
 
 def test_a_name_that_holds_such_words_decides_nothing() -> None:
@@ -88,7 +95,7 @@ def layer(name: str, status: str, current: int = 0, total: int = 0) -> dict[str,
 
 def test_progress_counts_layers_and_bytes() -> None:
     progress = Progress("flows:1")
-    assert progress.words() == "fetching flows:1"
+    assert progress.words() == "the image flows:1"
     for line in [
         {"status": "Pulling from team/flows", "id": "1"},
         layer("a", "Already exists"),
@@ -98,13 +105,14 @@ def test_progress_counts_layers_and_bytes() -> None:
         layer("c", "Downloading", 21_000_000, 40_000_000),
     ]:
         progress.take(line)
-    assert progress.words() == "fetching flows:1: 1 of 3 layers, 41 of 120 MB"
+    assert progress.words() == "the image flows:1 (1 of 3 layers, 41 of 120 MB)"
     progress.take(layer("c", "Download complete"))
     assert "60 of 120 MB" in progress.words()
     progress.take(layer("c", "Pull complete"))
     progress.take(layer("b", "Retrying in 5 seconds"))
     assert (
-        progress.words() == "fetching flows:1: 2 of 3 layers, 60 of 120 MB, the registry broke off and is tried again"
+        progress.words()
+        == "the image flows:1 (2 of 3 layers, 60 of 120 MB, the registry broke off, and is asked again)"
     )
     assert not progress.error
 

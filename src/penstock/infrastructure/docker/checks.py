@@ -14,6 +14,7 @@ from penstock.infrastructure.docker.config import DockerContainer, ImagePullPoli
 from penstock.infrastructure.docker.connection import Engine, inspect_image, read_distribution
 from penstock.infrastructure.docker.fitness import findings as fitness
 from penstock.infrastructure.docker.fitness import platforms_fit
+from penstock.infrastructure.docker.hearing import WAY_OUT
 from penstock.infrastructure.docker.logins import login_for
 from penstock.infrastructure.docker.probe import Probed, probe
 from penstock.infrastructure.docker.refusals import refusal
@@ -220,9 +221,5 @@ def _way_out(url: str, mode: str) -> str:
         containers.local_host_in(url) is not None or "host.docker.internal" in url or "host.containers.internal" in url
     )
     if local:
-        return (
-            "A server that listens on 127.0.0.1 cannot be reached from a network of its own. Start it with "
-            "`penstock server start --host 0.0.0.0` and PENSTOCK_SERVER_API_KEY set, or set network_mode to host, or set "
-            "PENSTOCK_API_URL to an address that reaches the server from everywhere."
-        )
+        return WAY_OUT
     return "Set PENSTOCK_API_URL to an address that reaches the server from containers, or attach the right networks."

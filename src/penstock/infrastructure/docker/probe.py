@@ -51,7 +51,8 @@ try:
 except urllib.error.HTTPError as error:
     found.update(ok=False, said="%s %s" % (error.code, error.reason))
 except Exception as error:
-    found.update(ok=False, said=str(getattr(error, "reason", error)) or type(error).__name__)
+    reason = getattr(error, "reason", error)
+    found.update(ok=False, said=str(getattr(reason, "strerror", None) or reason) or type(error).__name__)
 print(json.dumps(found))
 """
 _SHELL = 'if command -v wget >/dev/null; then wget -q -T "$1" -O - "$0" 2>&1; else curl -sSf -m "$1" "$0" 2>&1; fi'

@@ -51,7 +51,7 @@ class Progress:
             self._bytes[layer] = self._bytes[layer][1], self._bytes[layer][1]
 
     def words(self) -> str:
-        """``fetching IMAGE: 3 of 7 layers, 41 of 120 MB``, as far as it is known."""
+        """What is waited for: ``the image IMAGE (3 of 7 layers, 41 of 120 MB)``, as far as it is known."""
         parts = []
         if self._status:
             done = sum(status in _DONE for status in self._status.values())
@@ -61,8 +61,8 @@ class Progress:
             total = sum(whole for _, whole in self._bytes.values())
             parts.append(f"{_megabytes(current)} of {_megabytes(total)} MB")
         if self._waits:
-            parts.append("the registry broke off and is tried again")
-        return f"fetching {self._image}" + (f": {', '.join(parts)}" if parts else "")
+            parts.append("the registry broke off, and is asked again")
+        return f"the image {self._image}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def _megabytes(count: int) -> str:

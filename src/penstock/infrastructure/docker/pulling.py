@@ -158,7 +158,7 @@ class _Fetch:
             await asyncio.wait([asyncio.wrap_future(self.ended)], timeout=patience)
         if not self.over:
             words = self._progress.words()
-            raise StillPreparing(words if self._begun else f"{words}: waits until other images are there")
+            raise StillPreparing(words if self._begun else f"{words}, whose turn comes after others")
         self._askers.discard(asker)
         error = self.ended.result()
         if error is not None:

@@ -50,6 +50,10 @@ _TLS = ("x509:", "tls:", "server gave http response to https client", "certifica
 _UNREACHABLE = ("no such host", "connection refused", "i/o timeout", "network is unreachable", "dial tcp", "deadline")
 
 
+#: Reasons that may be others with another login.
+_OF_THE_LOGIN = frozenset({Reason.IMAGE_NOT_PERMITTED, Reason.IMAGE_NOT_FOUND})
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why an image is not to be had, and what to do about it."""
@@ -69,7 +73,9 @@ def refusal(image: str, words: str, login: Login, status: int | None = None) -> 
     # a name may hold any of the words that are looked for
     plain = said.lower().replace(image.lower(), "").replace(split_reference(image).repository, "")
     reason, why, hint = _judge(plain, login, status)
-    message = f"The image {image} cannot be fetched {login}: {why}: {said}" if why else ""
+    # who asked matters to a registry that answers, and to nobody else
+    who = f" {login}" if reason in _OF_THE_LOGIN else ""
+    message = f"The image {image} cannot be fetched{who}: {why}: {said}" if why else ""
     message = message or f"The image {image} could not be fetched {login}: {said}"
     if login.trouble and reason is Reason.IMAGE_NOT_PERMITTED:
         message += f". There is no login because {login.trouble}"
@@ -96,7 +102,7 @@ def _judge(plain: str, login: Login, status: int | None) -> tuple[Reason, str, s
         return (
             Reason.IMAGE_NOT_PERMITTED,
             "there is none of that name, or it may not be seen; the registry does not say which",
-            (f"Look at the name first; if it is right, the image is private: {_other_login(login)}"),
+            (f"Look at the name first; if it is right, the image is private. {_other_login(login)}"),
         )
     if has(_NOT_PERMITTED) or status in {401, 403}:
         why = (
@@ -128,5 +134,5 @@ def _judge(plain: str, login: Login, status: int | None) -> tuple[Reason, str, s
 
 def _other_login(login: Login) -> str:
     if login.anonymous:
-        return f"give image_registry a docker-registry block with a login to {login.registry}."
-    return f"correct the login ({login.source}), or what it may do at {login.registry}."
+        return f"Give image_registry a docker-registry block with a login to {login.registry}."
+    return f"Correct the login ({login.source}), or what it may do at {login.registry}."
