@@ -1,6 +1,7 @@
 """Following a run: its states and log lines as they come, an explanation while it waits, and how it ended."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from penstock.errors import PenstockError, Unreachable
 
 #: Seconds between two looks, and how long a run may wait before it is told why.
 _INTERVAL, _PATIENCE = 0.4, 3.0
+#: Seconds after which an explanation in which only numbers have changed is told again: how far an image is, how long a
+#: wait still is.
+_NUMBERS_AGAIN = 15.0
 #: Seconds that a watched run's server may be away.
 _ABSENCE = 300.0
 
@@ -29,7 +33,8 @@ class Watch:
         self.run = run
         self._tail = log_lines.Tail(connection, run["id"])
         self._seen_states: set[str] = set()
-        self._explained: str | None = None
+        self._explained = Explained()
+        self._message = ""
         self._waiting_since = time.monotonic()
 
     def look(self) -> bool:
@@ -58,6 +63,7 @@ class Watch:
         if self._session.format in {"json", "jsonl"}:
             output.write(json.dumps({"kind": "state", **state}) + "\n")
             return
+        self._message = str(state.get("message") or "")
         message = f": {output.text_of(state['message'])}" if state.get("message") else ""
         self._session.say(f"{times.clock_time(state['timestamp'])} | {state['name']}{message}")
 
@@ -76,9 +82,9 @@ class Watch:
             explanation = self._connection.row(flow_runs.explain_flow_run(self.run["id"]))["explanation"]
         except PenstockError:
             return  # an explanation is a courtesy; the run is followed without it
-        if explanation != self._explained:
-            self._explained = explanation
-            self._session.say(f"{' ' * 12} | {explanation}")
+        news = self._explained.news(explanation, self._message, time.monotonic())
+        if news:
+            self._session.say(f"{' ' * 12} | {news}")
 
     def conclude(self) -> int:
         """Tell how the run ended, and for a bad end why; the exit code that says the same."""
@@ -102,6 +108,30 @@ class Watch:
             self._session.say("\n".join(attempt_lines(last)))
         elif details.get("hint"):
             self._session.say(f"hint: {details['hint']}")
+
+
+class Explained:
+    """What was told of why a run waits, so that nobody reads it twice."""
+
+    def __init__(self) -> None:
+        self._told, self._told_at = "", 0.0
+
+    def news(self, explanation: str, message: str, now: float) -> str:
+        """What of `explanation` is to be told at `now`, on a monotonic clock; "" if nothing.
+
+        `message` is that of the state, which was told when the run entered it.
+        """
+        said = message.rstrip().rstrip(".")
+        rest = explanation[len(said) :].lstrip(". ") if said and explanation.startswith(said) else explanation
+        counted = _without_numbers(rest) == _without_numbers(self._told)
+        if not rest or rest == self._told or (counted and now - self._told_at < _NUMBERS_AGAIN):
+            return ""
+        self._told, self._told_at = rest, now
+        return rest
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d[\d.]*", "", text)
 
 
 def watch_run(

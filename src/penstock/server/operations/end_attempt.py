@@ -19,7 +19,7 @@ from penstock.server.database.tables import attempt, flow_run_state
 from penstock.server.operations.create_logs import create_logs
 from penstock.server.operations.slot_topics import tell_slot_free
 from penstock.server.operations.write_flow_run_state import write_flow_run_state
-from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, verdict
+from penstock.server.rules.attempts import Ending, RetryBudget, RunFacts, Verdict, as_sentence, verdict
 
 #: The logger of the lines that a run's log gets from here.
 LOGGER = "penstock.attempts"
@@ -111,6 +111,6 @@ def _write_log(tx: Transaction, run: sa.Row[Any], row: sa.Row[Any], ending: Endi
     """What became of the attempt, into the log of its run: that is where people look first."""
     text = f"Attempt {row.number} ended ({ending.reason}, in phase {ending.phase}): {outcome.message or ending.message}"
     if outcome.state_type is StateType.CRASHED:
-        text += f" {ending.advice}"
+        text = f"{as_sentence(text)} {ending.advice}"
     level = _LEVELS.get(outcome.state_type or StateType.SCHEDULED, logging.WARNING)
     create_logs(tx, [LogCreate(name=LOGGER, level=level, message=text, timestamp=tx.now)], run.id)

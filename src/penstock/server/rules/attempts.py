@@ -42,6 +42,11 @@ class Ending:
     def advice(self) -> str:
         return self.hint or hint(self.reason)
 
+    @property
+    def sentence(self) -> str:
+        """The message so that more can follow: a platform's words seldom end with a full stop."""
+        return as_sentence(self.message)
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -153,6 +158,12 @@ def _read_code(code: int, started: bool) -> tuple[Reason, str]:
     return Reason.START_FAILED, f"The job ended with exit code {code} before the flow's process had reported in."
 
 
+def as_sentence(text: str) -> str:
+    """`text` with an end that more can follow."""
+    text = text.rstrip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
 def with_words(sentence: str, words: str | None) -> str:
     """Our sentence, and the platform's own words where there are any."""
     words = (words or "").strip()
@@ -172,7 +183,7 @@ def verdict(ending: Ending, run: RunFacts, *, started: bool, budget: RetryBudget
     if ending.reason is Reason.AGENT_LOST and not started:
         return _hand_on(ending, run)
     if is_handed_back(ending) and not started:
-        message = f"{ending.message} Nothing was started; it waits for an agent whose platform answers."
+        message = f"{ending.sentence} Nothing was started; it waits for an agent whose platform answers."
         # an agent that offers what it cannot reach must not pass the run to and fro
         delay = min(HANDED_BACK_DELAY * 2.0 ** min(number - 1, 30), LONGEST_RETRY_DELAY)
         return Verdict("reschedule", StateType.SCHEDULED, message, delay)
@@ -196,19 +207,19 @@ def is_handed_back(ending: Ending) -> bool:
 def _hand_on(ending: Ending, run: RunFacts) -> Verdict:
     if run.agent_losses >= MOST_AGENT_LOSSES:
         message = (
-            f"{ending.message} That happened {run.agent_losses} times, so the run is not handed to yet another agent."
+            f"{ending.sentence} That happened {run.agent_losses} times, so the run is not handed to yet another agent."
         )
         return Verdict("state", StateType.CRASHED, message)
-    return Verdict("reschedule", StateType.SCHEDULED, f"{ending.message} It waits for an agent again.")
+    return Verdict("reschedule", StateType.SCHEDULED, f"{ending.sentence} It waits for an agent again.")
 
 
 def _retry(ending: Ending, run: RunFacts, budget: RetryBudget, number: int) -> Verdict:
     if run.infra_failures >= budget.retries:
         tried = f" It was launched {run.infra_failures + 1} times." if run.infra_failures else ""
-        return Verdict("state", StateType.CRASHED, f"{ending.message}{tried}")
+        return Verdict("state", StateType.CRASHED, f"{ending.sentence}{tried}" if tried else ending.message)
     delay = retry_delay(budget.delay, run.infra_failures, run.id, number)
     message = (
-        f"{ending.message} It is launched again in {delay:.1f} s (try {run.infra_failures + 1} of {budget.retries})."
+        f"{ending.sentence} It is launched again in {delay:.1f} s (try {run.infra_failures + 1} of {budget.retries})."
     )
     return Verdict("reschedule", StateType.SCHEDULED, message, delay, spends=True)
 
