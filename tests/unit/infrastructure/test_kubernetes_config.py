@@ -13,7 +13,11 @@ from pydantic import ValidationError
 
 from penstock.errors import ConfigurationError
 from penstock.infrastructure import KubernetesImagePullPolicy, KubernetesJob
+from penstock.infrastructure.effective import effective
 from penstock.infrastructure.images import default_image
+from penstock.infrastructure.registry import render
+from penstock.infrastructure.sample import sample_job
+from penstock.model.attempts import InfrastructureDocument
 
 #: A manifest as Prefect 2 has it: the counts stand in the spec of the pod.
 OLD: dict[str, Any] = {
@@ -242,3 +246,31 @@ def test_the_timeouts_of_prefect_2_are_limits_where_ours_are_not_set(fields: dic
     loaded = KubernetesJob.model_validate(block.to_document_data())
     for one in (block, loaded):
         assert (one.limits().start, one.limits().run) == (start, run)
+
+
+def test_documents_that_prefect_2_has_saved_are_taken_as_they_are():
+    known = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://c.example.com"}}],
+        "users": [{"name": "u", "user": {"token": "hunter2"}}],
+    }
+    patch = [{"op": "add", "path": f"{CONTAINER}/resources", "value": {"requests": {"memory": "4gi"}}}]
+    data = {
+        "type": "kubernetes-job", "env": {"A": "1", "DROP": None}, "labels": {"Team Name": "x y"}, "name": "my name!",
+        "command": ["python", "-m", "prefect.engine"], "image": "prefecthq/prefect:2.20.25-python3.11",
+        "namespace": "dev", "service_account_name": "sa", "image_pull_policy": "Always", "job": OLD,
+        "cluster_config": {"block_type_slug": "kubernetes-cluster-config", "config": known, "context_name": "c"},
+        "customizations": patch, "job_watch_timeout_seconds": 600, "pod_watch_timeout_seconds": 600,
+        "stream_output": True, "finished_job_ttl": 60, "block_type_slug": "kubernetes-job",
+    }  # fmt: skip
+    document = InfrastructureDocument(slug="kubernetes-job", data=data)
+    block = effective("kubernetes-job", document, []).infrastructure
+    assert isinstance(block, KubernetesJob)
+    assert block.cluster_config is not None
+    assert (block.namespace, block.customizations, block.cluster_config.context_name) == ("dev", patch, "c")
+    pod = render(block, sample_job("http://api.example.org/api", {}))["job"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"] == {"requests": {"memory": "4Gi"}}
+    assert pod["serviceAccountName"] == "sa"

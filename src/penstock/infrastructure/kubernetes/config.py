@@ -107,6 +107,7 @@ class KubernetesJob(Infrastructure):
     )
     cluster_config: KubernetesClusterConfig | None = Field(
         default=None,
+        title="Cluster Config",
         description="The cluster and how to get in. By default the one that the agent runs in, else what the agent's "
         "kubeconfig names.",
     )
