@@ -195,6 +195,15 @@ def of_home(home: Path) -> list[psutil.Process]:
     return found
 
 
+def end_all_of(home: Path) -> None:
+    """Kill whatever runs with this PENSTOCK_HOME."""
+    for process in of_home(home):
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+
+
 @contextmanager
 def world_in(folder: Path, **options: Any) -> Iterator[World]:
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,17 +214,23 @@ def world_in(folder: Path, **options: Any) -> Iterator[World]:
             yield world
         finally:
             world.close()
-            for process in of_home(running.home):
-                try:
-                    process.send_signal(signal.SIGKILL)
-                except psutil.NoSuchProcess:
-                    continue
+            end_all_of(running.home)
 
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., AbstractContextManager[World]]:
     """Makes worlds of other kinds: ``make_world(folder, env={…}, database_url=…)``."""
     return world_in
+
+
+@pytest.fixture
+def own_home(tmp_path: Path) -> Iterator[Path]:
+    """A home of this test's own. The server that a command starts by itself in it is ended with the test."""
+    home = tmp_path / "own-home"
+    try:
+        yield home
+    finally:
+        end_all_of(home)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Docker containers pass the drivers' exam: on the engine itself, and through a proxy that can be cut."""
+"""Docker containers pass the drivers' exam: through a proxy that can be cut; on the engine itself, and on Podman, in the long tests."""
 
 import dataclasses
 import os
@@ -14,7 +14,11 @@ from penstock.testing.driver_contract import DriverContract
 
 from .docker_jobs import DockerCandidate, address_of, request_of
 
+LONG = pytest.mark.skipif("PENSTOCK_TEST_SOAK" not in os.environ, reason="takes long: set PENSTOCK_TEST_SOAK")
 
+
+@pytest.mark.soak
+@LONG
 class TestDockerDriver(DriverContract):
     @pytest.fixture(autouse=True)
     def _candidate(self) -> None:
@@ -50,7 +54,7 @@ class PodmanCandidate(DockerCandidate):
 
 
 @pytest.mark.soak
-@pytest.mark.skipif("PENSTOCK_TEST_SOAK" not in os.environ, reason="takes long: set PENSTOCK_TEST_SOAK")
+@LONG
 class TestPodmanDriver(DriverContract):
     """Podman speaks Docker's API, with words and gaps of its own."""
 

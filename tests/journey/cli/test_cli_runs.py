@@ -109,10 +109,9 @@ def test_run_needs_no_agent_and_leaves_none_behind(terminal: Terminal) -> None:
     assert terminal.ok("deployment", "ls", "--flow-name", "hello", "-o", "name").out == deployments
 
 
-def test_run_starts_a_server_of_its_own_when_none_is_set(terminal: Terminal, tmp_path: Path) -> None:
+def test_run_starts_a_server_of_its_own_when_none_is_set(terminal: Terminal, own_home: Path) -> None:
     env = {key: value for key, value in terminal.env.items() if key != "PENSTOCK_API_URL"}
-    env |= {"PENSTOCK_HOME": str(tmp_path / "alone"), "PENSTOCK_EPHEMERAL_IDLE_SECONDS": "1"}
-    alone = Terminal(env, terminal.folder)
+    alone = Terminal({**env, "PENSTOCK_HOME": str(own_home)}, terminal.folder)
     assert "hello alone" in alone.ok("run", "flows.py:hello", "-p", "name=alone").out
 
 
