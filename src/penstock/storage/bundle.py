@@ -215,8 +215,10 @@ class _Arriving:
             self._file.writelines(self._archive.feed(piece))
         if monotonic() > self._told + TELL_SECONDS:
             self._told = monotonic()
-            name, size = short(self._bundle.digest), size_text(self._bundle.size)
-            logger.info("Fetching the bundle %s: %s of %s so far.", name, size_text(self._file.tell()), size)
+            # an archive is some larger than the files in it
+            name, come = short(self._bundle.digest), min(self._file.tell(), self._bundle.size)
+            size = size_text(self._bundle.size)
+            logger.info("Fetching the bundle %s: %s of %s so far.", name, size_text(come), size)
 
     def finish(self) -> None:
         """Raises CodeError unless all of it has come and it is the right one."""
