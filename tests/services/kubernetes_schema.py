@@ -30,6 +30,14 @@ def members_of(kind: str) -> set[str]:
     return set(getattr(models, kind).attribute_map.values())
 
 
+def kinds_of(kind: str) -> dict[str, str]:
+    """The names of an object's members, each with what it is: ``int``, ``list[str]``, ``V1Container`` …"""
+    from kubernetes_asyncio.client import models
+
+    model = getattr(models, kind)
+    return {theirs: model.openapi_types[ours] for ours, theirs in model.attribute_map.items()}
+
+
 def _made(value: Any, kind: str, where: str) -> Any:
     from kubernetes_asyncio.client import models
 

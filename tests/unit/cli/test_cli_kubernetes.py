@@ -225,9 +225,13 @@ def test_the_manifest_of_a_job_is_the_one_that_blocks_have(penstock: Penstock) -
     said = penstock("kubernetes", "manifest", "flow-run-job")
     assert objects(said) == [base_manifest()]
     assert said.out.startswith("#")
+    check_object(base_manifest())
 
 
 def test_the_folders_for_kustomize_are_made_of_the_same_objects() -> None:
     there = {str(path.relative_to(DEPLOY)): path.read_text() for path in DEPLOY.rglob("*.yaml")}
     assert there == kustomize.files(), "run scripts/kustomize.py"
     assert "kind: Secret\n" not in "".join(there.values())
+    for item in (item for text in there.values() for item in yaml.safe_load_all(text)):
+        if not item["apiVersion"].startswith("kustomize.config.k8s.io/"):
+            check_object(item)

@@ -2,14 +2,19 @@
 with what is right."""
 
 import copy
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kubernetes_schema import kinds_of
 from pydantic import ValidationError
 
 from penstock.infrastructure import KubernetesJob
+from penstock.infrastructure.kubernetes import fields
 from penstock.infrastructure.registry import render
 from penstock.infrastructure.sample import sample_job
+from penstock.model.base import JSONObject
 
 JOB = sample_job("http://penstock.example.org/api", {})
 POD = "/spec/template/spec"
@@ -141,6 +146,36 @@ def test_amounts_are_sent_in_kubernetes_spelling_wherever_they_are_written(writt
     job = KubernetesJob.base_job_manifest()
     job["spec"]["template"]["spec"]["containers"][0]["resources"] = resources
     patch = [{"op": "add", "path": f"{CONTAINER}/resources", "value": resources}]
-    for fields in ({"resources": resources}, {"job": job}, {"customizations": patch}):
-        (container,) = render(made(fields), JOB)["job"]["spec"]["template"]["spec"]["containers"]
+    for written_in in ({"resources": resources}, {"job": job}, {"customizations": patch}):
+        (container,) = render(made(written_in), JOB)["job"]["spec"]["template"]["spec"]["containers"]
         assert container["resources"] == {"requests": {"memory": sent}}
+
+
+# --- kinds that are known
+
+#: Kubernetes's kinds of values, as places tell them.
+PLAIN = {"str": "string", "int": "integer", "bool": "boolean", "list[str]": "array", "dict(str, str)": "object"}
+#: Counts in the pod's spec, which are moved to where Kubernetes reads them.
+MOVED = {"parallelism", "completions"}
+
+
+def _told(place: JSONObject, kind: str, where: str) -> Iterator[tuple[str, str, str]]:
+    """Every place that says what belongs there: where it is, what Kubernetes has there, what is said."""
+    for name, theirs in kinds_of(kind).items():
+        part = place["properties"].get(name, {})
+        item = re.fullmatch(r"list\[(V\d\w+)\]", theirs)
+        if part.get("type") and not item and not theirs.startswith("V"):
+            yield f"{where}.{name}", PLAIN.get(theirs, theirs), part["type"]
+        elif item and part.get("items"):
+            yield f"{where}.{name}", "array", part["type"]
+            yield from _told(part["items"], item[1], f"{where}.{name}")
+        elif theirs.startswith("V") and "properties" in part:
+            yield from _told(part, theirs, f"{where}.{name}")
+    for name in {*place["properties"]} - {*kinds_of(kind)} - MOVED:
+        yield f"{where}.{name}", "nothing", name
+
+
+def test_the_kinds_of_values_are_those_of_kubernetes() -> None:
+    told = [*_told(fields.JOB, "V1Job", "job")]
+    assert [each for each in told if each[1] != each[2]] == []
+    assert len(told) > 250

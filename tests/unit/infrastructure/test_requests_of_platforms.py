@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kubernetes_schema import check_object
 from pydantic import SecretStr, ValidationError
 
 from penstock.blocks.credentials import (
@@ -148,7 +149,7 @@ CHANGES: dict[type[Infrastructure], dict[str, dict[str, Any]]] = {
         "env_from_secrets": {"env_from_secrets": ["warehouse"]},
         "env_from_config_maps": {"env_from_config_maps": ["levels"]},
         "env_secret_keys": {"env_secret_keys": {"DB_PASSWORD": "warehouse/password"}},
-        "env_config_map_keys": {"env_config_map_keys": {"LEVEL": "levels/level"}},
+        "env_config_map_keys": {"env_config_map_keys": {"DEPTH": "levels/depth"}},
         "annotations": {"annotations": {"example.org/team": "data"}},
         "priority_class_name": {"priority_class_name": "high"},
         "security_context": {"security_context": {"runAsUser": 1000}},
@@ -324,6 +325,13 @@ def test_a_kubernetes_job_is_started_once_under_the_attempts_name_with_its_token
     )
     assert [*found["secret"]["stringData"]] == ["token"]
     assert found["secret"]["metadata"]["name"] == JOB.name
+
+
+def test_with_every_field_set_at_once_the_objects_are_those_that_kubernetes_knows() -> None:
+    every = {name: value for change in {**COMMON, **CHANGES[KubernetesJob]}.values() for name, value in change.items()}
+    found = shown(render(_made(KubernetesJob, **every), JOB))
+    check_object(found["job"])
+    check_object(found["secret"])
 
 
 def test_customizations_come_last_and_cannot_take_away_what_a_job_is_found_by() -> None:

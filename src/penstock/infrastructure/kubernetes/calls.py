@@ -28,8 +28,9 @@ class Namespace:
         return await self.connection.request("POST", self._jobs, body=job)
 
     async def try_job(self, job: Object) -> None:
-        """What the server would say to `job`, without making it."""
-        await self.connection.request("POST", self._jobs, body=job, query={"dryRun": "All"})
+        """What the server would say to `job`, without making it; from Kubernetes 1.25 on also to names that it would drop."""
+        query = {"dryRun": "All", "fieldValidation": "Strict"}
+        await self.connection.request("POST", self._jobs, body=job, query=query)
 
     async def halt_job(self, name: str, end: Exit | None) -> Object | None:
         """Let the Job make no more pods and end those that it has; None if it is gone.
