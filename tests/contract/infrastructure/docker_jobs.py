@@ -10,9 +10,9 @@ from uuid import uuid4
 from docker_engine import busybox_image
 
 from penstock import clock
+from penstock.blocks.docker_address import engine_address
 from penstock.infrastructure.base import Driver, Handle, Job
 from penstock.infrastructure.docker import DockerContainer
-from penstock.infrastructure.docker.address import engine_address
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.driver import DockerDriver
 from penstock.infrastructure.docker.render import render

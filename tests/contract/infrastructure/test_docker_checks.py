@@ -12,10 +12,10 @@ import pytest
 from docker_registry import Registry
 
 from penstock.blocks.credentials.docker_registry import DockerRegistry
+from penstock.blocks.docker_address import EngineAddress
 from penstock.infrastructure import DockerContainer
 from penstock.infrastructure.base import Finding
 from penstock.infrastructure.docker import probe as probes
-from penstock.infrastructure.docker.address import EngineAddress
 from penstock.infrastructure.docker.checks import check
 from penstock.infrastructure.docker.connection import Engine
 from penstock.testing import Fault, FaultProxy, server

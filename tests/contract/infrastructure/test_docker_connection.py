@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from penstock import clock
+from penstock.blocks.docker_address import EngineAddress, engine_address
 from penstock.errors import ConfigurationError, NotReachable
-from penstock.infrastructure.docker.address import EngineAddress, engine_address
 from penstock.infrastructure.docker.connection import THREADS, Engine
 from penstock.testing import Fault, FaultProxy, wait_until
 

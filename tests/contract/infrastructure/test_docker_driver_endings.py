@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from docker_engine import OwnEngine, engine, own_engine
 
-from penstock.errors import NotReachable
+from penstock.errors import JobRejected, NotReachable
 from penstock.infrastructure.docker.driver import DockerDriver
 from penstock.model.attempts import Observation
 from penstock.model.reasons import Reason
@@ -56,6 +56,28 @@ def test_an_exit_with_the_number_of_a_signal_is_told_as_that_number(jobs: Jobs) 
     assert seen.exit is not None
     assert (seen.exit.code, seen.exit.signal) == (137, None)
     assert "not told to send it" in (seen.message or "")
+
+
+def test_a_program_for_another_processor_is_a_command_that_cannot_be_executed(jobs: Jobs, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF of nobody's")
+    program.chmod(0o755)
+    tmp_path.chmod(0o755)
+    reasons = []
+
+    async def question(driver: DockerDriver) -> None:
+        request = jobs.request(("/program",), host_config={"init": False}, volumes=[f"{program}:/program:ro"])
+        try:
+            handle = await driver.start(request)
+        except JobRejected as error:  # there are runtimes that tell the engine
+            reasons.append(error.reason)
+            return
+        seen = await until(driver, handle, "ENDED")
+        assert "processor" in (seen.message or "")
+        reasons.append(seen.reason)
+
+    jobs.ask(question)
+    assert reasons == [Reason.COMMAND_NOT_FOUND]
 
 
 @pytest.mark.parametrize("number", [9, 15])

@@ -18,8 +18,8 @@ from docker_registry import Registry
 from pydantic import SecretStr
 
 from penstock.blocks.credentials.docker_registry import DockerRegistry
+from penstock.blocks.docker_address import EngineAddress
 from penstock.errors import ConfigurationError, JobRejected, NotReachable, StillPreparing
-from penstock.infrastructure.docker.address import EngineAddress
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.pulling import Pulls
 from penstock.model.findings import Finding

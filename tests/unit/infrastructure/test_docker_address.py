@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from penstock.blocks.docker_address import EngineAddress, engine_address
 from penstock.errors import ConfigurationError
-from penstock.infrastructure.docker.address import EngineAddress, engine_address
 
 
 def at(tmp_path: Path, **environ: str) -> EngineAddress:

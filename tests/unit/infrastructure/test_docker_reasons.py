@@ -46,6 +46,16 @@ def test_what_docker_refuses_has_a_reason_and_a_next_step(words: str, status: in
     assert found.hint.endswith(".") or found.hint.endswith(")")
 
 
+def test_a_program_for_another_processor_is_told_by_what_was_printed_instead_of_a_program_at_once() -> None:
+    began = STARTED.strftime("%Y-%m-%dT%H:%M:%S.%f123Z")
+    said = History(only_words="exec /opt/envs/penstock/bin/python: exec format error")
+    assert ending(_state(1, 0.2, StartedAt=began), said).reason is Reason.COMMAND_NOT_FOUND
+    assert ending(_state(255, 0.2, StartedAt=began), said).reason is Reason.COMMAND_NOT_FOUND
+    assert ending(_state(1, 0.2, StartedAt=began), History(only_words="Traceback")).reason is None
+    assert ending(_state(1, 60, StartedAt=began), said).reason is None, "by then it was a program that said so"
+    assert ending(_state(3, 0.2, StartedAt=began), said).reason is None
+
+
 def test_a_refusal_that_nobody_knows_is_tried_again_only_if_docker_itself_failed() -> None:
     assert refusal("?", 500).reason in INFRASTRUCTURE_RETRIABLE
     assert refusal("?", 400).reason not in INFRASTRUCTURE_RETRIABLE

@@ -1,7 +1,9 @@
 """Login to a registry of container images."""
 
 import base64
+import os
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
@@ -9,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from penstock.blocks.base import Block
 from penstock.blocks.credentials.parts import try_service
+from penstock.blocks.docker_address import engine_address, tls_config
 from penstock.blocks.extras import holds_reference, import_extra
 from penstock.blocks.http import Answer, Request, hide, send, words_of
 from penstock.blocks.references import resolved
@@ -59,13 +62,20 @@ class DockerRegistry(Block):
         return _try(block.registry_url, block.username, password)
 
     def get_docker_client(self) -> Any:
-        """`docker.DockerClient` for the engine that the environment names. Raises ConfigurationError if there is none."""
+        """`docker.DockerClient` for the engine on which containers would run: DOCKER_HOST, contexts, the usual sockets.
+
+        Raises ConfigurationError if what names it is wrong, or if it does not answer.
+        """
         docker = import_extra("docker", extra="docker", user="DockerRegistry")
+        address = engine_address(os.environ, Path.home())
+        tls = tls_config(docker, address.tls) if address.tls is not None else False
         try:
-            return docker.from_env()
-        except docker.errors.DockerException as error:
+            # ssh as the program is used everywhere else: with the user's own keys and configuration
+            return docker.DockerClient(address.url, tls=tls, use_ssh_client=address.kind == "ssh")
+        except (docker.errors.DockerException, OSError) as error:
             raise ConfigurationError(
-                f"No Docker engine can be reached: {error}", hint="Is it running? Otherwise set DOCKER_HOST."
+                f"The Docker engine at {address.url} does not answer: {error}",
+                hint=f"Is it running? Its address comes from {address.source}; DOCKER_HOST and DOCKER_CONTEXT name another.",
             ) from error
 
     def login(self) -> Any:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from penstock.blocks.docker_address import EngineAddress as EngineAddress
+from penstock.blocks.docker_address import engine_address as engine_address
+from penstock.blocks.docker_address import tls_config
 from penstock.blocks.extras import import_extra
 from penstock.errors import NotReachable
-from penstock.infrastructure.docker.address import EngineAddress as EngineAddress
-from penstock.infrastructure.docker.address import engine_address as engine_address
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -182,11 +183,7 @@ class Engine:
     def _client_speaking(self, version: str, seconds: float) -> "APIClient":
         address = self.address
         if address.kind == "tcp":
-            tls: Any = False
-            if address.tls is not None:
-                pair = (str(address.tls.certificate), str(address.tls.key)) if address.tls.certificate else None
-                ca = str(address.tls.ca) if address.tls.ca else None
-                tls = self._docker.tls.TLSConfig(client_cert=pair, ca_cert=ca, verify=address.tls.verify)
+            tls = tls_config(self._docker, address.tls) if address.tls is not None else False
             made: APIClient = self._docker.APIClient(address.url, version=version, timeout=seconds, tls=tls)
             if not address.on_this_machine:
                 # proxies of the environment as the docker program takes them, and none of its certificates or logins

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from penstock import clock
 from penstock.errors import NotReachable
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.observation import ENDED, Container
-from penstock.infrastructure.docker.reasons import History, needs_history, parse_time, read_history
+from penstock.infrastructure.docker.reasons import History, may_not_have_run, needs_history, parse_time, read_history
 from penstock.infrastructure.docker.starting import ASK_SECONDS, inspect
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ class Endings:
         unclear = {each: whole for each, whole in found.items() if needs_history(whole["State"])}
         histories = await self._histories(unclear) if unclear else {}
         for each, whole in found.items():
-            self._known[each] = (whole["State"], histories.get(each, History()))
+            history = histories.get(each, History())
+            if may_not_have_run(whole["State"]):
+                history = replace(history, only_words=await self._only_words(each))
+            self._known[each] = (whole["State"], history)
         while len(self._known) > _MOST_KEPT:
             self._known.pop(next(iter(self._known)))
 
@@ -74,6 +78,20 @@ class Endings:
             await asyncio.sleep(_AFTERMATH)
             found = await inspect(self._engine, container_id) or found
         return found
+
+    async def _only_words(self, container_id: str) -> str:
+        """The one line that a container has printed; "" if it was another number of them, or cannot be read."""
+
+        def ask(client: "APIClient") -> bytes:
+            found: bytes = client.logs(container_id, tail=2)
+            return found
+
+        try:
+            lines = (await self._engine.call(ask, seconds=ASK_SECONDS)).decode(errors="replace").split("\n")
+        except self._engine.APIError:
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        return said[0] if len(said) == 1 else ""
 
     async def _histories(self, found: dict[str, dict[str, Any]]) -> dict[str, History]:
         """What the engine remembers of these containers. An engine that does not tell remembers nothing.

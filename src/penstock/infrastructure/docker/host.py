@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.blocks.docker_address import engine_address
 from penstock.errors import ConfigurationError
-from penstock.infrastructure.docker.address import engine_address
 
 #: In the path of the socket of an engine that runs in a virtual machine of its own on Linux.
 _OWN_MACHINE = "/.docker/desktop/"

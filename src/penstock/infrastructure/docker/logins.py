@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from penstock.blocks.docker_address import config_folder, read_docker_config
 from penstock.blocks.http import hide
 from penstock.errors import ConfigurationError
-from penstock.infrastructure.docker.address import config_folder, read_docker_config
 from penstock.infrastructure.images import DEFAULT_REGISTRY, registry_of
 
 #: Under which configurations and credential helpers keep the login of the default registry.

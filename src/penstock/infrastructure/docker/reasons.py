@@ -19,6 +19,9 @@ _FOUND_AT_START = timedelta(seconds=20)
 #: Exit status of a container of which the engine knows only that it is gone.
 _UNKNOWN_CODE = 255
 _SOURCE = "docker"
+#: How a container ends whose command cannot be executed, and what it has printed then: that, and nothing else.
+_NOT_EXECUTED, _AT_ONCE = frozenset({1, _UNKNOWN_CODE}), timedelta(seconds=3)
+_FOREIGN = re.compile(r"[^\n]*\bexec format error\W*", re.IGNORECASE)
 
 #: words of the engine -> reason, what to do. The first that is found in what it said counts.
 _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
@@ -110,13 +113,26 @@ class History:
 
     `signals`: those that it was told to send, or sent itself, with their times. `restarted`: whether the engine was
     started anew since the container was; None: that cannot be told. `engine_started`: since when it remembers.
-    `live_restore`: whether it leaves the containers alone that it finds running when it starts.
+    `live_restore`: whether it leaves the containers alone that it finds running when it starts. `only_words`: all that the
+    container has printed, where that matters and was a line.
     """
 
     signals: tuple[tuple[int, datetime], ...] = ()
     restarted: bool | None = None
     engine_started: datetime | None = None
     live_restore: bool = False
+    only_words: str = ""
+
+
+def may_not_have_run(state: Mapping[str, Any]) -> bool:
+    """Whether a container may have ended because its command could not be executed at all: what it printed tells.
+
+    Some runtimes say so to the engine; others, when it has begun, to the container's output, and end it with 1 or 255.
+    """
+    began, ended = parse_time(state.get("StartedAt")), parse_time(state.get("FinishedAt"))
+    return (
+        state.get("ExitCode") in _NOT_EXECUTED and began is not None and ended is not None and ended - began < _AT_ONCE
+    )
 
 
 def needs_history(state: Mapping[str, Any]) -> bool:
@@ -184,6 +200,12 @@ def ending(state: Mapping[str, Any], history: History) -> Exit:
             text = "The Docker engine's machine was restarted while the container ran; nobody knows how it ended."
         else:
             text += " The Docker engine was restarted: its own stop, or that of its machine, ended the container."
+    elif may_not_have_run(state) and _FOREIGN.fullmatch(history.only_words):
+        reason = Reason.COMMAND_NOT_FOUND
+        text = (
+            f"The container could not execute its command: {history.only_words}. The image, or the command, is for another "
+            "kind of processor than the engine's, or it is a script without its first line (#!)."
+        )
     elif number is not None and sent:
         code_or_none, signal_or_none, reason = None, number, Reason.SIGNALLED
         text = (

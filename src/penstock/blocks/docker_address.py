@@ -76,6 +76,12 @@ def engine_address(environ: Mapping[str, str], home: Path) -> EngineAddress:
     return EngineAddress(f"unix://{_socket(environ)}", "the machine's own socket")
 
 
+def tls_config(docker: Any, tls: TLS) -> Any:
+    """`tls` as the SDK's clients take it; `docker` is the SDK."""
+    pair = (str(tls.certificate), str(tls.key)) if tls.certificate else None
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=str(tls.ca) if tls.ca else None, verify=tls.verify)
+
+
 def config_folder(environ: Mapping[str, str], home: Path) -> Path:
     """The folder of the docker program's configuration: DOCKER_CONFIG, else ``.docker`` in the user's home."""
     named = environ.get("DOCKER_CONFIG")
