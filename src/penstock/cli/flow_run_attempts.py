@@ -39,7 +39,9 @@ def show_attempts(session: Session, rows: list[dict[str, Any]]) -> None:
 
 def attempt_lines(attempt: dict[str, Any]) -> list[str]:
     """An attempt for people: only what is known."""
-    head = f"attempt {attempt['number']}: {attempt['status']}"
+    # the flow has told how it ended, and its platform has not told the end of the job yet
+    ending = attempt["status"] == "RUNNING" and attempt.get("reason") is not None
+    head = f"attempt {attempt['number']}: {'ENDING' if ending else attempt['status']}"
     where = [part for part in (attempt.get("infrastructure_type"), attempt.get("agent_name")) if part]
     if where:
         head += f" ({' by agent '.join(where)})"

@@ -22,6 +22,8 @@ _INTERVAL, _PATIENCE = 0.4, 3.0
 _NUMBERS_AGAIN = 15.0
 #: Seconds that a watched run's server may be away.
 _ABSENCE = 300.0
+#: The logger that tells how each attempt ended.
+_ATTEMPTS = "penstock.attempts"
 
 
 class Watch:
@@ -70,8 +72,13 @@ class Watch:
     def _print_log(self, row: dict[str, Any]) -> None:
         if self._session.format in {"json", "jsonl"}:
             output.write(json.dumps({"kind": "log", **row}) + "\n")
-        else:
+        elif not self._was_told(row):
             output.write(log_lines.line(self._session, row) + "\n")
+
+    def _was_told(self, row: dict[str, Any]) -> bool:
+        """Whether a line tells the end of an attempt that the state has told just now."""
+        told = self._message.rstrip(".") if row["name"] == _ATTEMPTS and not self._session.quiet else ""
+        return bool(told) and told in row["message"]
 
     def _explain(self) -> None:
         if time.monotonic() - self._waiting_since < _PATIENCE or self._session.quiet:

@@ -89,6 +89,8 @@ def test_the_exit_code_and_the_last_lines_tell_how_a_run_ended(
     ended = terminal("run", f"flows.py:{flow}", "-q", "served")
     assert ended.code == code, ended
     assert reason in ended.err
+    assert "penstock.attempts" not in ended.out, "its state has told how it ended"
+    assert "RUNNING" not in ended.err, "it is over, whether its job has ended by now or not"
     assert ("no good" if flow == "fails" else "about to die") in ended.out + ended.err
     run = terminal.ok("flow-run", "inspect", "@last-failed", "-o", "json").json
     assert run["flow_name"] == flow
