@@ -79,6 +79,9 @@ def problem_of(error: BaseException) -> Problem:
         return _wrong_value(error.errors())
     if isinstance(error, OSError) and error.filename:
         return Problem("file", f"{error.filename}: {error.strerror}", None, exit_codes.FAILURE)
+    if isinstance(error, OSError) and error.errno is None and str(error):
+        # not the system's, which have numbers, but a storage's own words about what it could not reach
+        return Problem("storage", str(error), None, exit_codes.FAILURE)
     return Problem(
         "internal",
         f"This should not happen: {type(error).__name__}: {error}",

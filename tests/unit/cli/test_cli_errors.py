@@ -54,6 +54,12 @@ def test_machines_get_one_object() -> None:
     assert json.loads(stream.getvalue()) == {"code": "not_found", "message": "no x", "hint": "try y"}
 
 
+def test_what_a_storage_says_of_its_server_is_no_fault_of_ours() -> None:
+    problem = problem_of(OSError("s3://flows/x cannot be used: could not connect"))
+    assert (problem.message, problem.exit_code) == ("s3://flows/x cannot be used: could not connect", 1)
+    assert problem_of(OSError(24, "Too many open files")).code == "internal"
+
+
 def test_an_unforeseen_exception_is_called_a_fault_of_ours_without_a_traceback() -> None:
     problem = problem_of(KeyError("x"))
     assert "KeyError" in problem.message
