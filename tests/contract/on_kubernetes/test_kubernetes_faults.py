@@ -179,6 +179,55 @@ def test_a_hundred_jobs_at_once(cluster: Cluster, namespace: str, tmp_path: Path
 
 @pytest.mark.soak
 @pytest.mark.skipif(not os.environ.get("PENSTOCK_TEST_SOAK"), reason="takes minutes: PENSTOCK_TEST_SOAK is not set")
+@pytest.mark.timeout(1800)
+def test_five_hundred_jobs_that_wait_are_looked_after_over_a_handful_of_connections(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    async def question(driver: KubernetesDriver, broken: Way) -> None:
+        most = 0
+
+        async def count() -> None:
+            nonlocal most
+            while True:
+                most = max(most, broken.proxy.open_connections)
+                await asyncio.sleep(0.05)
+
+        counting = asyncio.create_task(count())
+        nowhere = {"node_selector": {"penstock.test/disk": "none-has-it"}}
+        requests = [request(namespace, a_job("true", owner="many-owner"), **nowhere) for _ in range(500)]
+        began = clock.monotonic()
+        handles = await asyncio.gather(*(driver.start(each) for each in requests))
+        started = clock.monotonic() - began
+        seen = await driver.observe(handles)
+        while not all(each.status == "PENDING" and "0/1 nodes" in (each.message or "") for each in seen):
+            assert clock.monotonic() - began < 6 * PATIENCE
+            await driver.wait_for_news(1)
+            seen = await driver.observe(handles)
+        told = clock.monotonic() - began
+        looks = []
+        for _ in range(10):
+            looked = clock.monotonic()
+            await driver.observe(handles)
+            looks.append(clock.monotonic() - looked)
+        stopping = clock.monotonic()
+        await asyncio.gather(*(driver.stop(each, 0) for each in handles))
+        stopped = clock.monotonic() - stopping
+        assert {each.status for each in await driver.observe(handles)} == {"ENDED"}
+        await asyncio.gather(*(driver.remove(each) for each in handles))
+        removed = clock.monotonic() - stopping - stopped
+        assert await driver.find("many-owner") == []
+        counting.cancel()
+        print(
+            f"500 Jobs: started in {started:.1f} s, all told what they wait for after {told:.1f} s, a look took "
+            f"{sorted(looks)[5] * 1000:.0f} ms, stopped in {stopped:.1f} s, removed in {removed:.1f} s; {most} connections"
+        )
+        assert most <= 20
+
+    _ask(cluster, namespace, tmp_path, question)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_TEST_SOAK"), reason="takes minutes: PENSTOCK_TEST_SOAK is not set")
 @pytest.mark.timeout(900)
 def test_two_minutes_of_cuts_every_five_seconds(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     async def question(driver: KubernetesDriver, broken: Way) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes_cluster import Cluster
+from kubernetes_cluster import BUSYBOX, Cluster
 
 from penstock.agent.platforms import owner_of
 from penstock.model.flow_runs import FlowRun
@@ -40,12 +40,7 @@ class ClusterSide:
 
     def alive(self, run: FlowRun) -> list[str]:
         """The run's pods in which something runs, or may."""
-        return [
-            one["metadata"]["name"]
-            for one in self.of_kind("Pod", run)
-            if not (found := one["status"].get("containerStatuses"))
-            or any("terminated" not in c["state"] for c in found)
-        ]
+        return [one["metadata"]["name"] for one in self.of_kind("Pod", run) if _is_alive(one)]
 
     def pod(self, run: FlowRun) -> dict[str, Any]:
         """The run's pod, which runs."""
@@ -58,6 +53,44 @@ class ClusterSide:
 
     def delete_pod(self, pod: dict[str, Any], *options: str) -> None:
         self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--wait=false", *options)
+
+    def run_pod(self, name: str, command: str, resources: dict[str, Any], **spec: Any) -> None:
+        """A pod that is no run's."""
+        container = {"name": "main", "image": BUSYBOX, "command": ["sh", "-c", command], "resources": resources}
+        pod = {"restartPolicy": "Never", "containers": [container], **spec}
+        manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": pod}
+        self.cluster.kubectl("create", "-n", self.namespace, "-f", "-", stdin=json.dumps(manifest))
+
+    @contextmanager
+    def priority(self, name: str) -> Iterator[None]:
+        """A priority of that name, above what pods have by themselves."""
+        manifest = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
+        named = {**manifest, "metadata": {"name": name}}
+        self.cluster.kubectl("create", "-f", "-", stdin=json.dumps(named))
+        try:
+            yield
+        finally:
+            self.cluster.kubectl("delete", "priorityclass", name, "--wait=false")
+
+    @contextmanager
+    def scarce(self, resource: str) -> Iterator[str]:
+        """A resource of which the node has one: who waits for it disturbs nobody else on the cluster."""
+        self._set_on_node(resource, "1")
+        try:
+            yield resource
+        finally:
+            self._set_on_node(resource, None)
+
+    def _set_on_node(self, resource: str, amount: str | None) -> None:
+        (node,) = self.cluster.get("nodes")["items"]
+        name = node["metadata"]["name"]
+        # the kubelet writes the same object: what it writes meanwhile, it writes again
+        del node["metadata"]["resourceVersion"]
+        for each in ("capacity", "allocatable"):
+            node["status"][each].pop(resource, None)
+            if amount is not None:
+                node["status"][each][resource] = amount
+        self.cluster.kubectl("replace", "--raw", f"/api/v1/nodes/{name}/status", "-f", "-", stdin=json.dumps(node))
 
     def inside(self, pod: dict[str, Any], *command: str) -> str:
         """What a command prints in the pod's container."""
@@ -78,6 +111,15 @@ class ClusterSide:
         """Remove what a test has left, whatever it does."""
         label = f"{_OWNER_LABEL}={owner_of(self.api_url)}"
         self.cluster.kubectl("delete", "jobs,pods,secrets", "-n", self.namespace, "-l", label, "--wait=false")
+
+
+def _is_alive(pod: dict[str, Any]) -> bool:
+    if pod["status"].get("phase") in ("Succeeded", "Failed"):
+        return False
+    states = [container["state"] for container in pod["status"].get("containerStatuses", ())]
+    if "deletionTimestamp" in pod["metadata"]:  # what has not started by then is not started any more
+        return any("running" in state for state in states)
+    return not states or any("terminated" not in state for state in states)
 
 
 @contextmanager

@@ -147,6 +147,68 @@ def test_a_pod_that_somebody_deletes_is_a_crash_and_no_other_runs_the_flow_again
     assert len(world.marked(f"{name}-began")) == 1
 
 
+#: Its first attempt stays until it is told to leave; the second fails once, which the flow's own retry is there for.
+TRIES = """
+    @flow(retries=1)
+    def main(name: str, where: str = ""):
+        mark(name + "-began")
+        if len((PROBES / (name + "-began")).read_text().split()) == 1:
+            if where:
+                pathlib.Path(where).write_bytes(bytes(30 * 1024**2))
+            wait_for("nobody-lets-it-go")
+        if len((PROBES / (name + "-began")).read_text().split()) == 2:
+            raise ValueError("once")
+"""
+
+
+def _was_launched_again(pods: PodsWorld, run: FlowRun, reason: Reason, words: str) -> None:
+    """It was taken from its first attempt by the cluster, and nothing but the infrastructure's retries was spent."""
+    world = pods.world
+    world.wait_for(run, StateType.COMPLETED, timeout=120)
+    world.ended(run)
+    first, second = world.attempts(run)
+    assert (first.number, first.reason, second.number, second.reason) == (1, reason, 2, None), world.story(run)
+    assert words in (first.message or ""), first
+    states = world.client.send(flow_runs.read_flow_run_states(run.id))
+    waits = [state.message or "" for state in states if state.state_details.reason is reason]
+    assert len(waits) == 1
+    assert "It is launched again" in waits[0]
+    assert "(try 1 of " in waits[0]
+    assert len(world.marked(f"{run.parameters['name']}-began")) == 3  # the flow's own retry was still to be had
+
+
+@pytest.fixture(scope="module")
+def greedy(pods: PodsWorld) -> dict[str, FlowRun]:
+    """Runs that write more than their pods may, by the file that they write: a node takes its time to notice."""
+    volume = {"name": "big", "emptyDir": {"sizeLimit": "10Mi"}}
+    container = {"name": "penstock-job", "volumeMounts": [{"name": "big", "mountPath": "/big"}]}
+    big = {"spec": {"template": {"spec": {"volumes": [volume], "containers": [container]}}}}
+    blocks: dict[str, dict[str, Any]] = {
+        "/big/file": {"customizations": [big]},
+        "/tmp/file": {"resources": {"limits": {"ephemeral-storage": "10Mi"}}},
+    }
+    return {
+        where: pods.world.run(pods.deploy(TRIES, block=block), name=f"greedy{where[1:4]}", where=where)
+        for where, block in blocks.items()
+    }
+
+
+@pytest.mark.usefixtures("greedy")  # they are evicted meanwhile
+def test_a_pod_that_gives_way_to_a_more_important_one_is_launched_again(pods: PodsWorld, name: str) -> None:
+    world, side = pods.world, pods.side
+    with side.scarce(f"penstock.test/{name}") as resource, side.priority(name):
+        one = {"limits": {resource: "1"}}
+        run = world.run(pods.deploy(TRIES, block={"resources": one}), name=name)
+        world.wait_for_mark(f"{name}-began")
+        side.run_pod(name, "sleep 1", priorityClassName=name, resources=one)
+        _was_launched_again(pods, run, Reason.PREEMPTED, f"Preempted by {side.namespace}/{name}")
+
+
+def test_pods_that_their_node_evicts_are_launched_again(pods: PodsWorld, greedy: dict[str, FlowRun]) -> None:
+    _was_launched_again(pods, greedy["/big/file"], Reason.EVICTED, 'EmptyDir volume "big" exceeds the limit "10Mi"')
+    _was_launched_again(pods, greedy["/tmp/file"], Reason.EVICTED, "exceeds the total limit of containers 10Mi")
+
+
 @pytest.mark.parametrize("polite", [True, False], ids=["polite", "deaf"])
 def test_a_cancelled_run_is_cancelled_when_its_pod_has_ended(pods: PodsWorld, name: str, polite: bool) -> None:
     world = pods.world

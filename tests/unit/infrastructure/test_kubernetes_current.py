@@ -6,7 +6,7 @@ import pytest
 from kubernetes_objects import NOW, RUNNING, a_job, a_pod, at, disrupted, look, over, waits
 
 from penstock.infrastructure.kubernetes import objects, reasons
-from penstock.infrastructure.kubernetes.verdicts import judge_stopped
+from penstock.infrastructure.kubernetes.verdicts import an_exit, judge_stopped
 from penstock.model.reasons import Phase, Reason
 
 
@@ -172,6 +172,28 @@ def test_whether_a_refused_pod_was_the_first_is_asked_before_it_is_said() -> Non
     assert look(job, pod, asked=frozenset({"job"})).observation.status == "ENDED"
 
 
+def test_whether_a_pod_ran_that_was_deleted_early_is_asked_until_it_would_have_been_told() -> None:
+    lost, fresh = (a_pod(waits("ContainerCreating"), phase="Pending", deleted=-ago) for ago in (11, 1))
+    waiting = a_pod(waits("ContainerCreating"), phase="Pending", name="run-2", made=0)
+    for evidence in ({"gone": [lost]}, {}):
+        pods = [waiting] if evidence else [lost, waiting]
+        found = look(a_job(), *pods, asked=frozenset({"run-2"}), **evidence)
+        assert (found.observation.status, found.puzzling) == ("PENDING", "run-1")
+        asked = frozenset({"run-1", "run-2"})
+        assert look(a_job(), *pods, asked=asked, **evidence).puzzling == "run-2"
+        again = {"gone": [fresh]} if evidence else {}
+        assert look(a_job(), *(pods if evidence else [fresh, waiting]), asked=asked, **again).puzzling == "run-1"
+        ran = look(a_job(), *pods, asked=asked, ran=frozenset({"run-1"}), **evidence)
+        assert (ran.observation.status, ran.doomed and ran.doomed.reason) == ("RUNNING", Reason.DELETED)
+
+
+def test_a_pod_that_ran_without_saying_so_is_waited_for_after_the_end_was_written() -> None:
+    end = an_exit(None, Reason.DELETED, "it was deleted", NOW)
+    job = a_job(annotations={"penstock.io/end": end.model_dump_json()})
+    lost = a_pod(waits("ContainerCreating"), phase="Pending", deleted=-1)
+    assert look(job, lost, ran=frozenset({"run-1"})).observation.status == "PENDING"
+
+
 def test_why_a_pod_was_deleted_is_asked_before_it_is_said() -> None:
     job, pod = a_job(("Failed", "BackoffLimitExceeded")), a_pod(over(143), phase="Failed", deleted=-60)
     found = look(job, pod, asked=frozenset({"job"}))
@@ -243,6 +265,11 @@ def test_the_cause_of_a_failed_pull_is_kept_and_not_the_bare_word_that_comes_wit
     assert found.observation.reason is Reason.IMAGE_NOT_FOUND
     made = [{"reason": "SuccessfulCreate", "message": f"Created pod: {n}", "eventTime": at(n)} for n in (2, 1)]
     assert reasons.words_of(made) == {"SuccessfulCreate": "Created pod: 1"}
+    told = [
+        {"reason": reason, "involvedObject": {"fieldPath": f"spec.containers{{{name}}}"}}
+        for reason, name in (("Started", "a"), ("Pulled", "b"), ("Killing", "c"))
+    ]
+    assert reasons.words_of(told)[reasons.RAN] == "spec.containers{a} spec.containers{c}"
 
 
 def test_the_output_is_that_of_the_pod_that_the_run_was_in_however_short_it_ran() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from penstock.infrastructure.kubernetes import objects, reasons
 from penstock.infrastructure.kubernetes.connection import Connection
-from penstock.infrastructure.kubernetes.observation import Evidence, Judgement, judge
+from penstock.infrastructure.kubernetes.observation import Judgement, evidence_of, judge
 from penstock.infrastructure.kubernetes.watches import Mirror
 from penstock.model.reasons import Reason
 
@@ -58,9 +58,11 @@ def _take(mirror: Mirror, kind: str, item: Told) -> None:
 def _judge(mirror: Mirror, name: str, heard: list[Told], now: datetime) -> Judgement:
     job, pods, gone = mirror.job(name), mirror.pods_of(name), mirror.gone_of(name)
     assert job is not None
-    uids = frozenset(objects.uid_of(item) for item in (job, *pods, *gone))
-    words = reasons.words_of([event for event in heard if event["involvedObject"]["uid"] in uids])
-    return judge(Evidence(job, pods, gone, words, uids), now)
+    told = {
+        uid: reasons.words_of([event for event in heard if event["involvedObject"]["uid"] == uid])
+        for uid in map(objects.uid_of, (job, *pods, *gone))
+    }
+    return judge(evidence_of(job, pods, gone, told), now)
 
 
 def _time(told: list[Told], each: Told) -> datetime:
@@ -93,6 +95,37 @@ def test_the_refusal_of_a_pod_that_took_a_deleted_ones_place_is_never_the_runs_e
             assert set(statuses[statuses.index("ENDED") :]) == {"ENDED"}, (came, statuses)
         if found:
             assert statuses[-1] == "ENDED", (came, found[-1])
+
+
+def _without_states(told: list[Told], pod: str) -> list[Told]:
+    """The same of a pod whose kubelet never came to report that its container ran."""
+    found = json.loads(json.dumps(told))
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    for each in found:
+        if each["object"]["kind"] == "Pod" and each["object"]["metadata"]["name"].endswith(pod):
+            status = each["object"]["status"]
+            status["phase"] = "Pending"
+            for container in status.get("containerStatuses", ()):
+                container["state"] = waiting
+    return list(found)
+
+
+def test_a_pod_that_was_deleted_before_its_status_said_that_it_ran_is_known_by_its_events() -> None:
+    told = _without_states(recording("deleted-and-refused"), "-26xvm")
+    deleted = _where(told, _is_deletion)
+    pod = told[deleted]["object"]["metadata"]
+    said = {"kind": "Pod", "uid": pod["uid"], "name": pod["name"], "fieldPath": "spec.containers{penstock-job}"}
+    event = {"kind": "Event", "involvedObject": said, "reason": "Started", "lastTimestamp": pod["creationTimestamp"]}
+    with_event = [*told[:deleted], {"at": told[deleted]["at"], "type": "ADDED", "object": event}, *told[deleted:]]
+    for each, judgement in play(with_event, 0):
+        end = judgement.observation.exit or judgement.doomed
+        assert end is None or end.reason is Reason.DELETED
+        if with_event.index(each) == deleted + 1:
+            assert judgement.doomed is not None
+    assert judgement.observation.status == "ENDED"
+    # and without the event, by the refusal of the pod that came after it
+    *_, (_, last) = play(told, 0)
+    assert (last.observation.status, last.observation.reason) == ("ENDED", Reason.DELETED)
 
 
 def test_a_refused_pod_that_was_its_jobs_first_ended_as_it_says() -> None:

@@ -25,6 +25,7 @@ from penstock.infrastructure.kubernetes.places import Places, answered, connecti
 from penstock.infrastructure.kubernetes.stopping import Stop
 from penstock.infrastructure.kubernetes.tails import Tails
 from penstock.model.attempts import Exit, Observation
+from penstock.model.reasons import Reason
 
 _log = logging.getLogger("penstock.infrastructure.kubernetes")
 
@@ -34,6 +35,8 @@ HOPELESS_SECONDS = 15.0
 LINGER_SECONDS = 60.0
 #: Seconds after a pod was lost in which the Job may say that this is its own end, and not somebody else's doing.
 _SETTLE_SECONDS = 1.5
+#: Seconds after a pod was deleted in which the cluster may say why: before 1.26 an event does, which comes later.
+_TOLD_SECONDS = 3.0
 #: Seconds that a container gets to end by itself where the driver stops its job on its own.
 POLITE_SECONDS = 30.0
 #: Seconds until a stop of the driver's own that failed is tried again.
@@ -196,8 +199,7 @@ class KubernetesDriver:
         if judgement.doomed is None and not judgement.lingers:
             self._since.pop(name, None)
             return
-        lost = HOPELESS_SECONDS if seen.status == "PENDING" else _SETTLE_SECONDS
-        patience = LINGER_SECONDS if judgement.lingers else lost
+        patience = LINGER_SECONDS if judgement.lingers else _patience(judgement)
         since = self._since.setdefault(name, clock.monotonic())
         if clock.monotonic() - since >= patience and not self._is_stopping(name):
             end = judgement.doomed or seen.exit
@@ -282,6 +284,13 @@ class KubernetesDriver:
             attempt = objects.attempt_of(job)
             found.append(Found(handle, name, attempt, seen.status == "ENDED", ended_at, self.keeps(handle)))
         return found
+
+
+def _patience(doomed: Judgement) -> float:
+    """Seconds for which what dooms a job may still turn out otherwise, or be told better."""
+    if doomed.observation.status == "PENDING":
+        return HOPELESS_SECONDS
+    return _TOLD_SECONDS if doomed.doomed and doomed.doomed.reason is Reason.DELETED else _SETTLE_SECONDS
 
 
 def revealed(value: Any) -> Any:

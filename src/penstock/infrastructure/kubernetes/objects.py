@@ -1,6 +1,6 @@
 """Jobs and pods as the API server has them: what of them tells something. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -147,9 +147,12 @@ def newest(pods: Sequence[Object]) -> Object | None:
     return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
 
 
-def first_started(pods: Sequence[Object], container: str) -> Object | None:
-    """The pod that the run is in, or was: the first whose container started. Who comes after it is refused."""
-    started = [pod for pod in pods if has_started(pod, container)]
+def first_started(pods: Sequence[Object], container: str, ran: Collection[str] = ()) -> Object | None:
+    """The pod that the run is in, or was: the first whose container started. Who comes after it is refused.
+
+    `ran`: pods of which something else than their status says that it did.
+    """
+    started = [pod for pod in pods if has_started(pod, container) or uid_of(pod) in ran]
     return min(started, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
 
 

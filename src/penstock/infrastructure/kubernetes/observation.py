@@ -5,7 +5,7 @@ may be lost with its pod is written into the Job's annotation `END`, which wins 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from penstock.infrastructure.base import Handle
@@ -24,7 +24,8 @@ _OF_IMAGES = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_NOT_PERMITTED, Reas
 class Evidence:
     """What is known of one Job. `gone`: its pods that were deleted, as they were last seen; `events`: words by reason.
 
-    `asked`: the objects whose events were asked for; None: no more will be known than there is.
+    `asked`: the objects whose events were asked for; None: no more will be known than there is. `ran`: the pods of which
+    events say that the run's container started: of one that is deleted soon after, the status may never say so.
     """
 
     job: Object
@@ -32,6 +33,7 @@ class Evidence:
     gone: Sequence[Object] = ()
     events: Mapping[str, str] = field(default_factory=dict)
     asked: frozenset[str] | None = None
+    ran: frozenset[str] = frozenset()
 
     def may_say_more(self, item: Object) -> bool:
         """Whether the events of that object were not asked for yet."""
@@ -64,12 +66,44 @@ def handle_of(job: Object, cluster: str) -> Handle:
     return Handle(verdicts.TYPE, HANDLE_VERSION, data)
 
 
+def evidence_of(
+    job: Object, pods: Sequence[Object], gone: Sequence[Object], told: Mapping[str, Mapping[str, str]]
+) -> Evidence:
+    """The evidence with what events tell of each object that was asked about, by its uid."""
+    events = {reason: words for each in told.values() for reason, words in each.items()}
+    started = f"{{{objects.flow_container(job)}}}"
+    ran = frozenset(uid for uid, words in told.items() if started in words.get(reasons.RAN, ""))
+    return Evidence(job, pods, gone, events, frozenset(told), ran)
+
+
 def judge(evidence: Evidence, now: datetime) -> Judgement:
     """The state of the Job now."""
+    found = _judge(evidence, now)
+    unsure = _may_have_run(evidence, now)
+    return found if unsure is None else replace(found, puzzling=objects.uid_of(unsure))
+
+
+def _may_have_run(evidence: Evidence, now: datetime) -> Object | None:
+    """A pod that was deleted before its status said that the run's container had started, and whose events may; they
+    may also still come to say who deleted it.
+    """
+    container = objects.flow_container(evidence.job)
+    if objects.is_stopping(evidence.job) or evidence.asked is None:
+        return None
+    for pod in (*evidence.gone, *evidence.pods):
+        if objects.is_going(pod, container) and objects.uid_of(pod) not in evidence.ran:
+            due = objects.deleted_at(pod)
+            fresh = due is not None and (now - due).total_seconds() < objects.SETTLE_SECONDS
+            if fresh or evidence.may_say_more(pod):
+                return pod
+    return None
+
+
+def _judge(evidence: Evidence, now: datetime) -> Judgement:
     job = evidence.job
     name = objects.flow_container(job)
     live = [pod for pod in evidence.pods if objects.is_live(pod, name)]
-    first = objects.first_started([*evidence.gone, *evidence.pods], name)
+    first = objects.first_started([*evidence.gone, *evidence.pods], name, evidence.ran)
     end = verdicts.end_of(job)
     if end is not None:
         return Judgement(_as_written(end, job, live, first, now))
@@ -90,7 +124,7 @@ def _as_written(end: Exit, job: Object, live: Sequence[Object], first: Object | 
     if end.code is not None:
         return ended(end, now)
     container = objects.flow_container(job)
-    awaited = [pod for pod in live if first is None or not objects.is_going(pod, container)]
+    awaited = [pod for pod in live if first in (None, pod) or not objects.is_going(pod, container)]
     if awaited:
         return _stopping(end, awaited, container, now)
     if not live and objects.may_make_another(job, now):
@@ -119,7 +153,7 @@ def _over(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
         if evidence.may_say_more(job):
             return _unsettled(f"{found.message} It may not have been the Job's first pod.", job, now)
         if verdicts.took_a_place(pod, job, evidence.events):
-            found = verdicts.exit_of_the_first(pod, now)
+            found = verdicts.exit_of_the_first(pod, now, evidence.events)
     untold = found.reason is Reason.DELETED and evidence.may_say_more(pod)
     if untold or _is_unsettled(pod, job, found, now):
         return _unsettled(f"{found.message} Its reason may still be told.", pod, now)

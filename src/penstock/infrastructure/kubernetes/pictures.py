@@ -11,7 +11,7 @@ from penstock.infrastructure.base import Handle
 from penstock.infrastructure.kubernetes import objects, observation
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
-from penstock.infrastructure.kubernetes.observation import Evidence, Judgement
+from penstock.infrastructure.kubernetes.observation import Judgement
 from penstock.infrastructure.kubernetes.places import Places, answered
 from penstock.infrastructure.kubernetes.watches import Mirror
 from penstock.model.attempts import Observation
@@ -76,11 +76,9 @@ class Pictures:
         if job is None:
             return _missing(mirror, name)
         pods, gone = mirror.pods_of(name), mirror.gone_of(name)
-        asked = [uid for item in (job, *gone, *pods) if (uid := objects.uid_of(item)) in self._events]
-        events: dict[str, str] = {}
-        for uid in asked:
-            events.update(self._events[uid][1])
-        return observation.judge(Evidence(job, pods, gone, events, frozenset(asked)), clock.now())
+        uids = [objects.uid_of(item) for item in (job, *gone, *pods)]
+        told = {uid: self._events[uid][1] for uid in uids if uid in self._events}
+        return observation.judge(observation.evidence_of(job, pods, gone, told), clock.now())
 
     async def _search(self, mirror: Mirror | BaseException, handle: Handle) -> Judgement | None:
         """Ask for a job that the picture does not have. None: it has it. What was raised is why it cannot be seen."""

@@ -26,6 +26,10 @@ _NO_COMMAND = re.compile(
     r"executable file not found|no such file or directory|no command specified|permission denied|exec format error",
     re.I,
 )
+#: Events of containers that ran; a kubelet tells no more than some each second, and one of them will do.
+_OF_RUNNING = frozenset({"Started", "Killing"})
+#: The containers of which there is one of those, as fields of their pod.
+RAN = "containers that ran"
 _BARE_WORD = re.compile(r"Error: \w+")
 #: Reasons of the pod condition DisruptionTarget, and of pods that a node has given up.
 _DISRUPTIONS = {
@@ -126,11 +130,17 @@ def of_disruption(pod: Mapping[str, Any]) -> tuple[Reason, str] | None:
 
 
 def words_of(events: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The last words of the events about one object, by their reason. Of the pods that a Job has made, the first."""
+    """The last words of the events about one object, by their reason. Of the pods that a Job has made, the first.
+
+    Under `RAN` are the fields of all containers that events say something of which only one that ran is told of.
+    """
     words: dict[str, str] = {}
     for event in sorted(events, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or "")):
         reason, message = str(event.get("reason")), str(event.get("message") or "").strip()
         # a kubelet tells a failure by its cause and by a bare word, in two events of one reason
+        if reason in _OF_RUNNING:
+            field = str((event.get("involvedObject") or {}).get("fieldPath") or "")
+            words[RAN] = f"{words.get(RAN, '')} {field}".strip()
         lesser = reason == "SuccessfulCreate" or _BARE_WORD.fullmatch(message) is not None
         if reason not in words or not lesser:
             words[reason] = message

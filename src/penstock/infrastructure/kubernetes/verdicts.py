@@ -72,12 +72,13 @@ def took_a_place(pod: Object, job: Object, events: Mapping[str, str]) -> bool:
     return late and "FailedCreate" not in events
 
 
-def exit_of_the_first(pod: Object, now: datetime) -> Exit:
+def exit_of_the_first(pod: Object, now: datetime, events: Mapping[str, str]) -> Exit:
     """How the run ended in a pod that nobody knows any more, and in whose place Kubernetes has put this one."""
     name = pod["metadata"]["name"]
-    text = f"Its pod was deleted; Kubernetes put another, {name}, in its place, which was refused."
+    reason, words = reasons.of_events(events)
+    text = f"Its pod was deleted; Kubernetes put another, {name}, in its place, which was refused. {words}"
     at = objects.moment(pod["metadata"].get("creationTimestamp"))
-    return an_exit(None, Reason.DELETED, text, at or now)
+    return an_exit(None, reason, text, at or now)
 
 
 def _exit_of(pod: Object, job: Object, now: datetime) -> Exit:
