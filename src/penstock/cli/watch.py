@@ -86,10 +86,12 @@ class Watch:
         from penstock.client import flow_runs
 
         try:
-            explanation = self._connection.row(flow_runs.explain_flow_run(self.run["id"]))["explanation"]
+            answer = self._connection.row(flow_runs.explain_flow_run(self.run["id"]))
         except PenstockError:
             return  # an explanation is a courtesy; the run is followed without it
-        news = self._explained.news(explanation, self._message, time.monotonic())
+        if answer["state"] != self.run["state_name"]:
+            return  # it has gone on meanwhile: its next state comes first
+        news = self._explained.news(answer["explanation"], self._message, time.monotonic())
         if news:
             self._session.say(f"{' ' * 12} | {news}")
 
