@@ -74,7 +74,7 @@ def made(fields: dict[str, Any]) -> KubernetesJob:
         (f"{CONTAINER}/env/-", {"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, "it takes one of them"),
         (f"{POD}/containers/-", {"name": "penstock-job", "image": "x:1"}, "there is a container 'penstock-job' already"),
         (f"{POD}/containers/-", {"name": "proxy", "image": "x y"}, f"{AT_POD}.containers[1].image: 'x y' names no image"),
-        (f"{POD}/volumes/-", {"name": "cache"}, "'cache' needs one source"),
+        (f"{POD}/volumes/-", {"name": "cache", "emptyDir": {}, "nfs": {}}, "'cache' needs one source"),
         (f"{CONTAINER}/volumeMounts/-", {"name": "date", "mountPath": "/data"}, "Did you mean 'data'"),
         # what is Penstock's own
         (CONTAINER, {"name": "proxy", "image": "x:1"}, "has to be the first; add others after it"),
@@ -124,6 +124,8 @@ def test_the_same_holds_for_the_manifest(place: str, value: Any, said: str) -> N
             {"op": "add", "path": f"{CONTAINER}/volumeMounts/-", "value": {"name": "data", "mountPath": "/data"}},
             {"op": "add", "path": f"{POD}/volumes/-", "value": {"name": "data", "emptyDir": {}}},
         ],
+        # what Kubernetes fills in
+        [{"spec": {"template": {"spec": {"volumes": [{"name": "data"}]}}}}],
         # what a newer Kubernetes may have
         [{"op": "add", "path": f"{POD}/quantumScheduling", "value": {"spin": 1}}],
         [{"op": "add", "path": f"{POD}/tolerations", "value": [{"key": "a", "operator": "Exists", "effect": "${env:EFFECT}"}]}],

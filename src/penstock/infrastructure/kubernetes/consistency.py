@@ -23,7 +23,7 @@ def check_consistency(job: JSONObject) -> None:
         names.check_marks((metadata or {}).get("annotations") or {}, f"{place}.annotations", values=False)
     names.check_marks(pod.get("nodeSelector") or {}, f"{_POD}.nodeSelector", values=True)
     pod_fields.check_tolerations(_items(pod.get("tolerations")), f"{_POD}.tolerations")
-    pod_fields.check_volumes(_items(pod.get("volumes")), f"{_POD}.volumes", own=True)
+    pod_fields.check_volumes(_items(pod.get("volumes")), f"{_POD}.volumes", of_manifest=True)
     volumes = [str(volume["name"]) for volume in _items(pod.get("volumes"))]
     seen: set[str] = set()
     for place, container in containers_of(pod):
@@ -32,7 +32,9 @@ def check_consistency(job: JSONObject) -> None:
         if container.get("image"):
             _check_image(str(container["image"]), place)
         check_resources(read_resources(container.get("resources") or {}), f"{place}.resources")
-        pod_fields.check_mounts(_items(container.get("volumeMounts")), volumes, f"{place}.volumeMounts", own=True)
+        pod_fields.check_mounts(
+            _items(container.get("volumeMounts")), volumes, f"{place}.volumeMounts", of_manifest=True
+        )
 
 
 def containers_of(pod: JSONObject) -> Iterator[tuple[str, JSONObject]]:

@@ -19,10 +19,10 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS = ("Exists", "Equal", "Lt", "Gt")
 
 
-def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", own: bool = False) -> None:
+def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", of_manifest: bool = False) -> None:
     """Raise ValueError for volumes without a name, with a name twice, or with other than one source.
 
-    `own`: whether Penstock's own may be among them.
+    `of_manifest`: Penstock's own may be among them, and one without a source is a folder, as Kubernetes has it.
     """
     seen: set[str] = set()
     for index, volume in enumerate(volumes):
@@ -32,12 +32,12 @@ def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", 
         if not isinstance(name, str):
             raise ValueError(f"{place} has no name.")
         names.check_label(name, f"{place}.name", "a volume's name")
-        if (name == TOKEN_VOLUME and not own) or name in seen:
+        if (name == TOKEN_VOLUME and not of_manifest) or name in seen:
             whose = "is there twice" if name in seen else "is Penstock's own"
             raise ValueError(f"{place}: the name {name!r} {whose}.")
         seen.add(name)
         sources = [source for source in volume if source != "name"]
-        if len(sources) != 1:
+        if len(sources) != 1 and not (of_manifest and not sources):
             raise ValueError(
                 f"{place}: {name!r} needs one source, such as emptyDir, persistentVolumeClaim, configMap or secret; it "
                 f"has {', '.join(sources) or 'none'}."
@@ -45,11 +45,11 @@ def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", 
 
 
 def check_mounts(
-    mounts: Sequence[Mapping[str, Any]], known: Sequence[str], where: str = "volume_mounts", own: bool = False
+    mounts: Sequence[Mapping[str, Any]], known: Sequence[str], where: str = "volume_mounts", of_manifest: bool = False
 ) -> None:
     """Raise ValueError for mounts of volumes that there are not (`known` are there), or of two at one path.
 
-    `own`: whether Penstock's own may be among them.
+    `of_manifest`: Penstock's own may be among them, and paths may begin without '/', as Kubernetes has it.
     """
     seen: set[str] = set()
     for index, mount in enumerate(mounts):
@@ -60,10 +60,10 @@ def check_mounts(
             others = [volume for volume in known if volume != TOKEN_VOLUME]
             hint = did_you_mean(str(name), others) or f" There is {', '.join(others) or 'none'}."
             raise ValueError(f"{place}: there is no volume {name!r}.{hint}")
-        if not isinstance(path, str) or not path.startswith("/") or ":" in path:
+        if not isinstance(path, str) or not (path.startswith("/") or (of_manifest and path)) or ":" in path:
             raise ValueError(f"{place}: mountPath is {path!r}; it is a path that begins with '/' and holds no ':'.")
         plain = path.rstrip("/")
-        if plain in seen or (plain == _TOKEN_FOLDER and not (own and name == TOKEN_VOLUME)):
+        if plain in seen or (plain == _TOKEN_FOLDER and not (of_manifest and name == TOKEN_VOLUME)):
             whose = "there twice" if plain in seen else "Penstock's own place"
             raise ValueError(f"{place}: mountPath {path} is {whose}.")
         seen.add(plain)
