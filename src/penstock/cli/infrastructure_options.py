@@ -1,4 +1,4 @@
-"""Infrastructure as it is asked for on the command line: a type, and what its block cannot be without."""
+"""Infrastructure as it is asked for on the command line: a saved block, or a type and what its block cannot be without."""
 
 from typing import Any
 
@@ -49,6 +49,19 @@ def new_infrastructure(word: str, overrides: dict[str, str]) -> tuple[Any, dict[
     values = {name: overrides[name] for name in needed}
     rest = {name: value for name, value in overrides.items() if name not in values}
     return block_data.read(slug, values, "--override"), rest
+
+
+def infrastructure_meant(word: str, overrides: dict[str, str]) -> tuple[Any, dict[str, str]]:
+    """What ``--on`` names: the saved block ``TYPE/NAME``, else a new one of a type; and the overrides that are left.
+
+    Raises as `new_infrastructure` does; NotFound if there is no such block.
+    """
+    from penstock.sdk import block_data
+
+    kind, slash, name = word.partition("/")
+    if not slash:
+        return new_infrastructure(word, overrides)
+    return block_data.saved(f"{type_meant(kind)}/{name}", "--on"), overrides
 
 
 def read_overrides(infrastructure: Any, texts: dict[str, str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from penstock.cli.deployment_run import COLUMNS, create_run
 from penstock.cli.errors import UsageProblem
 from penstock.cli.flow_run_cancel import ask
 from penstock.cli.grammar import command as verb
-from penstock.cli.infrastructure_options import new_infrastructure, read_overrides
+from penstock.cli.infrastructure_options import infrastructure_meant, read_overrides
 from penstock.cli.own_agent import own_agent
 from penstock.cli.session import Session, current
 from penstock.cli.watch import watch_run
@@ -41,7 +41,12 @@ _CLEAR_AWAY = {"auto_remove": True}
 )
 @click.option("--params", metavar="JSON", help="Parameters as a JSON object; - reads it from stdin.")
 @click.option(
-    "--on", "infra", default="process", show_default=True, metavar="TYPE", help="Type of infrastructure, e.g. docker."
+    "--on",
+    "infra",
+    default="process",
+    show_default=True,
+    metavar="TYPE[/NAME]",
+    help="Type of infrastructure, e.g. docker; or a saved block of it.",
 )
 @click.option("--image", metavar="IMAGE", help="Image of the containers, for types that have one.")
 @click.option(
@@ -110,7 +115,7 @@ def _deployment(
     from penstock.sdk.deployments import Deployment
 
     entrypoint = entrypoints.portable(entrypoint)
-    infrastructure, overrides = new_infrastructure(infra, overrides)
+    infrastructure, overrides = infrastructure_meant(infra, overrides)
     slug = infrastructure.get_block_type_slug()
     obstacle = why_not_run(slug)
     if obstacle is not None:

@@ -21,6 +21,16 @@ def serving(running: TestServer) -> Iterator[TestAgent]:
         yield found
 
 
+def test_run_takes_a_saved_block(terminal: Terminal) -> None:
+    terminal.ok("block", "create", "process", "--name", "greets", 'env={"WHO": "a saved block"}')
+    (terminal.folder / "who.py").write_text(
+        "import os\n\nfrom penstock import flow\n\n\n@flow(log_prints=True)\ndef who():\n    print('from', os.environ['WHO'])\n"
+    )
+    assert "from a saved block" in terminal.ok("run", "who.py:who", "--on", "process/greets").out
+    missing = terminal("run", "who.py:who", "--on", "process/greet")
+    assert (missing.code, "greets" in missing.err) == (3, True), missing.err
+
+
 def test_build_edit_apply_run_and_look(terminal: Terminal, serving: TestAgent) -> None:
     built = terminal.ok("deployment", "build", "flows.py:hello", "-n", "nightly", "-q", "served", "-t", "one")
     assert "hello-deployment.yaml" in built.err
