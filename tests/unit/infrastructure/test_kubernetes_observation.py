@@ -104,6 +104,18 @@ def test_a_back_off_has_its_cause_in_the_events() -> None:
     assert "NotFound" in (found.doomed.message or "")
 
 
+def test_a_pull_that_fails_again_and_again_is_told_in_the_same_words() -> None:
+    words = 'failed to do request: Head "https://r.io/v2/": no such host'
+    event = f'Failed to pull image "r.io/flows:1": {words}'
+    tries = [("ErrImagePull", words, ""), ("ErrImagePull", words, event), ("ImagePullBackOff", "Back-off", event)]
+    assert {reasons.of_waiting(reason, said, "r.io/flows:1", told).message for reason, said, told in tries} == {words}
+
+
+def test_what_a_status_and_an_event_say_of_a_pull_is_told_where_they_differ() -> None:
+    wait = reasons.of_waiting("ErrImagePull", "pull QPS exceeded", "flows:1", 'Failed to pull image "flows:1": denied')
+    assert wait.message == "pull QPS exceeded denied"
+
+
 def test_an_image_is_not_judged_by_its_own_name() -> None:
     wait = reasons.of_waiting("ErrImagePull", 'pulling "r.io/denied/404:1": i/o timeout', "r.io/denied/404:1", "")
     assert (wait.reason, wait.hopeless) == (Reason.IMAGE_PULL_FAILED, False)

@@ -30,6 +30,8 @@ _NO_COMMAND = re.compile(
 _OF_RUNNING = frozenset({"Started", "Killing"})
 #: The containers of which there is one of those, as fields of their pod.
 RAN = "containers that ran"
+#: What the event of a pull has before the words of which the container's status has the same.
+_PULL_FAILED = re.compile(r'^Failed to pull image "[^"]*": ')
 _BARE_WORD = re.compile(r"Error: \w+")
 #: Reasons of the pod condition DisruptionTarget, and of pods that a node has given up.
 _DISRUPTIONS = {
@@ -87,8 +89,7 @@ def of_waiting(reason: str, message: str, image: str, said: str) -> Wait:
     """What a container waits for. `message` is its status', `said` what the events tell of its pod's image."""
     words = message or said or reason
     if reason in {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"}:
-        # a back-off repeats no cause: the event of the failed pull has it
-        cause = said if reason == "ImagePullBackOff" and said else f"{message} {said}".strip()
+        cause = _cause_of_pull(reason, message, said)
         why, hopeless = of_pull(_without(cause, image))
         return Wait(f"image {image}", Phase.IMAGE, why, cause or words, hopeless)
     if reason == "ErrImageNeverPull":
@@ -102,6 +103,15 @@ def of_waiting(reason: str, message: str, image: str, said: str) -> Wait:
         why = Reason.COMMAND_NOT_FOUND if missing else Reason.START_FAILED
         return Wait("its container to start", Phase.START, why, words, hopeless=missing)
     return Wait("its container to be made", Phase.START, None, words if words != reason else said or None)
+
+
+def _cause_of_pull(reason: str, message: str, said: str) -> str:
+    """Why an image could not be fetched, in the same words from one try to the next, whichever object tells them."""
+    told = _PULL_FAILED.sub("", said)
+    if told in message and reason != "ImagePullBackOff":
+        return message
+    # a back-off repeats no cause: the event of the failed pull has it
+    return (told or message) if reason == "ImagePullBackOff" or message in told else f"{message} {told}"
 
 
 def of_unschedulable(message: str) -> Wait:
@@ -179,7 +189,10 @@ def hint_of_refusal(status: int, message: str, namespace: str) -> str:
     if "admission" in message:
         return "A policy of the cluster refuses the Job: change the block, or the policy."
     if status in {401, 403}:
-        return f"Give the agent's account the Role for namespace {namespace}: penstock kubernetes manifest agent."
+        return (
+            f"Give the agent's account the Role for namespace {namespace} (penstock kubernetes manifest agent "
+            f"--job-namespace {namespace}), or name another in the block's field namespace."
+        )
     return "Correct the block's manifest or customizations: the message names the field."
 
 
