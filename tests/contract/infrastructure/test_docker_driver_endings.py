@@ -55,7 +55,7 @@ def test_an_exit_with_the_number_of_a_signal_is_told_as_that_number(jobs: Jobs) 
     seen = _ended(jobs, "sh", "-c", "exit 137")
     assert seen.exit is not None
     assert (seen.exit.code, seen.exit.signal) == (137, None)
-    assert "not told to send it" in (seen.message or "")
+    assert "does not remember" in (seen.message or "")
 
 
 def test_a_program_for_another_processor_is_a_command_that_cannot_be_executed(jobs: Jobs, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ WAY_OUT = (
 _ASK_SECONDS, _CONNECT_SECONDS = 15.0, 1.0
 #: Seconds that the probe may take: one that is late has said nothing.
 _PROBE_SECONDS = 20.0
-_BRIDGE = "bridge"
+#: The network that containers are in by themselves: Docker's, Podman's.
+_BRIDGES = ("bridge", "podman")
 
 
 async def refuse_unheard(engine: Engine, request: Mapping[str, Any]) -> None:
@@ -66,14 +67,17 @@ async def refuse_unheard(engine: Engine, request: Mapping[str, Any]) -> None:
 async def _gateway(engine: Engine) -> str | None:
     """The address that the engine gives itself for its containers, as far as it can be known."""
 
-    def ask(client: "APIClient") -> Any:
-        return client.inspect_network(_BRIDGE)
+    def ask(client: "APIClient") -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = client.networks(names=list(_BRIDGES))
+        return rows
 
     try:
         found = await engine.call(ask, seconds=_ASK_SECONDS)
     except engine.APIError:
-        return None  # an engine without such a network
-    ranges = (found.get("IPAM") or {}).get("Config") or []
+        return None
+    ranges = [
+        each for row in found if row.get("Name") in _BRIDGES for each in (row.get("IPAM") or {}).get("Config") or []
+    ]
     return next((str(each["Gateway"]) for each in ranges if each.get("Gateway")), None)
 
 

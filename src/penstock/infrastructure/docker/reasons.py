@@ -209,13 +209,14 @@ def ending(state: Mapping[str, Any], history: History) -> Exit:
     elif number is not None and sent:
         code_or_none, signal_or_none, reason = None, number, Reason.SIGNALLED
         text = (
-            f"The container was killed by {_name(number)} (signal {number}), which the Docker engine was told to send."
+            f"The container was killed by {_name(number)} (signal {number}), which the Docker engine sent: it was told to, or "
+            "was being stopped itself."
         )
     elif number is not None:
         reason = Reason.SIGNALLED
         text = (
             f"The container exited with code {code}: 128 + {number}, as is told of a process that {_name(number)} "
-            "killed. The Docker engine was not told to send it."
+            "killed. The Docker engine does not remember that it was told to send it."
         )
     words = str(state.get("Error") or "")
     return Exit(
