@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         api_url = settings.get("PENSTOCK_API_URL")
         if not api_url:
             print("error: no server is named. Set PENSTOCK_API_URL, e.g. to http://127.0.0.1:4200/api", file=sys.stderr)
+            print("hint: `penstock server start` starts one, `penstock up` one with an agent.", file=sys.stderr)
             return EXIT_CONFIGURATION
         return asyncio.run(_run(found, api_url, settings.get("PENSTOCK_API_KEY")))
     except PenstockError as error:
