@@ -18,6 +18,8 @@ from penstock.infrastructure.overrides import Path, Sources, apply_overrides, re
 from penstock.model.attempts import Claim, InfrastructureDocument
 from penstock.model.base import JSONObject
 
+#: Faults of numbers that are too large or too small.
+_OF_SIZE = ("greater_than", "less_than")
 #: Faults that say no more than that a value is of the wrong kind; the schema says which kind is right.
 _OF_KIND = ("_type", "_parsing", "_from_float")
 
@@ -137,13 +139,14 @@ def _line(block: type[Infrastructure], fault: Any, sources: Sources) -> str:
     path = tuple(str(part) for part in fault["loc"])
     name = ".".join(path) or block.get_block_type_slug()
     said = str(fault["msg"]).removeprefix("Value error, ")
+    if str(fault["type"]).startswith(_OF_SIZE):
+        said = f"{said.replace('Input should be', 'it has to be')}, not {fault['input']!r}"
     place = _source(path, sources) if path else _sources_named_in(said, sources)
-    if place is None:
-        return f"{name}: {said}"
-    if str(fault["type"]).endswith(_OF_KIND):
+    if place is not None and str(fault["type"]).endswith(_OF_KIND):
         words = _words(block, path)
         said = f"it has to be {words}, not {fault['input']!r}" if words else f"{said}, not {fault['input']!r}"
-    return f"{name}: {said} (set by {place})"
+    named = said if re.match(rf"{re.escape(name)}\b", said) else f"{name}: {said}"
+    return f"{named} (set by {place})" if place is not None else named
 
 
 def _sources_named_in(said: str, sources: Sources) -> str | None:

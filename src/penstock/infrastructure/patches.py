@@ -158,7 +158,7 @@ def _missing(document: Any, pointer: str, last_must_exist: bool) -> str | None:
             if part not in current:
                 if is_last and not last_must_exist:
                     return None
-                near = did_you_mean(part, current) or _escaped(parts, position)
+                near = did_you_mean(part, current) or _escaped(parts, position) or _whole(above, part, is_last)
                 return f"{pointer!r}: there is no {part!r} in {above!r}.{near}"
             current = current[part]
         elif isinstance(current, list):
@@ -179,3 +179,8 @@ def _escaped(parts: list[str], position: int) -> str:
     name = "/".join(parts[position:])
     pointer = "/".join(["", *parts[:position], name.replace("~", "~0").replace("/", "~1")])
     return f" A '/' within a name is written ~1: {pointer}."
+
+
+def _whole(above: str, part: str, is_last: bool) -> str:
+    """What to say where the place for something is not there itself."""
+    return "" if is_last else f" An operation makes no place for its value: add {above.rstrip('/')}/{part} as a whole."

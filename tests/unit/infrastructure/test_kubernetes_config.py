@@ -110,7 +110,7 @@ def test_a_manifest_may_be_text(text: str):
         (changed("spec.template.spec.completions", 2), "completions is 2"),
         (changed("spec.parallelism", 3), "parallelism is 3"),
         ("a: [", "neither YAML nor JSON"),
-        (7, "not int"),
+        (7, "YAML or JSON text, not 7"),
     ],
 )
 def test_a_manifest_that_runs_no_flow_is_refused_with_the_place(job: Any, said: str):

@@ -47,7 +47,10 @@ def read_manifest(value: Any) -> JSONObject:
     if isinstance(value, str):
         value = _parse(value)
     if not isinstance(value, Mapping):
-        raise ValueError(f"a Job's manifest is a mapping, not {type(value).__name__}.")
+        raise ValueError(
+            f"a Job's manifest is a mapping, or its YAML or JSON text, not {value!r:.60}. Of a file, "
+            "KubernetesJob.job_from_file gives it."
+        )
     job: JSONObject = copy.deepcopy(dict(value))
     for name, right in (("apiVersion", _API_VERSION), ("kind", _KIND)):
         found = _child(job, name, ())
