@@ -14,6 +14,7 @@ from penstock.client.asynchronous import AsyncClient
 from penstock.errors import APIError, NotFound
 from penstock.infrastructure.base import Driver, Found
 from penstock.model.attempts import Attempt, AttemptStatus
+from penstock.model.reasons import Reason
 
 _log = logging.getLogger("penstock.agent.sweep")
 
@@ -52,9 +53,16 @@ def judge(found: Found, attempt: Attempt | None, seconds_over: float) -> Fate:
         return Fate.STOP if seconds_over >= patience else Fate.LEAVE
     stays = found.keep
     if stays is None:
-        stays = attempt is None or attempt.exit is None or attempt.exit.code != 0
+        stays = attempt is None or _ended_badly(attempt)
     soon = UNKNOWN_SECONDS if attempt is None else SAFETY_SECONDS
     return Fate.REMOVE if seconds_over >= (KEEP_SECONDS if stays else soon) else Fate.LEAVE
+
+
+def _ended_badly(attempt: Attempt) -> bool:
+    """Where nobody saw how the job ended, the flow has told it all the same if it ended well."""
+    if attempt.reason is Reason.CANCELLED:
+        return False
+    return attempt.reason is not None if attempt.exit is None else attempt.exit.code != 0
 
 
 class Sweep:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from penstock.agent.sweep import KEEP_SECONDS, SAFETY_SECONDS, UNKNOWN_SECONDS, Fate, judge
 from penstock.infrastructure.base import Found, Handle
 from penstock.model.attempts import Attempt, AttemptStatus, Exit, Limits
+from penstock.model.reasons import Reason
 
 OPEN = [status for status in AttemptStatus if status is not AttemptStatus.ENDED]
 
@@ -41,6 +42,22 @@ def test_what_is_left_of_a_success_goes_early_and_of_a_failure_late() -> None:
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=0), SAFETY_SECONDS) is Fate.REMOVE
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=3), KEEP_SECONDS - 1) is Fate.LEAVE
     assert judge(_found(True), _attempt(AttemptStatus.ENDED, code=3), KEEP_SECONDS) is Fate.REMOVE
+
+
+@pytest.mark.parametrize(
+    ("reason", "exit_", "fate"),
+    [
+        (None, None, Fate.REMOVE),  # the flow has told that it ended well, and nobody saw its job end
+        (Reason.LOST, None, Fate.LEAVE),
+        (Reason.CANCELLED, None, Fate.REMOVE),
+        (Reason.CANCELLED, Exit(code=143), Fate.REMOVE),
+    ],
+)
+def test_what_ended_well_or_was_cancelled_goes_early_though_nobody_saw_it(
+    reason: Reason | None, exit_: Exit | None, fate: Fate
+) -> None:
+    over = _attempt(AttemptStatus.ENDED).model_copy(update={"reason": reason, "exit": exit_})
+    assert judge(_found(True), over, SAFETY_SECONDS) is fate
 
 
 @pytest.mark.parametrize("code", [0, 3])

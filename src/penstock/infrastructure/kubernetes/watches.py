@@ -59,6 +59,7 @@ class Collection:
         """List all. Callers at the same time share one. Raises NotReachable, Refusal."""
         if self._listing is None or self._listing.done():
             self._listing = asyncio.create_task(self._list())
+            self._listing.add_done_callback(_hear)
         await asyncio.shield(self._listing)
 
     async def follow(self) -> None:
@@ -163,6 +164,11 @@ class Collection:
         self.items.pop(item["metadata"]["uid"], None)
         self._dropped.add(item["metadata"]["uid"])
         self._changed(item, True)
+
+
+def _hear(listing: "asyncio.Task[None]") -> None:
+    if not listing.cancelled():
+        listing.exception()  # whoever waits for it is told; it may be nobody any more
 
 
 class Mirror:
