@@ -19,6 +19,8 @@ PROBE_LABEL = "penstock.io/probe"
 PROBE_SECONDS, _ASK_SECONDS = 30.0, 10
 _LOOK_SECONDS = 0.3
 _NO_PROGRAM = 88
+#: Exit codes above this are those of signals.
+_SIGNALS = 128
 _SCRIPT = f"""
 python=$(command -v python || command -v python3)
 if [ -n "$python" ]; then
@@ -112,5 +114,7 @@ async def _told(namespace: Namespace, pods: list[dict[str, Any]], code: int | No
     with suppress(Refusal, NotReachable, IndexError):
         async with namespace.connection.stream(namespace.log_of(pods[0]), {}, PROBE_SECONDS) as lines:
             said = b"".join([line async for line in lines])[-500:].decode(errors="replace").strip()
+    if code is None or code > _SIGNALS:
+        return Finding(tried, True, f"not known: what asked came to no end of its own (exit code {code}): {said}")
     fix = "Set PENSTOCK_API_URL to an address that pods reach; look for a NetworkPolicy, a proxy, or DNS between them."
     return Finding(tried, False, said or f"it could not be asked (exit code {code})", fix)
