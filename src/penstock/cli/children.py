@@ -101,13 +101,18 @@ class Child:
         last = "\n".join(f"  {line}" for line in self._lines[-10:])
         return PenstockError(f"{self.module} {what}." + (f" Its last lines:\n{last}" if last else ""))
 
-    def stop(self, grace: float = GRACE) -> None:
-        """SIGTERM, after `grace` seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer."""
+    def stop(self, grace: float = GRACE) -> bool:
+        """SIGTERM, after `grace` seconds SIGKILL; returns when it is gone. Ctrl-C meanwhile does not wait any longer.
+
+        Returns whether it has left by itself.
+        """
+        left = True
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(grace)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            left = False
             self._process.kill()
             self._process.wait()
         self._reader.join(timeout=2)
@@ -117,6 +122,7 @@ class Child:
             if descriptor is not None:
                 os.close(descriptor)
         self._ready = self._life = None
+        return left
 
 
 def prefixed(title: str, width: int, colour: str | None) -> Callable[[str], None]:

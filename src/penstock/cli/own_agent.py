@@ -50,7 +50,11 @@ class OwnAgent:
 
     def stop(self) -> None:
         """Let it leave when nothing of the run is left; at once if the run goes on."""
-        self._child.stop(0.0 if self.keep_queue else _DRAIN + _FAREWELL)
+        left = self._child.stop(0.0 if self.keep_queue else _DRAIN + _FAREWELL)
+        if not left and not self.keep_queue:
+            self._session.warn(
+                "The run's agent was ended before all was cleared away; the next agent that runs a job in that place does it."
+            )
 
 
 @contextmanager
