@@ -113,7 +113,10 @@ def ending_of_exit(
     """What the end of a job means by itself. `stop_reason`: we had asked for it. `told_to_end`: its process said so."""
     reason, message = _read_exit(exited, started, told_to_end)
     if stop_reason in {Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED, Reason.SUPERSEDED}:
-        reason, message = stop_reason, f"{STOPPED[stop_reason]} Then: {message[0].lower()}{message[1:]}"
+        # of a job that never ran its platform says so; that nobody knows how a process ended would tell of one
+        known = exited.oom or told_to_end or exited.code is not None or exited.signal is not None
+        then = f" Then: {message[0].lower()}{message[1:]}" if known or not exited.message else ""
+        reason, message = stop_reason, STOPPED[stop_reason] + then
     return Ending(reason, phase, with_words(message, exited.message))
 
 

@@ -158,6 +158,12 @@ def test_a_signal_is_told_by_name_and_number_and_the_platform_in_its_own_words()
     assert found.advice
 
 
+def test_of_a_job_that_was_stopped_before_it_ran_no_process_is_told() -> None:
+    never = Exit(message="It was stopped before its container ran: 0/1 nodes are available.")
+    found = ending_of_exit(never, started=False, phase=Phase.SCHEDULE, stop_reason=Reason.CANCELLED)
+    assert found.message == f"The run was cancelled and its job stopped. The platform says: {never.message}"
+
+
 def test_what_we_stopped_ourselves_is_not_blamed_on_the_signal() -> None:
     for reason in (Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED):
         found = ending_of_exit(Exit(signal=15), started=True, phase=Phase.RUN, stop_reason=reason)
