@@ -1,7 +1,7 @@
 """One sentence on why a run is where it is. Pure."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from penstock.model.attempts import Attempt, AttemptStatus
 from penstock.model.flow_runs import FlowRun
@@ -65,9 +65,16 @@ def _pending(attempt: Attempt | None) -> str:
         return f"{agent} has taken it and cannot launch it yet: since {since} its platform has not answered.{said}"
     if attempt.status is AttemptStatus.RUNNING:
         return f"Its process has started and loads the flow.{unseen}"
-    waits = f" and waits for {attempt.waiting_for}" if attempt.waiting_for else ""
+    waits = f" and waits for {attempt.waiting_for}{_until(attempt)}" if attempt.waiting_for else ""
     does = "is launching" if attempt.status is AttemptStatus.LAUNCHING else "has launched"
     return f"{agent} {does} it{waits}; its process has not reported in yet.{said}{unseen}"
+
+
+def _until(attempt: Attempt) -> str:
+    """When its start limit is over. Of one that was taken early it is over some seconds later."""
+    if attempt.claimed_at is None or attempt.limits.start is None:
+        return ""
+    return f", until {attempt.claimed_at + timedelta(seconds=attempt.limits.start):%H:%M:%S} UTC at most"
 
 
 def _running(attempt: Attempt | None) -> str:

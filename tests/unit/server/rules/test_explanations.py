@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from penstock.model.attempts import Attempt, AttemptStatus
+from penstock.model.attempts import Attempt, AttemptStatus, Limits
 from penstock.model.flow_runs import FlowRun
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import State, StateDetails, StateType
@@ -132,6 +132,10 @@ def test_a_run_that_is_tried_again_says_why() -> None:
         (
             attempt(AttemptStatus.LAUNCHING, waiting_for="a node", message="0/3 nodes"),
             "waits for a node; its process has not reported in yet. The platform says: 0/3 nodes",
+        ),
+        (
+            attempt(AttemptStatus.STARTED, waiting_for="a node", claimed_at=NOW, limits=Limits(start=600)),
+            "has launched it and waits for a node, until 12:10:00 UTC at most; its process",
         ),
         (attempt(AttemptStatus.RUNNING), "loads the flow"),
         (attempt(AttemptStatus.STARTED, unobserved_since=NOW), "Nobody has seen its job since 12:00:00 UTC"),
