@@ -35,6 +35,22 @@ def _states(pod: Any) -> list[Any]:
     return [status["state"] for status in pod["status"].get("containerStatuses", ())]
 
 
+async def _until_nothing_runs(
+    cluster: Cluster, namespace: str, driver: KubernetesDriver, handle: Handle, end: Observation
+) -> None:
+    """Wait for the job's pods to end. Its end stays what it is, whatever this Kubernetes puts in the place of a pod."""
+    deadline = clock.monotonic() + PATIENCE
+    selected = ("pods", "-n", namespace, "-l", f"job-name={handle.data['name']}")
+    while True:
+        pods = (await asyncio.to_thread(cluster.get, *selected))["items"]
+        seen = (await driver.observe([handle]))[0]
+        assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", end.exit and end.exit.code), seen
+        if not any("running" in state for pod in pods for state in _states(pod)):
+            return
+        assert clock.monotonic() < deadline, "a pod goes on"
+        await driver.wait_for_news(0.2)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is hopeless, or lingers, is stopped soon."""
@@ -158,11 +174,12 @@ def test_a_pod_that_is_deleted_under_its_job_ends_the_run_and_no_other_takes_its
         seen = await until(driver, handle, _ended)
         assert seen.exit is not None
         assert seen.reason is Reason.DELETED
-        pods = cluster.get("pods", "-n", namespace)["items"]
-        assert all(pod["status"]["phase"] in {"Succeeded", "Failed"} for pod in pods)
+        await _until_nothing_runs(cluster, namespace, driver, handle, seen)
         other = KubernetesDriver({"KUBECONFIG": str(cluster.kubeconfig)}, namespace)
         try:
-            assert (await other.observe([handle]))[0].exit == seen.exit  # who was not there knows it as well
+            told = (await until(other, handle, _ended)).exit  # who was not there knows it as well
+            assert told is not None
+            assert (told.code, told.reason) == (seen.exit.code, seen.exit.reason)
         finally:
             await other.close()
 
@@ -195,20 +212,7 @@ def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
         assert seen.exit is not None
         assert (seen.exit.code, seen.reason) == (3, Reason.EXITED)
         assert (await driver.output(handle)).text == "mine\n"
-        await _until_gone(driver, handle)
-
-    async def _until_gone(driver: KubernetesDriver, handle: Handle) -> None:
-        deadline = clock.monotonic() + PATIENCE
-        selected = ("pods", "-n", namespace, "-l", f"job-name={handle.data['name']}")
-        while True:
-            pods = (await asyncio.to_thread(cluster.get, *selected))["items"]
-            seen = (await driver.observe([handle]))[0]
-            # whatever this Kubernetes puts in the place of the pod that is stopped
-            assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", 3), seen
-            if not any("running" in state for pod in pods for state in _states(pod)):
-                return
-            assert clock.monotonic() < deadline, "the sidecar goes on"
-            await driver.wait_for_news(0.2)
+        await _until_nothing_runs(cluster, namespace, driver, handle, seen)
 
     ask(cluster.kubeconfig, namespace, question)
 

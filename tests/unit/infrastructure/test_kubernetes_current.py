@@ -212,6 +212,15 @@ def test_a_pod_that_is_deleted_after_its_end_has_ended_by_itself() -> None:
     assert look(job, pod).observation.reason is Reason.DELETED
 
 
+def test_a_container_that_ends_well_because_its_pod_was_deleted_says_who_ended_it() -> None:
+    job, pod = a_job(("Complete", "")), a_pod(over(0, "Completed"), phase="Succeeded", deleted=-60)
+    for told, reason in (({}, Reason.DELETED), ({"Preempted": "Preempted by n/other"}, Reason.PREEMPTED)):
+        seen = look(job, pod, events=told).observation
+        assert (seen.exit and seen.exit.code, seen.reason) == (0, reason)
+    stopped = a_job(("Complete", ""), annotations={"penstock.io/stopping": at(-70)})
+    assert look(stopped, pod).observation.reason is None
+
+
 def test_an_eviction_that_was_called_off_is_no_reason() -> None:
     told = {"TaintManagerEviction": "Cancelling deletion of Pod n/run-1"}
     found = look(a_job(), a_pod(RUNNING, deleted=5), events=told)
@@ -230,6 +239,13 @@ def test_a_job_with_retries_of_kubernetes_gets_no_second_pod_once_its_first_has_
 # --- words that outlive what said them
 
 
+def test_a_pod_that_a_complete_job_still_has_is_stopped() -> None:
+    """It took the place of one that was deleted, and ended well all the same: Kubernetes 1.20 lets the other go on."""
+    mine = a_pod(over(0, "Completed"), phase="Succeeded", deleted=-5)
+    found = look(a_job(("Complete", "")), mine, a_pod(RUNNING, name="run-2", made=0))
+    assert (found.observation.status, found.doomed and found.doomed.code) == ("RUNNING", 0)
+
+
 def test_what_the_scheduler_said_last_is_kept_in_the_end_of_a_job_that_never_ran() -> None:
     words = "0/3 nodes are available: 1 node(s) had taint {gpu: }, that the pod didn't tolerate, 2 Insufficient cpu."
     conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": words}]
@@ -238,6 +254,9 @@ def test_what_the_scheduler_said_last_is_kept_in_the_end_of_a_job_that_never_ran
     end = judge_stopped(a_job(annotations={"penstock.io/stopping": at(-1)}), [pod], NOW, half_done=False)
     assert (end.code, end.reason) == (None, Reason.CANCELLED)
     assert words in (end.message or "")
+    del pod["metadata"]["deletionTimestamp"]
+    found = look(a_job(), pod)
+    assert (found.observation.message, found.puzzling) == (words, None)  # no event says more
 
 
 def test_what_a_registry_said_is_kept_in_the_end_of_a_job_that_never_ran() -> None:

@@ -56,6 +56,11 @@ def is_active(pod: Object) -> bool:
     return phase_of(pod) not in TERMINAL
 
 
+def has_node(pod: Object) -> bool:
+    """Whether a kubelet was given the pod."""
+    return bool((pod.get("spec") or {}).get("nodeName"))
+
+
 def has_started(pod: Object, container: str) -> bool:
     """Whether the flow run's container ran in this pod."""
     state = state_of(pod, container)

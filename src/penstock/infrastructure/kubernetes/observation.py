@@ -214,7 +214,9 @@ def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
         waiting_for=wait.waiting_for,
     )
     doomed = verdicts.an_exit(None, wait.reason, wait.message or wait.waiting_for, now) if wait.hopeless else None
-    return Judgement(observation, doomed=doomed, puzzling=objects.uid_of(pod))
+    # the scheduler's words are the pod's own: events, which an API server finds by reading all of a namespace, add nothing
+    puzzling = None if wait.reason is Reason.NO_CAPACITY else objects.uid_of(pod)
+    return Judgement(observation, doomed=doomed, puzzling=puzzling)
 
 
 def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
@@ -227,10 +229,10 @@ def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
     else:
         end = verdicts.exit_of(lost, job, now, evidence.events)
     message = f"{end.message} No other pod takes its place: no run is started twice."
-    undone = objects.is_stopping(job) or objects.is_decided(job)
+    # also of a Job that is over: Kubernetes leaves it the pods that were too many
     return Judgement(
         Observation(status="RUNNING", observed_at=now, message=message),
-        doomed=None if undone else end,
+        doomed=None if objects.is_stopping(job) else end,
         puzzling=objects.uid_of(lost),
     )
 

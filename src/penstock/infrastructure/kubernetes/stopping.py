@@ -81,13 +81,13 @@ class Stop:
 
     async def _halt(self, container: str, end: Exit | None) -> Object | None:
         """Let the Job want no pods. It ends those that it has in the grace of their manifest, and a kubelet before 1.22
-        does not hear of a shorter one afterwards: where less is wanted, the pods are asked at the same time. A Job
-        controller before 1.22 that hears of this first makes one more pod, which it takes away again.
+        does not hear of a shorter one afterwards: where less is wanted, pods that a kubelet has are asked at the same
+        time. A Job controller before 1.22 that hears of this first makes one more pod, which it takes away again.
         """
         halting = asyncio.create_task(self._namespace.halt_job(self._name, end))
         await asyncio.sleep(0)  # it is on its way first
-        active = [pod for pod in self._seen.values() if objects.is_active(pod)]
-        hasty = [pod for pod in active if self._seconds < int(pod["spec"].get("terminationGracePeriodSeconds", 30))]
+        placed = [pod for pod in self._seen.values() if objects.is_active(pod) and objects.has_node(pod)]
+        hasty = [pod for pod in placed if self._seconds < int(pod["spec"].get("terminationGracePeriodSeconds", 30))]
         try:
             await asyncio.gather(*(self._ask_to_end(pod, container, self._seconds) for pod in hasty))
         finally:
@@ -109,7 +109,9 @@ class Stop:
                 raise NotReachable(_unconfirmed(active))
             seconds = self._seconds if waited < self._grace else 1
             for pod in active:
-                await self._ask_to_end(pod, container, seconds)
+                # without a node, nothing is gained by being quicker than the Job controller
+                if objects.has_node(pod) or waited > _AGAIN_SECONDS:
+                    await self._ask_to_end(pod, container, seconds)
             # a Job that is asked for no pods at once may still make the one that it was about to make
             await asyncio.sleep(_LOOK_SECONDS if active else _AGAIN_SECONDS)
 

@@ -94,7 +94,8 @@ def _exit_of(pod: Object, job: Object, now: datetime) -> Exit:
     code = int(state.get("exitCode", -1))
     at = objects.moment(state.get("finishedAt")) or now
     message = _describe(container, code, state, pod)
-    if code == 0:
+    deleted = objects.was_deleted_before(pod, at) and not objects.is_stopping(job)
+    if code == 0 and not deleted:  # else it was told to end, whatever it makes of that
         return an_exit(0, None, message, at)
     if state.get("reason") == "OOMKilled":
         return an_exit(code, Reason.OUT_OF_MEMORY, message, at, oom=True)
@@ -106,7 +107,7 @@ def _exit_of(pod: Object, job: Object, now: datetime) -> Exit:
         return an_exit(code, Reason.COMMAND_NOT_FOUND, message, at)
     if state.get("reason") in {"StartError", "ContainerCannotRun"}:
         return an_exit(code, Reason.START_FAILED, message, at)
-    if objects.was_deleted_before(pod, at) and not objects.is_stopping(job):
+    if deleted:
         return an_exit(code, Reason.DELETED, f"{message} Somebody had deleted the pod.", at)
     return an_exit(code, Reason.SIGNALLED if _signal(code) else Reason.EXITED, message, at)
 
