@@ -47,9 +47,9 @@ def test_an_image_that_comes_after_the_start_limit_never_runs_user_code(apart: P
     agent = world.agent("-q", "queue", "--name", "a")
     block = {"image": late, "image_pull_policy": "Never", "start_timeout": 4, "cancel_timeout": 1, "grace_seconds": 0}
     run = world.run(apart.deploy(MARKS, block=block), name="r")
+    wait_until(lambda: (found := world.attempts(run)) and found[-1].handle, 60, "its handle is told")
+    agent.kill()  # well before the start limit, after which it would stop the Job
     wait_until(lambda: apart.side.of_kind("Pod", run), 60, "its pod waits for the image")
-    wait_until(lambda: world.attempts(run)[-1].handle, 30, "its handle is told")
-    agent.kill()
     state = world.wait_for(run, StateType.CRASHED).state
     assert state is not None
     assert state.state_details.reason is Reason.START_TIMEOUT
