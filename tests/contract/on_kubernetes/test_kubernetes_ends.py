@@ -7,7 +7,7 @@ import pytest
 from kubernetes_cluster import Cluster
 
 from penstock import clock
-from penstock.errors import JobRejected
+from penstock.errors import JobRejected, StillPreparing
 from penstock.infrastructure.base import Handle, Job
 from penstock.infrastructure.kubernetes import driver as driver_module
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
@@ -49,6 +49,26 @@ async def _until_nothing_runs(
             return
         assert clock.monotonic() < deadline, "a pod goes on"
         await driver.wait_for_news(0.2)
+
+
+async def _no_room(cluster: Cluster, namespace: str, kind: str) -> None:
+    """A quota that holds: a new one is not heeded until its controller has counted."""
+    cluster.kubectl("-n", namespace, "create", "quota", "none", f"--hard={kind}=0")
+    deadline = clock.monotonic() + PATIENCE
+    while kind not in (cluster.get("quota", "none", "-n", namespace)["status"].get("used") or {}):
+        assert clock.monotonic() < deadline, "the quota is not counted"
+        await asyncio.sleep(0.1)
+
+
+async def _started(driver: KubernetesDriver, wanted: Any) -> Handle:
+    """Ask until the API server has heard that there is room."""
+    deadline = clock.monotonic() + PATIENCE
+    while True:
+        try:
+            return await driver.start(wanted)
+        except StillPreparing:
+            assert clock.monotonic() < deadline, "there is no room yet"
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture
@@ -140,12 +160,32 @@ def test_a_pod_without_room_waits_and_says_what_the_scheduler_says(cluster: Clus
 
 def test_a_full_quota_is_waited_for_and_said(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
-        cluster.kubectl("-n", namespace, "create", "quota", "none", "--hard=pods=0")
+        await _no_room(cluster, namespace, "pods")
         handle = await driver.start(request(namespace, a_job(*POLITE)))
         seen = await until(driver, handle, lambda seen: seen.reason is not None)
         assert (seen.status, seen.reason) == ("PENDING", Reason.NO_CAPACITY)
         assert "exceeded quota: none" in (seen.message or "")
         assert seen.waiting_for == "room in the namespace's quota"
+
+    ask(cluster.kubeconfig, namespace, question)
+
+
+@pytest.mark.parametrize("kind", ["count/jobs.batch", "count/secrets"])
+def test_a_full_quota_of_jobs_or_secrets_is_waited_for_and_leaves_nothing(
+    cluster: Cluster, namespace: str, kind: str
+) -> None:
+    async def question(driver: KubernetesDriver) -> None:
+        await _no_room(cluster, namespace, kind)
+        wanted = request(namespace, a_job("true"))
+        with pytest.raises(StillPreparing, match=r"room in the namespace's quota .*exceeded quota: none") as waiting:
+            await driver.start(wanted)
+        assert waiting.value.phase == Phase.SCHEDULE
+        assert cluster.get("jobs", "-n", namespace)["items"] == []
+        cluster.kubectl("-n", namespace, "delete", "quota", "none")
+        handle = await _started(driver, wanted)
+        seen = await until(driver, handle, _ended)
+        assert seen.exit is not None
+        assert seen.exit.code == 0
 
     ask(cluster.kubeconfig, namespace, question)
 

@@ -121,7 +121,7 @@ def of_unschedulable(message: str) -> Wait:
 
 def of_uncreated(message: str) -> Wait:
     """The Job could not make its pod."""
-    if "exceeded quota" in message:
+    if _is_of_quota(message):
         return Wait("room in the namespace's quota", Phase.SCHEDULE, Reason.NO_CAPACITY, message)
     return Wait("its pod to be let in", Phase.SCHEDULE, Reason.NOT_PERMITTED, message)
 
@@ -173,7 +173,7 @@ def is_no_command(word: str, message: str) -> bool:
 
 def of_refusal(status: int, message: str) -> Reason:
     """Why the API server did not take a Job."""
-    if status == 403 and "exceeded quota" in message:
+    if status == 403 and _is_of_quota(message):
         return Reason.NO_CAPACITY
     if status in {401, 403} and "admission webhook" not in message:
         return Reason.NOT_PERMITTED
@@ -184,7 +184,7 @@ def hint_of_refusal(status: int, message: str, namespace: str) -> str:
     """What to do about it."""
     if status == 404:
         return f"Create the namespace {namespace}, or correct the block's field namespace."
-    if "exceeded quota" in message:
+    if _is_of_quota(message):
         return f"Raise the quota of namespace {namespace}, or ask for less in the block's resources."
     if "admission" in message:
         return "A policy of the cluster refuses the Job: change the block, or the policy."
@@ -194,6 +194,11 @@ def hint_of_refusal(status: int, message: str, namespace: str) -> str:
             f"--job-namespace {namespace}), or name another in the block's field namespace."
         )
     return "Correct the block's manifest or customizations: the message names the field."
+
+
+def _is_of_quota(message: str) -> bool:
+    """Whether a quota of the namespace leaves no room, or is so new that nobody has counted yet."""
+    return "exceeded quota" in message or "status unknown for quota" in message
 
 
 def _without(text: str, image: str) -> str:

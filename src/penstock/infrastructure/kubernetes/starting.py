@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from penstock import clock
-from penstock.errors import JobRejected, NotReachable
+from penstock.errors import InfrastructureError, JobRejected, NotReachable, StillPreparing
 from penstock.infrastructure.kubernetes import reasons
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
 from penstock.infrastructure.kubernetes.objects import attempt_of, owner_of
-from penstock.model.reasons import Reason
+from penstock.model.reasons import Phase, Reason
 
 #: Seconds in which a request is sent again whose answer was lost, and the pause before it.
 _AGAIN_SECONDS, _PAUSE = 10.0, 0.3
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 async def start(namespace: Namespace, job: Object, secret: Object) -> Object:
-    """The Job as it is in the cluster, made now or before. Raises JobRejected, NotReachable.
+    """The Job as it is in the cluster, made now or before. Raises JobRejected, NotReachable, StillPreparing.
 
     The Job comes first: the Secret then belongs to it from its birth on, so none is ever left behind. Its pod waits for
     the Secret, should it be quicker.
@@ -71,9 +71,13 @@ def _identity(job: Object) -> tuple[str, UUID | None]:
     return owner_of(job), attempt_of(job)
 
 
-def _rejected(namespace: Namespace, error: Refusal, what: str) -> JobRejected:
+def _rejected(namespace: Namespace, error: Refusal, what: str) -> InfrastructureError:
+    reason = reasons.of_refusal(error.status, error.message)
+    if reason is Reason.NO_CAPACITY:
+        # other jobs end: a full quota of Jobs is waited for as one of pods is
+        return StillPreparing(f"room in the namespace's quota ({error.message})", phase=Phase.SCHEDULE)
     return JobRejected(
         f"Kubernetes does not take {what}: {error.message}",
-        reason=reasons.of_refusal(error.status, error.message),
+        reason=reason,
         hint=reasons.hint_of_refusal(error.status, error.message, namespace.name),
     )
