@@ -116,12 +116,6 @@ ENDS: dict[str, tuple[tuple[str, ...], dict[str, Any], Reason, str]] = {
         Reason.START_FAILED,
         "init container before exited with code 1",
     ),
-    "Kubernetes's own deadline": (
-        ("sleep", "600"),
-        {"grace_seconds": 1, "customizations": [{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": 5}]},
-        Reason.RUN_TIMEOUT,
-        "deadline",
-    ),
 }
 
 
@@ -140,6 +134,22 @@ def test_each_end_has_its_reason_and_kubernetes_words(cluster: Cluster, namespac
             assert words in (told.message or ""), (what, seen)
             assert told.oom is (reason is Reason.OUT_OF_MEMORY), what
             assert told.code != 0, what
+
+    ask(cluster.kubeconfig, namespace, question)
+
+
+def test_kubernetes_own_deadline_is_the_run_limit(cluster: Cluster, namespace: str) -> None:
+    async def question(driver: KubernetesDriver) -> None:
+        longest = [{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": 3600}]
+        handle = await driver.start(request(namespace, a_job(*POLITE), grace_seconds=1, customizations=longest))
+        await until(driver, handle, "RUNNING")
+        # this Kubernetes looks at a deadline once, and loses pods whose containers it begins at that moment
+        soon = '{"spec": {"activeDeadlineSeconds": 1}}'
+        cluster.kubectl("-n", namespace, "patch", "job", handle.data["name"], "--patch", soon)
+        seen = await until(driver, handle, _ended)
+        assert seen.exit is not None
+        assert seen.exit.reason is Reason.RUN_TIMEOUT, seen
+        assert "deadline" in (seen.exit.message or "")
 
     ask(cluster.kubeconfig, namespace, question)
 
