@@ -96,8 +96,8 @@ class ClusterSide:
         """What a command prints in the pod's container."""
         return self.cluster.kubectl("exec", pod["metadata"]["name"], "-n", self.namespace, "--", *command)
 
-    def wait_until_gone(self, run: FlowRun, timeout: float = 45) -> None:
-        """Return when the cluster has nothing of the run any more."""
+    def wait_until_gone(self, run: FlowRun, timeout: float = 150) -> None:
+        """Return when the cluster has nothing of the run any more. An old one takes its time to forget a pod."""
         wait_until(lambda: not self.objects(run), timeout, f"nothing of {run.name} is left")
 
     def everything_said(self, run: FlowRun) -> str:
