@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from freezing import freeze
 
 from penstock.model.reasons import Reason
 from penstock.model.states import StateType
@@ -34,10 +35,6 @@ def short_leases(tmp_path: "Path", make_world: "Callable[..., AbstractContextMan
         yield made
 
 
-def _freeze(agent: TestAgent) -> None:
-    psutil.Process(agent.pid).send_signal(signal.SIGSTOP)
-
-
 def _thaw(agent: TestAgent) -> None:
     psutil.Process(agent.pid).send_signal(signal.SIGCONT)
 
@@ -48,7 +45,7 @@ def test_a_frozen_agent_that_was_relieved_leaves_the_job_to_the_other_one(short_
     run = world.run(world.deploy(WAITS))
     world.wait_for_mark("pid")
     world.wait_for(run, StateType.RUNNING)
-    _freeze(first)
+    freeze(first.pid)
     world.agent("-q", "elsewhere", "--name", "second")
     wait_until(lambda: world.attempts(run)[0].agent_name == "second", 40, "the attempt was taken over")
     _thaw(first)
@@ -65,7 +62,7 @@ def test_what_was_declared_dead_while_its_agent_stood_still_is_stopped_when_that
     agent = world.agent("-q", "queue", "--name", "a")
     run = world.run(world.deploy(WAITS, infra_overrides={"run_timeout": 2, "grace_seconds": 1, "cancel_timeout": 2}))
     pid = int(world.wait_for_mark("pid")[0])
-    _freeze(agent)
+    freeze(agent.pid)
     state = world.wait_for(run, StateType.CRASHED, timeout=60).state
     assert state is not None
     assert state.state_details.reason is Reason.RUN_TIMEOUT

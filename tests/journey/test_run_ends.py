@@ -4,8 +4,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
+from freezing import freeze
 
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import StateType
@@ -166,10 +166,9 @@ def test_a_process_that_is_stopped_for_a_while_is_no_dead_process(shared_world: 
     run = world.run(deployment)
     pid = int(world.wait_for_mark("frozen")[0])
     world.wait_for(run, StateType.RUNNING)
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         before = world.attempts(run)[0].last_observed_at
-        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         # long enough for several looks at it
         wait_until(lambda: world.attempts(run)[0].lease_expires_at != before, 10)
         assert world.read(run).state_type is StateType.RUNNING

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from freezing import freeze
+
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -71,7 +73,7 @@ class Daemon:
     def freeze(self) -> None:
         """It takes connections and says nothing any more, until `thaw`."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def thaw(self) -> None:
         assert self._process is not None

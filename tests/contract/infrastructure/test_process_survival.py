@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from freezing import freeze
 
 from penstock.infrastructure.base import Handle
 from penstock.infrastructure.process.driver import ProcessDriver
@@ -90,7 +91,7 @@ def test_a_start_whose_launcher_is_killed_in_the_middle_happens_once(home: Path,
         async with a_driver(home) as driver:
             await driver.prepare()
             [launcher] = launchers(home)
-            os.kill(launcher, signal.SIGSTOP)
+            freeze(launcher)
             request = shell(f"echo ran >> {tmp_path}/ran; echo ready; sleep 600")
             starting = asyncio.create_task(driver.start(request))
             done, _ = await asyncio.wait([starting], timeout=0.3)

@@ -1,9 +1,10 @@
 """Nothing of a job outlives it, however its processes hide."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
+
+from freezing import freeze
 
 from penstock.infrastructure.base import Handle
 from penstock.infrastructure.process.driver import ProcessDriver
@@ -66,7 +67,7 @@ def test_a_stopped_process_runs_and_can_be_stopped_for_good(home: Path) -> None:
         async with a_driver(home) as driver:
             handle = await driver.start(python("import time; print('here', flush=True); time.sleep(600)"))
             await until_written(driver, handle)
-            os.kill(handle.data["pid"], signal.SIGSTOP)
+            freeze(handle.data["pid"])
             assert (await driver.observe([handle]))[0].status == "RUNNING"
             await driver.stop(handle, 10)
             seen = (await driver.observe([handle]))[0]
@@ -81,7 +82,7 @@ def test_a_keeper_that_hangs_is_passed_over(home: Path) -> None:
     async def story() -> None:
         async with a_driver(home) as driver:
             handle, pids = await _start_hiding(driver, "time.sleep(600)")
-            os.kill(keeper_of(home, handle).keeper_pid, signal.SIGSTOP)
+            freeze(keeper_of(home, handle).keeper_pid)
             await driver.stop(handle, 0)
             assert not any(is_alive(pid) for pid in pids)
             assert (await driver.observe([handle]))[0].status == "ENDED"
