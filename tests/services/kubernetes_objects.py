@@ -8,6 +8,15 @@ from penstock.infrastructure.kubernetes.observation import Evidence, Judgement, 
 
 NOW = clock.now().replace(microsecond=0)
 NAME = "penstock-job"
+#: A kubeconfig with a secret in it, for a cluster that there is not.
+KUBECONFIG: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "c",
+    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    "clusters": [{"name": "c", "cluster": {"server": "https://c.example.com"}}],
+    "users": [{"name": "u", "user": {"token": "hunter2"}}],
+}
 
 
 def at(seconds: float) -> str:

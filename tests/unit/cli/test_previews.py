@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from cli_said import Said
+from kubernetes_objects import KUBECONFIG
 
 from penstock.errors import ConfigurationError
 from penstock.infrastructure import (
@@ -23,14 +24,6 @@ from penstock.infrastructure.effective import Layer, effective
 
 GUID = "00000000-0000-0000-0000-000000000000"
 SECRETS = {"DB_PASSWORD": "hunter2", "WAREHOUSE": "https://me:hunter2@db.example.com"}
-CLUSTER = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "current-context": "c",
-    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-    "clusters": [{"name": "c", "cluster": {"server": "https://c.example.com"}}],
-    "users": [{"name": "u", "user": {"token": "hunter2"}}],
-}
 #: type -> what such a block cannot be without
 NEEDED: dict[type[Infrastructure], dict[str, Any]] = {
     KubernetesJob: {},
@@ -74,7 +67,7 @@ def test_no_secret_of_the_manifest_its_patches_or_its_cluster_is_in_the_preview_
     block = KubernetesJob(
         job=job,
         customizations=[{"op": "add", "path": "/spec/template/spec/containers/-", "value": other}],
-        cluster_config=KubernetesClusterConfig(context_name="c", config=CLUSTER),
+        cluster_config=KubernetesClusterConfig(context_name="c", config=KUBECONFIG),
     )
     text = block.preview()
     assert "hunter2" not in text

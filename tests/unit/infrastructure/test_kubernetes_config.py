@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes_objects import KUBECONFIG
 from pydantic import ValidationError
 
 from penstock.errors import ConfigurationError
@@ -249,20 +250,12 @@ def test_the_timeouts_of_prefect_2_are_limits_where_ours_are_not_set(fields: dic
 
 
 def test_documents_that_prefect_2_has_saved_are_taken_as_they_are():
-    known = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://c.example.com"}}],
-        "users": [{"name": "u", "user": {"token": "hunter2"}}],
-    }
     patch = [{"op": "add", "path": f"{CONTAINER}/resources", "value": {"requests": {"memory": "4gi"}}}]
     data = {
         "type": "kubernetes-job", "env": {"A": "1", "DROP": None}, "labels": {"Team Name": "x y"}, "name": "my name!",
         "command": ["python", "-m", "prefect.engine"], "image": "prefecthq/prefect:2.20.25-python3.11",
         "namespace": "dev", "service_account_name": "sa", "image_pull_policy": "Always", "job": OLD,
-        "cluster_config": {"block_type_slug": "kubernetes-cluster-config", "config": known, "context_name": "c"},
+        "cluster_config": {"block_type_slug": "kubernetes-cluster-config", "config": KUBECONFIG, "context_name": "c"},
         "customizations": patch, "job_watch_timeout_seconds": 600, "pod_watch_timeout_seconds": 600,
         "stream_output": True, "finished_job_ttl": 60, "block_type_slug": "kubernetes-job",
     }  # fmt: skip

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from kubernetes_objects import KUBECONFIG
 from kubernetes_schema import check_object
 from pydantic import SecretStr, ValidationError
 
@@ -122,14 +123,7 @@ CHANGES: dict[type[Infrastructure], dict[str, dict[str, Any]]] = {
         "cluster_config": {
             "cluster_config": KubernetesClusterConfig(
                 context_name="c",
-                config={  # type: ignore[arg-type]
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "c",
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "clusters": [{"name": "c", "cluster": {"server": "https://c.example.com"}}],
-                    "users": [{"name": "u", "user": {"token": "hunter2"}}],
-                },
+                config=KUBECONFIG,  # type: ignore[arg-type]
             )
         },
         "job": {"job": {**KubernetesJob.base_job_manifest(), "metadata": {"annotations": {"a": "b"}}}},

@@ -122,12 +122,9 @@ POD_SECURITY_CONTEXT = _merged(
         fsGroupChangePolicy=_one_of("Always", "OnRootMismatch"),
     ),
 )
-TOLERATION = _closed(
-    "key value",
-    numbers="tolerationSeconds",
-    effect=_one_of("NoSchedule", "PreferNoSchedule", "NoExecute"),
-    operator=_one_of("Exists", "Equal", "Lt", "Gt"),
-)
+#: What a toleration may say of taints: their effects, and how it compares them.
+EFFECTS, OPERATORS = ("NoSchedule", "PreferNoSchedule", "NoExecute"), ("Exists", "Equal", "Lt", "Gt")
+TOLERATION = _closed("key value", numbers="tolerationSeconds", effect=_one_of(*EFFECTS), operator=_one_of(*OPERATORS))
 _NODE = _closed("key", lists="values", operator=_one_of("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"))
 _NODES = _closed(matchExpressions=list_of(_NODE), matchFields=list_of(_NODE))
 _SELECTOR = _closed(

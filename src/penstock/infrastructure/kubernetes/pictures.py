@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from penstock import clock
@@ -60,10 +60,14 @@ class Pictures:
         seen = dict(zip(places, found, strict=True))
         pairs = [(seen[_place(handle)], handle) for handle in handles]
         missing = await asyncio.gather(*(self._search(mirror, handle) for mirror, handle in pairs))
-        await self._ask_why([(mirror, handle) for mirror, handle in pairs if isinstance(mirror, Mirror)])
-        return [
+        judged = [
             missed or self._judge(mirror, handle.data["name"])
             for (mirror, handle), missed in zip(pairs, missing, strict=True)
+        ]
+        told = await self._ask_why(zip(handles, judged, strict=True))
+        return [
+            self._judge(mirror, handle.data["name"]) if known.puzzling in told else known
+            for (mirror, handle), known in zip(pairs, judged, strict=True)
         ]
 
     async def close(self) -> None:
@@ -105,17 +109,18 @@ class Pictures:
         message = f"The Job was deleted; its pod {active[0]['metadata']['name']} has not ended yet."
         return Judgement(Observation(status="RUNNING", observed_at=clock.now(), message=message))
 
-    async def _ask_why(self, looked_at: Sequence[tuple[Mirror, Handle]]) -> None:
-        """Ask what the cluster says of objects that wait for something, or ended without a reason."""
+    async def _ask_why(self, judged: Iterable[tuple[Handle, Judgement]]) -> set[str]:
+        """Ask what the cluster says of objects that wait for something, or ended without a reason. Returns their uids."""
         wanted: list[tuple[Namespace, str]] = []
         now = clock.monotonic()
-        for mirror, handle in looked_at:
-            found = self._judge(mirror, handle.data["name"])
+        for handle, found in judged:
             pause = _EVENTS_SECONDS if found.observation.status == "PENDING" else _LAST_EVENTS_SECONDS
             uid = found.puzzling
             if uid is not None and now - self._events.get(uid, (-pause, {}))[0] >= pause:
                 wanted.append((await self._places.of(handle), uid))
-        await asyncio.gather(*(self._read_events(*each) for each in wanted[:_MOST_EVENTS]))
+        del wanted[_MOST_EVENTS:]
+        await asyncio.gather(*(self._read_events(*each) for each in wanted))
+        return {uid for _, uid in wanted}
 
     async def _read_events(self, namespace: Namespace, uid: str) -> None:
         words: dict[str, str] = {}

@@ -15,8 +15,6 @@ from penstock.model.base import JSONObject
 #: The volume that Penstock adds itself.
 TOKEN_VOLUME = "penstock-token"
 _TOKEN_FOLDER = TOKEN_FILE.rpartition("/")[0]
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_OPERATORS = ("Exists", "Equal", "Lt", "Gt")
 
 
 def check_volumes(volumes: Sequence[Mapping[str, Any]], where: str = "volumes", of_manifest: bool = False) -> None:
@@ -75,7 +73,7 @@ def check_tolerations(tolerations: Sequence[Mapping[str, Any]], where: str = "to
         place = f"{where}[{index}]"
         check_slips(toleration, fields.TOLERATION, place)
         effect, operator = toleration.get("effect"), toleration.get("operator") or "Equal"
-        for name, value, known in (("effect", effect, _EFFECTS), ("operator", operator, _OPERATORS)):
+        for name, value, known in (("effect", effect, fields.EFFECTS), ("operator", operator, fields.OPERATORS)):
             if value and value not in known and not holds_reference(str(value)):
                 hint = did_you_mean(str(value), known)
                 raise ValueError(f"{place}: there is no {name} {value!r}.{hint} It is one of {', '.join(known)}.")
