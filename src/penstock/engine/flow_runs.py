@@ -9,7 +9,7 @@ from uuid import UUID
 
 from penstock import clock, settings
 from penstock.client import flow_runs
-from penstock.engine import hooks, inputs, keeping, names, outcomes, wire
+from penstock.engine import hooks, inputs, keeping, memory, names, outcomes, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, entered
 from penstock.engine.deadlines import LEFT_BEHIND
 from penstock.engine.endings import stopped_flow
@@ -167,7 +167,20 @@ def _one_try(run: FlowRunContext, call: Call) -> Steps[State]:
             raise
         if state is None:
             state = _returned(run, value)
+        if run.parent is None:
+            _tell_of_killed(run, state)
         return (yield from keeping.keep_flows(run, state)) if run.results.persists else state
+
+
+def _tell_of_killed(run: FlowRunContext, state: State) -> None:
+    """A child process that the kernel has killed for lack of memory is seen by nobody else; see `engine.memory`."""
+    now = memory.killed()
+    told = now.since(run.session.killed_before)
+    run.session.killed_before = now
+    if told is not None:
+        logger_of(run).warning("%s", told)
+        if state.type is StateType.FAILED and state.state_details.hint is None:
+            state.state_details.hint = f"{told}. Give the job more memory, or let it hold less at once."
 
 
 def _coroutine(run: FlowRunContext) -> "asyncio.Task[Any] | None":

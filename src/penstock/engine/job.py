@@ -1,17 +1,18 @@
 """One job: the flow run that the environment names, from the presented token to the exit code.
 
-PENSTOCK__FLOW_RUN_ID   the run, 32 hexadecimal digits with or without dashes
-    PENSTOCK__ATTEMPT_ID    the attempt, and
-    PENSTOCK__ATTEMPT_TOKEN its token, or PENSTOCK__ATTEMPT_TOKEN_FILE, which names a file that holds it. Without
-                            an attempt the run is executed by hand: by whoever started this process.
-    PENSTOCK_API_URL        the server, and the other settings of jobs
+- PENSTOCK__FLOW_RUN_ID: the run, 32 hexadecimal digits with or without dashes
+- PENSTOCK__ATTEMPT_ID: the attempt. Without one the run is executed by hand: by whoever started this process.
+- PENSTOCK__ATTEMPT_TOKEN: its token, or PENSTOCK__ATTEMPT_TOKEN_FILE, which names a file that holds it
+- PENSTOCK_API_URL: the server, and the other settings of jobs
 
 The process says by its exit code how it went. What the server knows counts more; the code is for whoever has only that:
 
-0  the run is Completed, or was suspended and goes on in another process 1  the run has ended otherwise, and the server knows how and why 69  the server could not be
-reached in all the time that PENSTOCK_API_LOSS_SECONDS gives 78  this process was refused: its attempt is over, or
-another process runs it, or there is no such run; no user code ran, or it was stopped 143  the process was told to
-end by SIGTERM; user code was stopped by an exception, its finally blocks ran
+- 0: the run is Completed, or was suspended and goes on in another process
+- 1: the run has ended otherwise, and the server knows how and why
+- 69: the server could not be reached in all the time that PENSTOCK_API_LOSS_SECONDS gives
+- 78: this process was refused: its attempt is over, or another process runs it, or there is no such run; no user code
+  ran, or it was stopped
+- 143: the process was told to end by SIGTERM; user code was stopped by an exception, its finally blocks ran
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from penstock.client.call import Call
 from penstock.client.patience import ask
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.clock import monotonic
-from penstock.engine import loop, moments, wire
+from penstock.engine import loop, memory, moments, wire
 from penstock.engine.interruption import (
     TERMINATED,
     CancelRequested,
@@ -115,6 +115,8 @@ class Session:
         #: most bytes of a log line, and whether a longer one was told to have been cut
         self.longest_line = int(settings.get("PENSTOCK_LOGGING_TO_API_MAX_LOG_SIZE"))
         self.cut_told = False
+        #: what the kernel had killed here when the run's last try ended, or before the first one
+        self.killed_before = memory.killed()
         #: whether each task run is told when it comes and goes
         self.debug = False
         self._cancelling: bool | None = None
