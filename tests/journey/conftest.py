@@ -24,6 +24,8 @@ from penstock.testing import agent, server, wait_until
 from penstock.testing.agents import TestAgent
 from penstock.testing.servers import TestServer
 
+pytest.register_assert_rewrite("jobs_end")
+
 #: In front of every flow: marks prove that user code ran, and let a test hold a flow at a point.
 HEADER = """\
 import os, pathlib, signal, subprocess, sys, time
@@ -221,6 +223,12 @@ def world_in(folder: Path, **options: Any) -> Iterator[World]:
 def make_world() -> Callable[..., AbstractContextManager[World]]:
     """Makes worlds of other kinds: ``make_world(folder, env={…}, database_url=…)``."""
     return world_in
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that nothing else has, neither in this test run nor in one beside it."""
+    return f"n-{uuid4().hex[:10]}"
 
 
 @pytest.fixture

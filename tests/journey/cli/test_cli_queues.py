@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from uuid import uuid4
 
 import click
 import pytest
@@ -67,11 +66,6 @@ def here(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Termi
     folder: Path = tmp_path_factory.mktemp("queues")
     (folder / "flows.py").write_text(FLOWS)
     return SameProcess(running.env, folder)
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n-{uuid4().hex[:8]}"
 
 
 def test_who_holds_the_slots_of_queue_pool_deployment_and_tag_is_shown(

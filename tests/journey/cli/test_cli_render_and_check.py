@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -36,11 +35,6 @@ def here(running: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(str(tmp_path))
     yield SameProcess(running.env, tmp_path)
     sys.modules.pop("flows", None)
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n-{uuid4().hex[:8]}"
 
 
 @pytest.mark.parametrize("slug", known_types())

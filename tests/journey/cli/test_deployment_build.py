@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -53,11 +52,6 @@ def here(running: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     with stores(tmp_path_factory.mktemp("stores")) as found:
         yield found
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n-{uuid4().hex[:8]}"
 
 
 def _file(here: Terminal, path: str = "my_flow-deployment.yaml") -> dict[str, Any]:

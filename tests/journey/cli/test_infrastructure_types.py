@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 import yaml
@@ -43,11 +43,6 @@ def here(running: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(str(tmp_path))
     yield SameProcess(running.env, tmp_path)
     sys.modules.pop("flows", None)
-
-
-@pytest.fixture
-def name() -> str:
-    return f"n-{uuid4().hex[:8]}"
 
 
 def _file(here: Terminal, path: str = "hello-deployment.yaml") -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """A world whose flows run in containers."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine_side import EngineSide
 
 from penstock.blocks.base import Block
 from penstock.infrastructure import DockerContainer
 from penstock.model.deployments import Deployment
+from penstock.model.flow_runs import FlowRun
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Harbour:
-    """A world, the engine that its containers run on, and the image that they are made of."""
+    """A world, the engine that its containers run on, and the image that they are made of. A `jobs_end.Place`."""
+
+    TYPE: ClassVar[str] = "docker-container"
+    INSIDE: ClassVar[str] = 'pathlib.Path("/.dockerenv").exists()'
+    TIDY: ClassVar[dict[str, Any]] = {"auto_remove": True}
+    KEPT: ClassVar[list[str]] = ["container"]
 
     world: "World"
     engine: EngineSide
@@ -35,3 +41,18 @@ class Harbour:
         self.world.probes().chmod(0o777)  # whoever the image's user is
         made = DockerContainer(**{**fields, "volumes": [f"{folder}:{folder}", *fields.get("volumes", [])]})
         return self.world.deploy(source, queue=queue, infrastructure_document_id=self.save(made))
+
+    def memory(self, mebibytes: int) -> dict[str, Any]:
+        return {"mem_limit": f"{mebibytes}m", "memswap_limit": f"{mebibytes}m"}
+
+    def remove(self, run: FlowRun) -> None:
+        self.engine.client.remove_container(self.engine.container(run), force=True)
+
+    def alive(self, run: FlowRun) -> list[str]:
+        return [str(one["Id"]) for one in self.engine.containers(run) if one["State"] == "running"]
+
+    def left(self, run: FlowRun) -> list[str]:
+        return ["container" for _ in self.engine.containers(run)]
+
+    def wait_until_gone(self, run: FlowRun) -> None:
+        self.engine.wait_until_gone(run)

@@ -57,11 +57,6 @@ def guarded(
         yield Harbour(world, side, image)
 
 
-@pytest.fixture
-def name() -> str:
-    return f"n{uuid4().hex[:10]}"
-
-
 def _in(network: tuple[str, str], harbour: Harbour, **env: str) -> dict[str, Any]:
     """Fields of a block: containers in that network alone, where the machine has another address."""
     port = urlsplit(harbour.world.server.api_url).port

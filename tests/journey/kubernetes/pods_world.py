@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from cluster_side import ClusterSide, cluster_side
@@ -12,6 +12,7 @@ from kubernetes_cluster import Cluster
 
 from penstock.infrastructure import KubernetesJob
 from penstock.model.deployments import Deployment
+from penstock.model.flow_runs import FlowRun
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
@@ -33,7 +34,12 @@ def environment(cluster: Cluster) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class PodsWorld:
-    """A world, the namespace that its pods run in, and the image that they are made of."""
+    """A world, the namespace that its pods run in, and the image that they are made of. A `jobs_end.Place`."""
+
+    TYPE: ClassVar[str] = "kubernetes-job"
+    INSIDE: ClassVar[str] = '"KUBERNETES_SERVICE_HOST" in os.environ'
+    TIDY: ClassVar[dict[str, Any]] = {}
+    KEPT: ClassVar[list[str]] = ["Job", "Pod", "Secret"]
 
     world: "World"
     side: ClusterSide
@@ -57,6 +63,21 @@ class PodsWorld:
         return self.world.deploy(
             source, queue=queue, infrastructure_document_id=self.world.save(KubernetesJob(**fields))
         )
+
+    def memory(self, mebibytes: int) -> dict[str, Any]:
+        return {"resources": {"limits": {"memory": f"{mebibytes}Mi"}}}
+
+    def remove(self, run: FlowRun) -> None:
+        self.side.delete_pod(self.side.pod(run), "--grace-period=1")
+
+    def alive(self, run: FlowRun) -> list[str]:
+        return self.side.alive(run)
+
+    def left(self, run: FlowRun) -> list[str]:
+        return self.side.kinds(run)
+
+    def wait_until_gone(self, run: FlowRun) -> None:
+        self.side.wait_until_gone(run)
 
 
 @contextmanager

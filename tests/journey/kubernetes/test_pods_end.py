@@ -1,15 +1,12 @@
 """How runs in pods end, whoever ends them: the verdict, its reason, the cluster's words, and what is left behind."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import docker_engine
 import pytest
 from docker_registry import Registry
+from jobs_end import WAITS, JobsEnd, Place
 from pods_world import KEY, PodsWorld
 
 from penstock.client import flow_runs
@@ -21,130 +18,13 @@ from penstock.model.reasons import Phase, Reason
 from penstock.model.states import StateType
 from penstock.testing import wait_until
 
-WAITS = """
-    @flow
-    def main(name: str):
-        mark(name + "-began")
-        print("it began", flush=True)
-        try:
-            wait_for(name + "-go")
-        finally:
-            mark(name + "-left")
-        return 1
-"""
 
+class TestPodsEnd(JobsEnd):
+    """What ends the same on every platform."""
 
-@pytest.fixture
-def name() -> str:
-    return f"n{uuid4().hex[:10]}"
-
-
-def test_a_run_completes_in_a_pod_of_which_nothing_is_left(pods: PodsWorld, name: str) -> None:
-    world = pods.world
-    source = """
-        @task
-        def double(x):
-            return 2 * x
-
-        @flow(log_prints=True)
-        def main(name: str):
-            get_run_logger().info("before")
-            print("printed", double(21), os.environ["KUBERNETES_SERVICE_HOST"] != "")
-            mark(name)
-    """
-    run = world.run(pods.deploy(source), name=name)
-    ended = world.wait_for(run, StateType.COMPLETED)
-    assert len(world.marked(name)) == 1
-    assert [line for line in world.logs(run) if line in ("before", "printed 42 True")] == ["before", "printed 42 True"]
-    attempt = world.ended(run)
-    assert (attempt.exit and attempt.exit.code, attempt.reason, attempt.number) == (0, None, 1)
-    assert attempt.infrastructure_type == "kubernetes-job"
-    assert f":{pods.side.namespace}:" in (ended.infrastructure_pid or "")
-    pods.side.wait_until_gone(run)
-
-
-def test_a_flow_that_fails_is_tried_again_in_its_pod_and_at_last_failed_with_its_traceback(
-    pods: PodsWorld, name: str
-) -> None:
-    world = pods.world
-    source = """
-        @flow(retries=1)
-        def main(name: str, wanted: int):
-            mark(name)
-            if len((PROBES / name).read_text().split()) < wanted:
-                raise ValueError("the wrong kind of fish")
-    """
-    deployment = pods.deploy(source)
-    good, bad = world.run(deployment, name=f"{name}-2", wanted=2), world.run(deployment, name=f"{name}-3", wanted=3)
-    world.wait_for(good, StateType.COMPLETED)
-    state = world.wait_for(bad, StateType.FAILED).state
-    assert state is not None
-    assert (state.state_details.phase, state.state_details.reason) == (Phase.RUN, Reason.USER_CODE_RAISED)
-    assert "the wrong kind of fish" in (state.message or "")
-    said = "\n".join(world.logs(bad))
-    assert "Traceback" in said
-    assert 'raise ValueError("the wrong kind of fish")' in said
-    for run in (good, bad):
-        world.ended(run)
-        assert [attempt.number for attempt in world.attempts(run)] == [1]
-        assert len(world.marked(str(run.parameters["name"]))) == 2
-    pods.side.wait_until_gone(good)
-    assert pods.side.kinds(bad) == ["Job", "Pod", "Secret"]  # to be looked at
-
-
-def test_a_pod_that_ends_before_user_code_is_launched_again(pods: PodsWorld, name: str) -> None:
-    world = pods.world
-    flag = world.probes() / f"{name}-tried"
-    once = f"test -e {flag} || {{ echo not yet; touch {flag}; exit 3; }}; exec python -m penstock.engine"
-    run = world.run(pods.deploy(WAITS, block={"command": ["sh", "-c", once]}), name=name)
-    world.let(f"{name}-go")
-    world.wait_for(run, StateType.COMPLETED)
-    world.ended(run)
-    first, second = world.attempts(run)
-    assert (first.reason, first.exit and first.exit.code) == (Reason.START_FAILED, 3)
-    assert "not yet" in (first.output_tail or "")
-    assert (second.reason, second.exit and second.exit.code) == (None, 0)
-    assert len(world.marked(f"{name}-began")) == len(world.marked(f"{name}-left")) == 1
-
-
-def test_a_pod_without_enough_memory_is_told_from_one_that_was_killed(pods: PodsWorld, name: str) -> None:
-    world = pods.world
-    source = """
-        @flow
-        def main(name: str):
-            mark(name)
-            held = []
-            while True:
-                held.append(bytearray(8 * 1024**2))
-    """
-    run = world.run(pods.deploy(source, block={"resources": {"limits": {"memory": "64Mi"}}}), name=name)
-    state = world.wait_for(run, StateType.CRASHED).state
-    assert state is not None
-    found = (state.state_details.phase, state.state_details.reason)
-    assert found == (Phase.RUN, Reason.OUT_OF_MEMORY), world.story(run)
-    assert len(world.marked(name)) == 1
-    attempt = world.ended(run)
-    assert attempt.exit is not None
-    assert attempt.exit.oom
-    told = _inspect(pods, run)
-    assert told["attempts"][-1]["reason"] == "OutOfMemory"
-    assert told["attempts"][-1]["hint"]
-
-
-def test_a_pod_that_somebody_deletes_is_a_crash_and_no_other_runs_the_flow_again(pods: PodsWorld, name: str) -> None:
-    world = pods.world
-    run = world.run(pods.deploy(WAITS), name=name)
-    world.wait_for_mark(f"{name}-began")
-    pods.side.delete_pod(pods.side.pod(run), "--grace-period=1")
-    state = world.wait_for(run, StateType.CRASHED).state
-    assert state is not None
-    assert state.state_details.phase is Phase.RUN
-    attempt = world.ended(run)
-    assert attempt.reason is Reason.DELETED, world.story(run)
-    assert attempt.number == 1  # user code had begun: it is not begun again
-    assert attempt.hint
-    wait_until(lambda: not pods.side.alive(run), 60, "no pod of the run goes on")
-    assert len(world.marked(f"{name}-began")) == 1
+    @pytest.fixture
+    def place(self, pods: PodsWorld) -> Place:
+        return pods
 
 
 #: Its first attempt stays until it is told to leave; the second fails once, which the flow's own retry is there for.
@@ -207,29 +87,6 @@ def test_a_pod_that_gives_way_to_a_more_important_one_is_launched_again(pods: Po
 def test_pods_that_their_node_evicts_are_launched_again(pods: PodsWorld, greedy: dict[str, FlowRun]) -> None:
     _was_launched_again(pods, greedy["/big/file"], Reason.EVICTED, 'EmptyDir volume "big" exceeds the limit "10Mi"')
     _was_launched_again(pods, greedy["/tmp/file"], Reason.EVICTED, "exceeds the total limit of containers 10Mi")
-
-
-@pytest.mark.parametrize("polite", [True, False], ids=["polite", "deaf"])
-def test_a_cancelled_run_is_cancelled_when_its_pod_has_ended(pods: PodsWorld, name: str, polite: bool) -> None:
-    world = pods.world
-    deaf = "" if polite else "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    source = f"""
-        @flow
-        def main(name: str):
-            {deaf}
-            mark(name + "-began")
-            try:
-                wait_for(name + "-go")
-            finally:
-                mark(name + "-left")
-    """
-    run = world.run(pods.deploy(source, block={"grace_seconds": 2}), name=name)
-    world.wait_for_mark(f"{name}-began")
-    world.cancel(run)
-    world.wait_for(run, StateType.CANCELLED)
-    assert pods.side.alive(run) == []
-    assert len(world.marked(f"{name}-left")) == polite
-    pods.side.wait_until_gone(run)
 
 
 def test_the_token_is_in_the_secret_alone_and_worth_nothing_when_the_run_is_over(pods: PodsWorld, name: str) -> None:
@@ -323,16 +180,3 @@ def test_an_image_that_its_registry_does_not_have_is_told_in_the_registrys_words
     attempt = _crashed(pods, stuck["no such image"], Reason.IMAGE_NOT_FOUND)
     assert f"{registry.address}/nobody/made-this:1" in (attempt.message or "")
     assert "not found" in (attempt.message or "")
-
-
-def _inspect(pods: PodsWorld, run: FlowRun) -> dict[str, list[dict[str, object]]]:
-    """What `penstock flow-run inspect` says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "penstock.cli", "flow-run", "inspect", str(run.id), "-o", "json"],
-        env=pods.world.server.env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
-    return found
