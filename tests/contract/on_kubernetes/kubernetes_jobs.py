@@ -15,8 +15,9 @@ import kubernetes_cluster
 import yaml
 
 from penstock import clock
-from penstock.infrastructure.base import Handle, Job
+from penstock.infrastructure.base import Finding, Handle, Job
 from penstock.infrastructure.kubernetes import KubernetesJob
+from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from penstock.infrastructure.kubernetes.render import render
 from penstock.infrastructure.names import job_name
@@ -130,6 +131,17 @@ def ask(kubeconfig: Path, namespace: str, question: Callable[[KubernetesDriver],
             await driver.close()
 
     asyncio.run(put())
+
+
+def findings(kubeconfig: Path, config: KubernetesJob) -> list[Finding]:
+    """What a new driver finds when it checks a block."""
+    found: list[Finding] = []
+
+    async def question(driver: KubernetesDriver) -> None:
+        found.extend(await driver.check(config))
+
+    ask(kubeconfig, DEFAULT_NAMESPACE, question)
+    return found
 
 
 async def until(driver: KubernetesDriver, handle: Handle, is_it: str | Callable[[Observation], bool]) -> Observation:

@@ -11,25 +11,13 @@ import pytest
 from kubernetes_cluster import BUSYBOX, Cluster
 
 from penstock.errors import JobRejected
-from penstock.infrastructure.base import Finding
 from penstock.infrastructure.kubernetes import KubernetesJob
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from penstock.infrastructure.kubernetes.permissions import rules
 from penstock.model.reasons import Reason
 from penstock.testing import server
 
-from .kubernetes_jobs import a_job, a_token, as_user, request
-
-
-def _check(kubeconfig: Path, config: KubernetesJob) -> list[Finding]:
-    async def ask() -> list[Finding]:
-        driver = KubernetesDriver({"KUBECONFIG": str(kubeconfig)})
-        try:
-            return await driver.check(config)
-        finally:
-            await driver.close()
-
-    return asyncio.run(ask())
+from .kubernetes_jobs import a_job, a_token, as_user, findings, request
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def test_the_rights_of_the_table_are_enough_for_a_whole_run_and_for_the_check(
     cluster: Cluster, namespace: str, tmp_path: Path, no_api: None
 ) -> None:
     kubeconfig = as_user(cluster, tmp_path, {"token": a_token(cluster, namespace, rules())})
-    found = _check(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
+    found = findings(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
     assert [each for each in found if not each.ok] == []
     assert any(each.tried.startswith("a Job of this block") for each in found)
 
@@ -68,7 +56,7 @@ def test_each_missing_right_is_named_with_what_it_is_for(
 ) -> None:
     some = [rule for rule in rules() if rule["resources"] not in (["secrets"], ["pods/log"], ["events"])]
     kubeconfig = as_user(cluster, tmp_path, {"token": a_token(cluster, namespace, some)})
-    found = {each.tried: each for each in _check(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))}
+    found = {each.tried: each for each in findings(kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))}
     assert found[f"create secrets in {namespace}"].ok is False
     assert "token" in found[f"create secrets in {namespace}"].said
     assert found[f"get pods/log in {namespace}"].ok is False
@@ -93,11 +81,13 @@ def test_each_missing_right_is_named_with_what_it_is_for(
 
 def test_what_is_wrong_with_the_place_is_found(cluster: Cluster, namespace: str, no_api: None) -> None:
     cluster.kubectl("-n", namespace, "create", "quota", "full", "--hard=pods=0")
-    found = _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, service_account_name="nobody"))
+    found = findings(
+        cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, service_account_name="nobody")
+    )
     wrong = {each.tried: each for each in found if not each.ok}
     assert set(wrong) == {"the quota full", "the service account nobody"}
     assert all(each.fix for each in wrong.values())
-    found = _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace="not-there"))
+    found = findings(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace="not-there"))
     assert {each.tried for each in found if not each.ok} >= {"the namespace not-there"}
 
 
@@ -133,7 +123,7 @@ def test_what_the_pod_names_is_looked_for_one_by_one_and_no_secret_is_read(
 ) -> None:
     _with_objects(cluster, namespace)
     before = cluster.get("secrets", "-n", namespace)["items"]
-    found = _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, **NAMING))
+    found = findings(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, **NAMING))
     about = {each.tried.removesuffix(f" in {namespace}").removeprefix("the "): each for each in found}
     there = {"login login", "Secret warehouse", "ConfigMap levels", "key password of the Secret warehouse"}
     there |= {"key level of the ConfigMap levels", "key a of the Secret fixed"}
@@ -161,12 +151,12 @@ def test_logins_of_the_service_account_are_looked_for_where_the_pod_names_none(
     tried = f"the login no-login in {namespace} of the service account"
     (told,) = [
         each
-        for each in _check(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
+        for each in findings(cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace))
         if each.tried == tried
     ]
     assert (told.ok, told.said) == (True, "there is no Secret no-login; images are fetched without it")
     named = KubernetesJob(image=BUSYBOX, namespace=namespace, image_pull_secrets=["mine"])
-    assert tried not in {each.tried for each in _check(cluster.kubeconfig, named)}
+    assert tried not in {each.tried for each in findings(cluster.kubeconfig, named)}
 
 
 def test_what_the_agent_may_not_look_at_is_said_and_its_pod_tells_in_kubernetes_words(
@@ -176,7 +166,7 @@ def test_what_the_agent_may_not_look_at_is_said_and_its_pod_tells_in_kubernetes_
     # nobody is asked: the pod does not come that far
     monkeypatch.setenv("PENSTOCK_API_URL", "http://api.example.invalid/api")
     config = KubernetesJob(image=BUSYBOX, namespace=namespace, env_config_map_keys={"LEVEL": "levels/level"})
-    found = {each.tried: each for each in _check(kubeconfig, config)}
+    found = {each.tried: each for each in findings(kubeconfig, config)}
     unseen = found[f"the key level of the ConfigMap levels in {namespace}"]
     assert (unseen.ok, unseen.said.startswith("not looked at: the agent may not")) == (True, True)
     (told,) = [each for each in found.values() if not each.ok]
@@ -195,7 +185,7 @@ def test_a_cluster_that_is_not_there_is_one_finding(tmp_path: Path, no_api: None
     }
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(json.dumps(known))
-    found = _check(kubeconfig, KubernetesJob(image=BUSYBOX))
+    found = findings(kubeconfig, KubernetesJob(image=BUSYBOX))
     assert [(each.ok, "127.0.0.1:9" in each.said) for each in found] == [(False, True)]
 
 
@@ -207,9 +197,9 @@ def test_a_pod_asks_the_api_and_is_removed(cluster: Cluster, namespace: str, mon
     config = KubernetesJob(image=image, namespace=namespace)
     with server(env={"PENSTOCK_SERVER_API_HOST": cluster.host}) as running:
         monkeypatch.setenv("PENSTOCK_API_URL", running.api_url)
-        found = {each.tried: each for each in _check(cluster.kubeconfig, config)}
+        found = {each.tried: each for each in findings(cluster.kubeconfig, config)}
         assert found[f"the API {running.api_url} from a pod"].ok, found
     monkeypatch.setenv("PENSTOCK_API_URL", f"http://{cluster.host}:9/api")
-    found = {each.tried: each for each in _check(cluster.kubeconfig, config)}
+    found = {each.tried: each for each in findings(cluster.kubeconfig, config)}
     assert "refused" in found[f"the API http://{cluster.host}:9/api from a pod"].said
     assert cluster.get("jobs", "-n", namespace)["items"] == []

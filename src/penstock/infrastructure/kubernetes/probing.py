@@ -13,6 +13,7 @@ from penstock.infrastructure.kubernetes import observation
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.connection import Refusal
 from penstock.infrastructure.kubernetes.observation import Evidence
+from penstock.model.reasons import Reason
 
 PROBE_LABEL = "penstock.io/probe"
 #: Seconds that a pod may take to start and to ask, and that the API may take to answer it.
@@ -21,6 +22,12 @@ _LOOK_SECONDS = 0.3
 _NO_PROGRAM = 88
 #: Exit codes above this are those of signals.
 _SIGNALS = 128
+#: What to do about what keeps a pod from asking, where one thing alone helps.
+_FIXES = {
+    Reason.IMAGE_NOT_PERMITTED: "Name a Secret with a login of that registry in image_pull_secrets, or correct the login in it.",
+    Reason.IMAGE_NOT_FOUND: "Correct the block's image, or push it.",
+}
+_WORDS = "Runs would wait in the same way: see docs/kubernetes-troubleshooting.md for these words."
 _SCRIPT = f"""
 python=$(command -v python || command -v python3)
 if [ -n "$python" ]; then
@@ -100,8 +107,9 @@ async def _watched(namespace: Namespace, job: dict[str, Any], tried: str) -> Fin
         if judgement.doomed is not None or clock.monotonic() > deadline:
             waits = f"the pod waits for {seen.waiting_for}" if seen.waiting_for else "the pod has not answered"
             said = f"{waits}: {seen.message}" if seen.message else waits
-            fix = "Runs would wait in the same way: see docs/kubernetes-troubleshooting.md for these words."
-            return Finding(tried, False, f"not known after {PROBE_SECONDS:g} s: {said}", fix)
+            fix = _FIXES.get(seen.reason, _WORDS) if seen.reason is not None else _WORDS
+            after = "" if judgement.doomed is not None else f"not known after {PROBE_SECONDS:g} s: "
+            return Finding(tried, False, f"{after}{said}", fix)
         await asyncio.sleep(_LOOK_SECONDS)
 
 
