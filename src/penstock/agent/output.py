@@ -8,6 +8,7 @@ from collections import deque
 from typing import TextIO
 
 from penstock.agent.ledger import Held
+from penstock.model.base import plain
 
 _log = logging.getLogger("penstock.agent.output")
 
@@ -106,5 +107,4 @@ async def _read(held: Held) -> str:
 
 def clean(text: str) -> str:
     """`text` as every database takes it, cut to `TAIL_BYTES` at its beginning."""
-    raw = text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
-    return raw[-TAIL_BYTES:].decode("utf-8", "ignore")
+    return plain(text).encode()[-TAIL_BYTES:].decode("utf-8", "ignore")

@@ -1,8 +1,10 @@
 """Bodies of report batches: as large as is quick to send, as small as is quick to check. Pure."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from penstock.engine import wire
+from penstock.model.base import plain
 
 #: Most bytes of one batch. The server checks a batch in one go, some 8 ms for this size, in which nobody else is answered.
 LARGEST_BATCH = 100_000
@@ -18,8 +20,6 @@ def batches(task_runs: dict[str, wire.JSON], lines: Sequence[bytes], largest: in
     if not task_runs and sum(map(len, lines)) * LINES_COUNT <= largest:
         yield b'"task_runs":[],"logs":[' + b",".join(lines) + b"]"
         return
-    from pydantic_core import to_json
-
     runs_part: list[bytes] = []
     lines_part: list[bytes] = []
     size, number = 0.0, 0
@@ -33,7 +33,7 @@ def batches(task_runs: dict[str, wire.JSON], lines: Sequence[bytes], largest: in
         return body
 
     for key, part in task_runs.items():
-        piece = to_json({"task_run_id": key, **part})
+        piece = _as_json({"task_run_id": key, **part})
         if size and size + len(piece) > largest:
             yield sealed()
         runs_part.append(piece)
@@ -46,3 +46,21 @@ def batches(task_runs: dict[str, wire.JSON], lines: Sequence[bytes], largest: in
         size += cost
     if size or not number:
         yield sealed()
+
+
+def _as_json(part: wire.JSON) -> bytes:
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(part)
+    except PydanticSerializationError:
+        # rare: a tag or a state's name made of what is no text
+        return to_json(_plain(part))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {plain(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

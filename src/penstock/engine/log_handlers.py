@@ -16,6 +16,7 @@ from penstock.engine import lines, wire
 from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
 from penstock.engine.moments import moment
 from penstock.errors import APIError, MissingContext
+from penstock.model.base import plain
 
 FLOW_RUNS = "penstock.flow_runs"
 TASK_RUNS = "penstock.task_runs"
@@ -246,7 +247,7 @@ def _post(record: logging.LogRecord) -> None:
     line = LogCreate(
         name=record.name,
         level=record.levelno,
-        message=wire.plain(text),
+        message=plain(text),
         timestamp=timestamp,
         flow_run_id=record.__dict__["flow_run_id"],
         task_run_id=record.__dict__.get("task_run_id"),

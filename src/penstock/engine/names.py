@@ -1,10 +1,11 @@
-"""Names of runs from templates. Pure."""
+"""Names of runs from templates, as the server can keep them. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.engine.context import TaskRunContext
 from penstock.errors import ConfigurationError, did_you_mean
+from penstock.model.base import plain
 
 
 def from_template(template: str | Callable[[], str], parameters: Mapping[str, Any], option: str) -> str:
@@ -21,9 +22,9 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
             raise ConfigurationError(
                 f"{option} is a function that returned {type(name).__name__}; it must return a str"
             )
-        return name
+        return plain(name)
     try:
-        return template.format(**parameters)
+        return plain(template.format(**parameters))
     except KeyError as error:
         unknown = str(error.args[0])
         known = ", ".join(parameters) or "there are none"

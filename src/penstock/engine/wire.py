@@ -9,6 +9,7 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any
 from uuid import UUID
 
+from penstock.model.base import plain
 from penstock.model.results import Result
 from penstock.model.states import State, StateCreate, StateDetails, StateType
 
@@ -26,13 +27,6 @@ def shorten(text: str, longest: int) -> str:
         return text
     half = longest // 2
     return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
-
-
-def plain(text: str) -> str:
-    """`text` without what JSON in UTF-8 and a database cannot hold: lone surrogates and NUL."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 
 def state(

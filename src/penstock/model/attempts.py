@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from penstock.model.base import Data, JSONObject, Request, Stored
+from penstock.model.base import Data, JSONObject, Request, Stored, Words
 from penstock.model.deployments import Deployment
 from penstock.model.flow_runs import FlowRun
 from penstock.model.flows import Flow
@@ -38,7 +38,7 @@ class Exit(Data):
     signal: int | None = None
     oom: bool = False
     reason: Reason | None = None
-    message: str | None = None
+    message: Words | None = None
     source: str | None = None
     observed_at: datetime | None = None
 
@@ -53,10 +53,10 @@ class Observation(Data):
 
     status: Literal["PENDING", "RUNNING", "ENDED", "MISSING", "UNKNOWN"]
     observed_at: datetime
-    message: str | None = None
+    message: Words | None = None
     reason: Reason | None = None
     phase: Phase | None = None
-    waiting_for: str | None = None
+    waiting_for: Words | None = None
     exit: Exit | None = None
 
 
@@ -179,7 +179,7 @@ class AgentPoll(Request):
     wait_seconds: float = Field(default=5, ge=0, le=60)
     reaches: list[str] = Field(default_factory=list)
     capabilities: list[str] = Field(default_factory=list)
-    away: dict[str, str] = Field(default_factory=dict)
+    away: dict[str, Words] = Field(default_factory=dict)
     attempts: list[UUID] = Field(default_factory=list)
     cancelling: list[UUID] = Field(default_factory=list)
     draining: bool = False
@@ -229,9 +229,9 @@ class AttemptReport(Request):
     failure: bool = False
     phase: Phase | None = None
     reason: Reason | None = None
-    message: str | None = None
-    hint: str | None = None
-    output_tail: str | None = None
+    message: Words | None = None
+    hint: Words | None = None
+    output_tail: Words | None = None
     gone: bool = False
 
 

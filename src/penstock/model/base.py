@@ -45,6 +45,18 @@ Name = Annotated[str, AfterValidator(check_name)]
 JSONObject = dict[str, Any]
 
 
+def plain(text: str) -> str:
+    """`text` without what JSON in UTF-8 and a database cannot hold: lone surrogates, which stand for bytes of file names
+    and variables that are no UTF-8, and NUL."""
+    if text.isascii() and "\x00" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+
+
+#: Words of somebody else's (a platform, an exception, a file's name), which may hold anything.
+Words = Annotated[str, AfterValidator(plain)]
+
+
 def new_id() -> UUID:
     """A fresh identifier. Random, so that its first characters tell runs of one day apart."""
     return uuid4()

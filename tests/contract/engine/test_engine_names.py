@@ -57,3 +57,22 @@ def test_a_run_that_cannot_be_named_fails_and_says_why(accounts, broken):
     run = accounts.flow_runs(nameless_flow)[-1]
     assert accounts.states(run) == ["Pending", "Failed"]
     assert run.state.state_details.reason is Reason.CONFIGURATION_INVALID
+
+
+def test_runs_named_after_a_file_whose_name_is_no_text_are_told_like_all_others(accounts):
+    @task(task_run_name="load {path}")
+    def load(path):
+        return 1
+
+    @task
+    def next_one():
+        return 2
+
+    @flow(flow_run_name="all of {path}")
+    def all_of_it(path):
+        return load(path) + next_one()
+
+    assert all_of_it("b\udcfccher") == 3
+    [run] = accounts.flow_runs(all_of_it)
+    assert run.name == "all of b\\udcfccher"
+    assert sorted(accounts.task_runs(run)) == ["load b\\udcfccher", "next_one-0"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from penstock.agent.reports import BATCH_CHARACTERS, BATCH_REPORTS, Reports, merged, next_batch
 from penstock.errors import APIError, Invalid, Unreachable
 from penstock.model.attempts import (
+    AgentPoll,
     AttemptReport,
     AttemptReportResult,
     AttemptReports,
@@ -57,6 +58,19 @@ def test_a_merged_report_says_all_that_its_parts_said_and_the_newest_wins(parts:
         assert getattr(whole, name) == (said[-1] if said else None)
     assert whole.failure == any(part.failure for part in parts)
     assert whole.gone == any(part.gone for part in parts)
+
+
+def test_words_that_are_no_text_can_be_reported() -> None:
+    words = "no folder b\udcfccher\x00"
+    exited = Exit(code=1, message=words)
+    seen = Observation(status="ENDED", observed_at=NOW, message=words, waiting_for=words, exit=exited)
+    report = AttemptReport(
+        attempt_id=ATTEMPT, agent_id=AGENT, observation=seen, message=words, hint=words, output_tail=words
+    )
+    sent = AttemptReports(reports=[report]).model_dump_json()
+    assert AttemptReports.model_validate_json(sent).reports == [report]
+    assert sent.count("no folder b\\\\udcfccher\\\\x00") == 6
+    assert AgentPoll(agent_id=AGENT, request_id=ATTEMPT, name="a", away={"fake": words}).model_dump_json()
 
 
 @given(st.lists(reports(), min_size=1, max_size=6))

@@ -1,3 +1,4 @@
+import json
 import threading
 import time
 
@@ -13,6 +14,7 @@ from penstock.engine.moments import moment
 from penstock.engine.names import from_template
 from penstock.engine.retries import delays_of, jittered
 from penstock.errors import ConfigurationError
+from penstock.model.base import plain
 
 
 @pytest.mark.parametrize(
@@ -60,8 +62,21 @@ def test_shortened_text_keeps_both_ends(text, longest):
 
 @given(st.text(alphabet=st.characters()))
 def test_every_text_can_be_written_as_json_and_kept(text):
-    assert "\x00" not in wire.plain(text)
-    wire.plain(text + "\ud800").encode()
+    assert "\x00" not in plain(text)
+    plain(text + "\ud800").encode()
+
+
+@pytest.mark.parametrize("template", ["load-{path}", lambda: "load-b\udcfccher"])
+def test_names_made_of_what_is_no_text_can_be_kept(template):
+    assert from_template(template, {"path": "b\udcfccher"}, "task_run_name") == "load-b\\udcfccher"
+
+
+def test_a_story_with_what_is_no_text_in_it_holds_up_no_other():
+    strange = {"create": {"tags": ["b\udcfccher"]}, "states": [{"name": "b\udcfccher"}], "run_count": 1}
+    [body] = batches({"one": strange, "other": {"run_count": 2}}, [])
+    [told, other] = json.loads(b"{" + body + b"}")["task_runs"]
+    assert (told["create"], told["states"]) == ({"tags": ["b\\udcfccher"]}, [{"name": "b\\udcfccher"}])
+    assert (told["run_count"], other["run_count"]) == (1, 2)
 
 
 def test_no_batch_is_larger_than_allowed_and_nothing_is_lost():
