@@ -17,6 +17,8 @@ from functools import partial
 
 #: A package that no index has.
 PACKAGE, PACKAGE_VERSION = "penstock_smoke_package", "1.0"
+#: With which it ends where a package cannot be had, however often that is tried.
+NOT_TO_BE_HAD = 65
 
 _FLOW = """
 from penstock import flow, task
@@ -122,12 +124,20 @@ class Smoke:
 
     def names_a_package_that_cannot_be_installed(self) -> None:
         done = self._with_packages(
-            "--no-index surely-no-such-package==1 --find-links https://user:secret@example.invalid/"
+            "--no-index surely-no-such-package==1 --find-links https://user:secret@example.invalid/",
+            "--env",
+            "PIP_RETRIES=0",
         )
-        last = done.stderr.decode().strip().splitlines()[-1]
-        assert done.returncode not in (0, 125, 126, 127), f"exit code {done.returncode}"
-        assert "surely-no-such-package" in last, last
+        assert done.returncode not in (0, NOT_TO_BE_HAD, 125, 126, 127), f"exit code {done.returncode}"
+        assert "surely-no-such-package" in _last_line(done)
         assert b"secret" not in done.stderr, "the login is in the output"
+
+    def tells_what_is_not_to_be_had(self) -> None:
+        done = self._with_packages("--no-index surely-no-such-package==1")
+        assert done.returncode == NOT_TO_BE_HAD, f"exit code {done.returncode}"
+        assert _last_line(done).startswith(
+            "penstock: EXTRA_PIP_PACKAGES: surely-no-such-package==1 cannot be installed"
+        )
 
     def runs_a_flow(self) -> None:
         done = self.run("python", "-", stdin=_FLOW.encode())
@@ -161,6 +171,7 @@ def checks(smoke: Smoke) -> dict[str, Callable[[], None]]:
         "... also for a user of no group of the image's": partial(installs, "--user", "123456:123456"),
         "... also where its files are read-only": partial(installs, "--read-only", "--tmpfs", "/tmp"),
         "a package that cannot be installed is named, and nothing is started": smoke.names_a_package_that_cannot_be_installed,
+        "... and where no index would ever have it, its exit code says so": smoke.tells_what_is_not_to_be_had,
         "it runs a flow": smoke.runs_a_flow,
     }
 
@@ -172,6 +183,10 @@ def _done(*command: str) -> "subprocess.CompletedProcess[bytes]":
 def _good(done: "subprocess.CompletedProcess[bytes]") -> bytes:
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr.decode(errors='replace')[-800:]}"
     return done.stdout
+
+
+def _last_line(done: "subprocess.CompletedProcess[bytes]") -> str:
+    return done.stderr.decode(errors="replace").strip().splitlines()[-1]
 
 
 def wheel_name() -> str:

@@ -71,6 +71,18 @@ def test_nothing_is_kept_of_a_failed_run_that_wants_its_container_removed(harbou
         client.remove_image(image, force=True)
 
 
+def test_a_package_that_there_is_not_costs_one_launch_and_is_named(harbour: "Harbour", name: str) -> None:
+    world = harbour.world
+    env = {"EXTRA_PIP_PACKAGES": f"--no-index no-such-{name}"}
+    run = world.run(harbour.deploy(WAITS, block={"env": env}), name=name)
+    state = world.wait_for(run, StateType.CRASHED).state
+    assert state is not None
+    assert (state.state_details.phase, state.state_details.reason) == (Phase.START, Reason.CONFIGURATION_INVALID)
+    assert f"No matching distribution found for no-such-{name}" in (state.message or "")
+    assert [attempt.number for attempt in world.attempts(run)] == [1]
+    assert world.marked(f"{name}-began") == []
+
+
 def test_several_run_side_by_side_and_each_leaves_nothing(harbour: "Harbour", name: str) -> None:
     _side_by_side(harbour, name, 6)
 

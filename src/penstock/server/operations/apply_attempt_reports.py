@@ -148,7 +148,12 @@ def _ending(run: sa.Row[Any], row: sa.Row[Any], report: AttemptReport) -> Ending
         exited = exited.model_copy(update={"message": seen.message})
     told_to_end = row.told_to_end_at is not None
     return ending_of_exit(
-        exited, started=row.running_at is not None, phase=phase, stop_reason=stop, told_to_end=told_to_end
+        exited,
+        started=row.running_at is not None,
+        phase=phase,
+        stop_reason=stop,
+        told_to_end=told_to_end,
+        output_tail=row.output_tail or "",
     )
 
 

@@ -135,6 +135,37 @@ def test_an_exit_means_one_reason(exited: Exit, started: bool, reason: Reason) -
     assert ending_of_exit(exited, started=started, phase=Phase.RUN).reason is reason
 
 
+SAID = "penstock: EXTRA_PIP_PACKAGES: nope cannot be installed, so nothing was started: No matching distribution found"
+
+
+def test_packages_that_there_are_not_are_told_in_the_words_of_pip_and_not_launched_again() -> None:
+    tail = f"+ python -m pip install nope\nERROR: No matching distribution found\n{SAID}\n"
+    exited = Exit(code=65, reason=Reason.EXITED, message="The container exited with code 65.")
+    found = ending_of_exit(exited, started=False, phase=Phase.START, output_tail=tail)
+    assert not is_retriable(found.reason, started=False)
+    assert found.message == (
+        "EXTRA_PIP_PACKAGES: nope cannot be installed, so nothing was started: No matching distribution found. "
+        "The platform says: The container exited with code 65."
+    )
+    assert "EXTRA_PIP_PACKAGES" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("exited", "started", "tail"),
+    [
+        (Exit(code=1), False, SAID),  # as images of older versions end
+        (Exit(code=65), False, ""),
+        (Exit(code=65), False, f"{SAID}\nsomething else went wrong"),
+        (Exit(code=65), True, SAID),
+        (Exit(code=65, oom=True, reason=Reason.OUT_OF_MEMORY), False, SAID),
+    ],
+)
+def test_nothing_else_is_taken_for_packages_that_there_are_not(exited: Exit, started: bool, tail: str) -> None:
+    found = ending_of_exit(exited, started=started, phase=Phase.START, output_tail=tail)
+    assert found.reason is ending_of_exit(exited, started=started, phase=Phase.START).reason
+    assert found.reason is not Reason.CONFIGURATION_INVALID
+
+
 @pytest.mark.parametrize(
     ("exited", "reason"),
     [
