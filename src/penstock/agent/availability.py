@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from penstock import clock
 from penstock.agent.backoff import Backoff
+from penstock.agent.changes import Changes
 from penstock.agent.supervision import Supervisor
 from penstock.errors import NotReachable, PenstockError
 
@@ -41,16 +42,12 @@ class Availability:
         self._places: dict[str, set[str]] = {}
         self._probing: set[str] = set()
         self._probed_at: dict[str, float] = {}
-        self._back = asyncio.Event()
-        self._next_change = asyncio.Event()
+        self._back = Changes()
+        self._changes = Changes()
 
-    async def change(self) -> None:
-        """Wait until another type is away, or one is no longer."""
-        await self._next_change.wait()
-
-    def _changed(self) -> None:
-        self._next_change.set()
-        self._next_change = asyncio.Event()
+    def change(self) -> Coroutine[Any, Any, bool]:
+        """To be awaited: from now on, another type is away, or one is no longer."""
+        return self._changes.next()
 
     def away(self) -> dict[str, Away]:
         """The types whose platform does not answer."""
@@ -73,9 +70,8 @@ class Availability:
         self._places.setdefault(slug, set()).add(reach.partition("/")[0])
         if self._away.pop(slug, None) is not None:
             _log.warning("The platform of %s jobs answers again: its runs are taken again", slug)
-            self._back.set()
-            self._back = asyncio.Event()
-            self._changed()
+            self._back.tell()
+            self._changes.tell()
 
     def silent(self, slug: str, config: Any, why: str) -> None:
         """The platform did not answer when it was asked with `config`: it is asked on."""
@@ -84,7 +80,7 @@ class Availability:
             known.why = why
         elif len(self._places.get(slug, ())) <= 1:
             self._away[slug] = Away(why)
-            self._changed()
+            self._changes.tell()
             _log.warning(
                 "The platform of %s jobs does not answer, and its runs are not taken until it does: %s", slug, why
             )
@@ -105,7 +101,7 @@ class Availability:
         """Wait until a platform answers again that did not, `seconds` at most; whether one does."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._back.wait()
+                return await self._back.next()
         except TimeoutError:
             return False
 
@@ -123,7 +119,7 @@ class Availability:
                     # it is there, or nobody can say: the next run will find out, and tell
                     _log.warning("The platform of %s jobs does not say which place it is: %s", slug, error)
                     self._away.pop(slug, None)
-                    self._changed()
+                    self._changes.tell()
                     return
         finally:
             self._probing.discard(slug)

@@ -1,11 +1,13 @@
 """The attempts that this agent holds. In memory only: the server gives them back to an agent that was restarted."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
+from penstock.agent.changes import Changes
 from penstock.infrastructure.base import Driver, Handle
 from penstock.infrastructure.block import Infrastructure
 from penstock.model.attempts import AttemptReport, CancelOrder, Claim, Observation
@@ -84,15 +86,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self._held: dict[UUID, Held] = {}
-        self._next_change = asyncio.Event()
+        self._changes = Changes()
 
-    async def change(self) -> None:
-        """Wait for the next change from now on: one comes, goes, or moves to another stage."""
-        await self._next_change.wait()
-
-    def _changed(self) -> None:
-        self._next_change.set()
-        self._next_change = asyncio.Event()
+    def change(self) -> Coroutine[Any, Any, bool]:
+        """To be awaited: the next change from now on. One comes, goes, or moves to another stage."""
+        return self._changes.next()
 
     def __iter__(self) -> Iterator[Held]:
         return iter(list(self._held.values()))
@@ -108,15 +106,15 @@ class Ledger:
 
     def add(self, held: Held) -> None:
         self._held[held.id] = held
-        self._changed()
+        self._changes.tell()
 
     def move(self, held: Held, stage: Stage) -> None:
         held.stage = stage
-        self._changed()
+        self._changes.tell()
 
     def drop(self, held: Held) -> None:
         self._held.pop(held.id, None)
-        self._changed()
+        self._changes.tell()
 
     def at(self, stage: Stage) -> list[Held]:
         return [held for held in self._held.values() if held.stage is stage]

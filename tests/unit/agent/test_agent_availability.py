@@ -129,3 +129,16 @@ def test_doubts_are_looked_into_once_in_a_while_and_silence_at_once() -> None:
         assert platform.known.away() == {}
 
     assert len(play(story).asked) == 2
+
+
+def test_who_waits_for_a_change_misses_none_that_comes_before_the_waiting_has_begun() -> None:
+    async def story(platform: Platform) -> None:
+        platform.answer = NotReachable("refused")
+        waiting = asyncio.create_task(platform.known.change())  # it begins with the loop's next round
+        platform.known.silent("fake", "config", "refused")
+        later = asyncio.create_task(platform.known.change())
+        await waiting
+        assert not later.done()
+        later.cancel()
+
+    play(story)
