@@ -31,6 +31,12 @@ def test_a_name_that_it_does_not_have_is_refused_with_the_nearest_one(api: Api, 
     assert f"Did you mean '{right}'?" in refused.body["message"]
 
 
+def test_a_value_that_its_field_cannot_hold_is_refused(api: Api) -> None:
+    refused = _asked(api, _deployed(api), {"run_timeout": "long"})
+    assert (refused.status, refused.body["code"]) == (422, "invalid_override")
+    assert "it has to be a number, not 'long'" in refused.body["message"]
+
+
 def test_the_type_of_the_deployments_own_block_counts(api: Api) -> None:
     kind = api.get("/block_types/slug/kubernetes-job").body["id"]
     schema = api.post("/block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind]}}}).body[0]["id"]

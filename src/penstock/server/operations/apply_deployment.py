@@ -20,7 +20,11 @@ from penstock.server.operations.applied_documents import (
     write_content,
 )
 from penstock.server.operations.create_flow import create_flow
-from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
+from penstock.server.operations.deployment_values import (
+    queue_values,
+    refuse_unknown_document,
+    refuse_wrong_overrides,
+)
 from penstock.server.operations.read_deployments import read_deployment
 from penstock.server.operations.slot_topics import topic_of
 from penstock.server.operations.write_deployment_schedules import (
@@ -91,6 +95,9 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
         for change in merged.changes:
             change.kind = ChangeKind.ADDED
     _write(tx, deployment, columns, merged, schedules, created)
+    after = read_deployment(tx, deployment_id)
+    if {"infra_overrides", "infrastructure"} & merged.values.keys():
+        refuse_wrong_overrides(tx, after, deployment)
     remembered = {**last, **given}
     if schedules is not None:
         remembered["schedules"] = schedules.applied
@@ -99,7 +106,7 @@ def _apply(tx: Transaction, asked: DeploymentApply) -> DeploymentApplied:
     if not same(remembered, last):
         _remember(tx, deployment_id, remembered)
     return DeploymentApplied(
-        deployment=read_deployment(tx, deployment_id),
+        deployment=after,
         is_new=created,
         dry_run=asked.dry_run,
         changes=[without_secrets(item) for item in merged.changes],

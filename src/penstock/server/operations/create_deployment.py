@@ -8,7 +8,12 @@ from penstock.model.deployments import Deployment, DeploymentCreate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
 from penstock.server.database.inserts import insert_if_absent
-from penstock.server.operations.deployment_values import given_schedules, given_values, queue_values
+from penstock.server.operations.deployment_values import (
+    given_schedules,
+    given_values,
+    queue_values,
+    refuse_wrong_overrides,
+)
 from penstock.server.operations.read_deployments import read_deployment
 from penstock.server.operations.slot_topics import topic_of
 from penstock.server.operations.write_deployment_schedules import plan_anew, replace_deployment_schedules
@@ -28,7 +33,8 @@ def create_deployment(tx: Transaction, asked: DeploymentCreate) -> tuple[Deploym
     """The deployment, and whether it is new. If the flow has one of that name, its given fields are changed.
 
     Its work queue is made if it is missing.
-    Raises NotFound for an unknown flow or pool, Conflict for an unknown block, ParameterError for unfit parameters.
+    Raises NotFound for an unknown flow or pool, Conflict for an unknown block, ParameterError for unfit parameters,
+    Invalid for overrides that its infrastructure does not take.
     """
     if tx.execute(sa.select(t.flow.c.id).where(t.flow.c.id == asked.flow_id)).one_or_none() is None:
         raise NotFound(f"Flow not found: {asked.flow_id}")
@@ -42,7 +48,10 @@ def create_deployment(tx: Transaction, asked: DeploymentCreate) -> tuple[Deploym
     stamps = {"id": new_id(), "created": tx.now, "updated": tx.now}
     created = insert_if_absent(tx, t.deployment, {**_DEFAULTS, **stamps, **values, **queue})
     same = sa.and_(t.deployment.c.flow_id == asked.flow_id, t.deployment.c.name == asked.name)
+    before = None
     if not created:
+        if "infra_overrides" not in values:
+            before = tx.execute(sa.select(t.deployment).where(same)).one()
         if {"work_queue_name", "work_pool_name"} & asked.model_fields_set:
             values |= queue
         tx.execute(t.deployment.update().where(same).values(**values, updated=tx.now))
@@ -52,4 +61,6 @@ def create_deployment(tx: Transaction, asked: DeploymentCreate) -> tuple[Deploym
         replace_deployment_schedules(tx, deployment_id, schedules)
     plan_anew(tx, deployment_id)
     tx.notify(topic_of(("deployment", deployment_id)))
-    return read_deployment(tx, deployment_id), created
+    deployment = read_deployment(tx, deployment_id)
+    refuse_wrong_overrides(tx, deployment, before)
+    return deployment, created

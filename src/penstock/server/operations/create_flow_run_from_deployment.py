@@ -12,7 +12,7 @@ from penstock.server.database.infrastructure_fields import schemas_of_infrastruc
 from penstock.server.operations.deployment_values import queue_values, refuse_unknown_document
 from penstock.server.operations.insert_flow_run import insert_flow_run
 from penstock.server.operations.read_flow_run import read_flow_run
-from penstock.server.rules.overrides import refuse_unknown_overrides
+from penstock.server.rules.overrides import wrong_overrides
 from penstock.server.rules.parameters import refuse_unfit_parameters, refuse_unknown_parameters
 
 _DEFAULTS = (
@@ -31,7 +31,7 @@ def create_flow_run_from_deployment(
     Parameters of `asked` go over the deployment's own, tags are added to them; its job variables stay apart, to be laid
     over the deployment's at launch. An idempotency key that was used before finds its run. Without a state the run is
     scheduled for now.
-    Raises NotFound, Conflict for an unknown block, Invalid for job variables that its infrastructure does not have, or
+    Raises NotFound, Conflict for an unknown block, Invalid for job variables that its infrastructure does not take, or
     ParameterError for parameters that the flow does not have or, if the deployment is strict, that do not fit.
     """
     row = _read_defaults(tx, deployment_id)
@@ -54,7 +54,8 @@ def create_flow_run_from_deployment(
     }
     if asked.job_variables:
         schemas = schemas_of_infrastructure(tx, values["infrastructure_document_id"])
-        refuse_unknown_overrides(asked.job_variables, schemas, "job_variables")
+        for error in wrong_overrides(asked.job_variables, schemas, "job_variables").values():
+            raise error
     if asked.infrastructure_document_id is not None:
         refuse_unknown_document(tx, asked.infrastructure_document_id, "infrastructure_document_id")
     if asked.work_queue_name is not None:

@@ -1,15 +1,18 @@
 """What is asked of a deployment, as columns."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from penstock.errors import Conflict
+from penstock.errors import Conflict, Invalid
 from penstock.model.deployments import DeploymentCreate, DeploymentScheduleCreate, DeploymentUpdate
 from penstock.server.database import tables as t
 from penstock.server.database.connection import Transaction
+from penstock.server.database.infrastructure_fields import schemas_of_infrastructure
 from penstock.server.operations.ensure_work_queue import ensure_work_queue
+from penstock.server.rules.overrides import wrong_overrides
 
 #: Columns that keep what they hold when null is sent.
 _NEVER_NULL = frozenset(
@@ -25,6 +28,15 @@ _NEVER_NULL = frozenset(
     }
 )
 _APART = {"schedule", "schedules", "job_variables", "work_pool_name", "is_schedule_active", "paused"}
+
+
+class Overridden(Protocol):
+    """A deployment or its row: infrastructure, and what is changed of it."""
+
+    @property
+    def infra_overrides(self) -> Mapping[str, Any]: ...
+    @property
+    def infrastructure_document_id(self) -> UUID | None: ...
 
 
 def given_values(tx: Transaction, asked: DeploymentCreate | DeploymentUpdate) -> dict[str, Any]:
@@ -75,3 +87,22 @@ def refuse_unknown_document(tx: Transaction, document_id: UUID, field: str) -> N
     document = t.block_document.c
     if tx.execute(sa.select(document.id).where(document.id == document_id)).one_or_none() is None:
         raise Conflict(f"{field}: there is no block document {document_id}.", code="unknown_block")
+
+
+def refuse_wrong_overrides(tx: Transaction, after: Overridden, before: Overridden | None) -> None:
+    """Raise Invalid for an override that the infrastructure of `after` does not take, unless that was so in `before`.
+
+    Without an infrastructure block nobody knows what will run it, and nothing is refused.
+    """
+    wrong = _wrong_overrides(tx, after)
+    had = _wrong_overrides(tx, before) if wrong and before is not None else {}
+    for key, error in wrong.items():
+        if before is None or key not in had or after.infra_overrides[key] != before.infra_overrides[key]:
+            raise error
+
+
+def _wrong_overrides(tx: Transaction, of: Overridden) -> dict[str, Invalid]:
+    if of.infrastructure_document_id is None or not of.infra_overrides:
+        return {}
+    schemas = schemas_of_infrastructure(tx, of.infrastructure_document_id)
+    return wrong_overrides(of.infra_overrides, schemas, "infra_overrides")

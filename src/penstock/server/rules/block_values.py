@@ -14,7 +14,8 @@ from penstock.model.secret_texts import is_placeholder
 
 #: What the data of a nested block says about itself, beside its fields.
 _SLUG, _VERSION = "block_type_slug", "block_schema_version"
-_NAMES = {
+#: JSON schema's words for kinds of values, in ours.
+KIND_NAMES = {
     "string": "a text",
     "integer": "a whole number",
     "number": "a number",
@@ -71,9 +72,8 @@ def _describe(error: Any, place: str) -> str:
     keyword, wanted = error.validator, error.validator_value
     if keyword == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
-        return (
-            f"{place}: {' or '.join(_NAMES.get(kind, kind) for kind in kinds)} is needed, not {_kind(error.instance)}."
-        )
+        needed = " or ".join(KIND_NAMES.get(kind, kind) for kind in kinds)
+        return f"{place}: {needed} is needed, not {_kind(error.instance)}."
     if keyword == "enum":
         guess = (
             did_you_mean(error.instance, [item for item in wanted if isinstance(item, str)])
@@ -97,7 +97,7 @@ def _describe(error: Any, place: str) -> str:
 def _option(schema: Any) -> str:
     kind = schema.get("type") if isinstance(schema, dict) else None
     if isinstance(kind, str):
-        return _NAMES.get(kind, kind)
+        return KIND_NAMES.get(kind, kind)
     reference = schema.get("$ref", "") if isinstance(schema, dict) else ""
     return reference.rpartition("/")[2] or "another form"
 
@@ -107,7 +107,7 @@ def _kind(value: Any) -> str:
         (bool, "boolean"), (str, "string"), (int, "integer"), (float, "number"), (list, "array"), (dict, "object"),
     ):  # fmt: skip
         if isinstance(value, kinds):
-            return "a truth value" if name == "boolean" else _NAMES[name]
+            return "a truth value" if name == "boolean" else KIND_NAMES[name]
     return "null"
 
 
