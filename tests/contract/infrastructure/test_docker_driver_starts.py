@@ -230,6 +230,43 @@ def test_the_token_is_a_file_for_every_user_and_a_variable_only_where_no_file_ca
     jobs.ask(question)
 
 
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ("VOLUME /run", {}),
+        ("VOLUME /run/penstock", {"user": "1234:1234"}),
+        ("VOLUME /run", {"read_only": True}),
+        ("USER 1234:1234", {"read_only": True}),
+    ],
+)
+def test_the_token_is_in_a_volume_of_the_image_and_where_nothing_else_can_be_written_to(
+    jobs: Jobs, change: str, fields: dict[str, Any]
+) -> None:
+    repository = f"penstock-test/odd-{jobs.owner}"
+
+    async def question(driver: DockerDriver) -> None:
+        handle = await driver.start(jobs.request(("cat", TOKEN_FILE), image=f"{repository}:1", **fields))
+        seen = await until(driver, handle, "ENDED")
+        assert seen.exit is not None
+        assert (seen.exit.code, (await driver.output(handle)).text) == (0, "a-token")
+        with engine().client() as client:
+            found = client.inspect_container(handle.data["id"])
+            assert "a-token" not in json.dumps(found)
+            volumes = {mount["Name"] for mount in found["Mounts"]}
+            assert volumes
+            await driver.remove(handle)
+            assert not volumes & {each["Name"] for each in client.volumes()["Volumes"] or ()}
+
+    with engine().client() as client:
+        base = client.create_container(busybox_image())["Id"]
+        image = client.commit(base, repository, "1", changes=change)["Id"]
+        client.remove_container(base)
+        try:
+            jobs.ask(question)
+        finally:
+            client.remove_image(image, force=True)
+
+
 def test_the_engine_receives_what_is_rendered(jobs: Jobs) -> None:
     request = _with_token(jobs.request(host_config={"mem_limit": 64 * 1024**2, "shm_size": 2**20}))
     request["raw"] = {"Config": {"Domainname": "example.com"}, "HostConfig": {"OomScoreAdj": 500}}

@@ -299,7 +299,7 @@ def _inspected(client: docker.APIClient, block: DockerContainer, job: Job, host:
     try:
         archive = secret_archive(request)
         if archive is not None:
-            client.put_archive(made, "/", archive)
+            client.put_archive(made, *archive)
         for name in request["connect"]:
             client.connect_container_to_network(made, name)
         found: JSONObject = client.inspect_container(made)
@@ -386,7 +386,14 @@ def test_podman_puts_nothing_of_its_own_in_place_of_a_variable_that_is_null(monk
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"tmpfs": ["/run"]}, {"volumes": ["/tmp:/run/penstock"]}, {"mounts": ["type=tmpfs,target=/run"]}]
+    "fields",
+    [
+        {},
+        {"tmpfs": ["/run"]},
+        {"volumes": ["/tmp:/run/penstock"]},
+        {"mounts": ["type=tmpfs,target=/run"]},
+        {"read_only": True},
+    ],
 )
 def test_the_token_is_nothing_that_the_engine_tells_of_a_container(
     client: docker.APIClient, fields: JSONObject
@@ -399,13 +406,20 @@ def test_the_token_is_nothing_that_the_engine_tells_of_a_container(
 def test_the_token_is_where_its_variable_says_and_everybody_in_the_container_can_read_it(
     client: docker.APIClient,
 ) -> None:
-    for fields, place in (({}, "/run/penstock/token"), ({"tmpfs": ["/run"]}, "/etc/penstock/token")):
+    for fields, place in (
+        ({}, "/run/penstock/token"),
+        ({"tmpfs": ["/run"]}, "/etc/penstock/token"),
+        ({"read_only": True}, "/run/penstock/token"),
+        ({"read_only": True, "tmpfs": ["/run"]}, "/etc/penstock/token"),
+    ):
         command = ["sh", "-c", "cat $PENSTOCK__ATTEMPT_TOKEN_FILE; echo; echo $PENSTOCK__ATTEMPT_TOKEN_FILE"]
         block = DockerContainer(image=busybox_image(), command=command, user="65534", network_mode="none", **fields)
         request = render(block, _job(), Host())
         made = client.create_container_from_config(create_body(client, request), request["create"]["name"])["Id"]
         try:
-            client.put_archive(made, "/", secret_archive(request))
+            archive = secret_archive(request)
+            assert archive is not None
+            client.put_archive(made, *archive)
             client.start(made)
             client.wait(made, timeout=30)
             assert client.logs(made).decode().split() == [TOKEN, place]
@@ -413,8 +427,9 @@ def test_the_token_is_where_its_variable_says_and_everybody_in_the_container_can
             client.remove_container(made, force=True, v=True)
 
 
-def test_a_container_that_takes_no_files_gets_its_token_as_a_variable(client: docker.APIClient) -> None:
-    found = _inspected(client, DockerContainer(image=busybox_image(), read_only=True), _job())
+def test_a_container_with_mounts_over_all_places_for_it_gets_its_token_as_a_variable(client: docker.APIClient) -> None:
+    everywhere = ["/run", "/etc", "/penstock"]
+    found = _inspected(client, DockerContainer(image=busybox_image(), tmpfs=everywhere), _job())
     assert f"PENSTOCK__ATTEMPT_TOKEN={TOKEN}" in found["Config"]["Env"]
 
 

@@ -41,8 +41,8 @@ def _takes_variables_away(client: "APIClient") -> bool:
     return any(component.get("Name") == "Engine" for component in components)
 
 
-def secret_archive(request: Mapping[str, Any]) -> bytes | None:
-    """The tar archive of the files that the container gets before it starts, to be unpacked at ``/``.
+def secret_archive(request: Mapping[str, Any]) -> tuple[str, bytes] | None:
+    """A folder, and the tar archive that is unpacked there before the container starts: the files that must not be shown.
 
     None if there are none, or if they cannot be put there: then they are variables. Everybody in the container may read
     them: it may run as any user.
@@ -50,18 +50,20 @@ def secret_archive(request: Mapping[str, Any]) -> bytes | None:
     files: Mapping[str, Any] = request.get("secret_files") or {}
     if not files or not _takes_files(request):
         return None
+    # where the root is read-only, engines take files for a volume by its own path alone
+    place = next(iter(_volumes(request)), "/")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for folder in sorted({posixpath.dirname(path) for path in files}):
-            entry = tarfile.TarInfo(folder.lstrip("/"))
+        for folder in sorted({posixpath.dirname(path) for path in files} - {place}):
+            entry = tarfile.TarInfo(posixpath.relpath(folder, place))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
         for path, value in files.items():
             content = str(_clear(value)).encode()
-            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry = tarfile.TarInfo(posixpath.relpath(path, place))
             entry.mode, entry.size = 0o444, len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    return place, packed.getvalue()
 
 
 def first_secret_path(request: Mapping[str, Any]) -> str | None:
@@ -80,17 +82,24 @@ def _variables_instead(request: Mapping[str, Any]) -> dict[str, Any]:
 def _takes_files(request: Mapping[str, Any]) -> bool:
     """Whether what is put into the container before it starts is there afterwards, and nowhere else.
 
-    A read-only root takes nothing; what is mounted over the folder hides it, or carries it to the host.
+    A read-only root takes nothing but in a volume; what is mounted over the folder hides it, or carries it to the host.
+    New volumes are no such mounts: engines put into them what comes for their place.
     """
+    files = request.get("secret_files") or {}
     host = {**request["host_config"], **((request.get("raw") or {}).get("HostConfig") or {})}
-    if host.get("read_only") or host.get("ReadonlyRootfs"):
+    if (host.get("read_only") or host.get("ReadonlyRootfs")) and not all(
+        any(_is_below(path, volume) for volume in _volumes(request)) for path in files
+    ):
         return False
     mounted = [str(path) for path in (*_keys(host.get("tmpfs")), *_keys(host.get("Tmpfs")))]
-    mounted += [str(path) for path in request["create"].get("volumes") or ()]
     mounted += [_target_of(str(bind)) for bind in (*_keys(host.get("binds")), *_keys(host.get("Binds")))]
     mounted += [str(mount.get("Target") or "") for key in ("mounts", "Mounts") for mount in host.get(key) or ()]
-    files = request.get("secret_files") or {}
     return not any(_is_below(path, folder) for path in files for folder in mounted if folder)
+
+
+def _volumes(request: Mapping[str, Any]) -> list[str]:
+    """The folders of the container that are new volumes."""
+    return [str(folder) for folder in request["create"].get("volumes") or ()]
 
 
 def _target_of(bind: str) -> str:

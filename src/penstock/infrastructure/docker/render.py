@@ -10,6 +10,7 @@ stop_seconds  the time between the polite and the forced stop
 remove        whether the container is removed when the run is over and what it said is safe
 """
 
+import posixpath
 from typing import Any
 
 from pydantic import SecretStr
@@ -61,6 +62,8 @@ def render(config: DockerContainer, job: Job, host: Host | None = None) -> JSONO
         "entrypoint": config.entrypoint if config.entrypoint != [] else [""],
         "platform": config.platform,
         "ports": {port: {} for port in bindings} or None,
+        # nothing else of a container whose root is read-only takes a file before it starts
+        "volumes": sorted(map(posixpath.dirname, files)) if files and config.read_only else None,
     }
     return {
         "pull": _pull(config),
@@ -108,11 +111,11 @@ def _host_config(config: DockerContainer, way: Way, bindings: dict[str, list[JSO
 
 def _secrets(config: DockerContainer, job: Job) -> tuple[dict[str, Any], dict[str, SecretStr]]:
     """The variables and the files that carry what must not be shown: the token as a file that everybody in the container
-    can read, for it may run as any user; as a variable where the container takes no file.
+    can read, for it may run as any user; as a variable where something is mounted over all places for it.
     """
     found: dict[str, Any] = dict(containers.secrets_of(job))
     path = _place_of_token([target for target, _ in mounted(config.volumes, config.mounts, config.tmpfs)])
-    if ATTEMPT_TOKEN not in found or config.read_only or path is None:
+    if ATTEMPT_TOKEN not in found or path is None:
         return found, {}
     token = found.pop(ATTEMPT_TOKEN)
     return {**found, ATTEMPT_TOKEN_FILE: path}, {path: token}

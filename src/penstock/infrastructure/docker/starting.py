@@ -141,16 +141,19 @@ class Start:
         return True
 
     async def _put_secrets(self, container_id: str, fresh: bool) -> None:
-        archive = secret_archive(self._request)
-        if archive is None:
+        found = secret_archive(self._request)
+        if found is None:
             return
+        folder, archive = found
         path = first_secret_path(self._request)
         # what another has put there is not written again: the container may be about to read it
         if not fresh and await self._engine.call(
             lambda client: _has_file(client, container_id, path), seconds=ASK_SECONDS
         ):
             return
-        await self._engine.call(lambda client: client.put_archive(container_id, "/", archive), seconds=CREATE_SECONDS)
+        await self._engine.call(
+            lambda client: client.put_archive(container_id, folder, archive), seconds=CREATE_SECONDS
+        )
 
     async def _connect(self, container_id: str, network: str) -> None:
         try:
