@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ def _as_an_agent(api: TestServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(probes, "_found", {})
 
 
-def findings(address: str = "", **fields: Any) -> dict[str, Finding]:
-    """What a check of that container finds, by the first words of what was tried."""
+def findings(address: str = "", keyed: int = 2, **fields: Any) -> dict[str, Finding]:
+    """What a check of that container finds, by the first words of what was tried, `keyed` of them."""
 
     async def story() -> list[Finding]:
         line = Engine(EngineAddress(address or docker_engine.engine().address, "DOCKER_HOST"))
@@ -53,7 +54,7 @@ def findings(address: str = "", **fields: Any) -> dict[str, Finding]:
         finally:
             await line.close()
 
-    return {" ".join(found.tried.split()[:2]): found for found in asyncio.run(story())}
+    return {" ".join(found.tried.split()[:keyed]): found for found in asyncio.run(story())}
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +248,33 @@ class TestTheMachine:
         assert "bridge" in found["the network"].said
         assert not found["the path"].ok, "the last path that was tried"
         assert not found["the memory"].ok
+
+    def test_a_port_of_the_host_that_somebody_has_is_found_with_its_owner(self, engine: docker_engine.Engine) -> None:
+        name = f"penstock-test-{uuid4().hex[:12]}"
+        with engine.client() as client, socket.create_server(("127.0.0.1", 0)) as taken:
+            host = client.create_host_config(port_bindings={80: ("127.0.0.1", None)})
+            made = client.create_container(
+                docker_engine.busybox_image(), ["sleep", "60"], name=name, ports=[80], host_config=host
+            )["Id"]
+            try:
+                client.start(made)
+                theirs = client.port(made, 80)[0]["HostPort"]
+                programs = taken.getsockname()[1]
+                found = findings(
+                    image=docker_engine.busybox_image(),
+                    command=["true"],
+                    ports=["80", f"127.0.0.1:{theirs}:81", f"{programs}:82", f"127.0.0.1:{programs}:83/udp"],
+                    keyed=3,
+                )
+            finally:
+                client.remove_container(made, force=True, v=True)
+        [owned] = [each for each in found.values() if theirs in each.tried]
+        [by_program, free] = [each for each in found.values() if str(programs) in each.tried]
+        assert (owned.ok, owned.said) == (False, f"the container {name} has it")
+        assert not by_program.ok
+        assert "program" in by_program.said
+        assert owned.fix
+        assert free.ok
 
     def test_an_engine_that_is_not_there_is_the_only_finding(self, tmp_path: Path) -> None:
         found = findings(f"unix://{tmp_path}/docker.sock", image="busybox")

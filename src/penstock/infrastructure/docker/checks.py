@@ -16,6 +16,7 @@ from penstock.infrastructure.docker.fitness import findings as fitness
 from penstock.infrastructure.docker.fitness import platforms_fit
 from penstock.infrastructure.docker.hearing import WAY_OUT
 from penstock.infrastructure.docker.logins import login_for
+from penstock.infrastructure.docker.ports import check_ports
 from penstock.infrastructure.docker.probe import Probed, probe
 from penstock.infrastructure.docker.refusals import refusal
 from penstock.infrastructure.docker.render import render
@@ -49,6 +50,7 @@ async def check(engine: Engine, config: DockerContainer) -> list[Finding]:
         image, present = await _check_image(engine, info, request)
         found.append(image)
         found += await _check_networks(engine, request)
+        found += await check_ports(engine, request)
         found += _check_paths(engine, request)
         found += await _check_api(engine, request, present if image.ok else None)
     except PenstockError as error:
