@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +21,8 @@ _log = logging.getLogger("penstock.agent")
 PROBE_SECONDS, PROBE_CAP = 1.0, 30.0
 #: Seconds between two questions to a platform that answers itself, while it says nothing of some of its jobs.
 DOUBT_SECONDS = 5.0
+#: Configurations of one type that are remembered as leading elsewhere.
+MOST_ASTRAY = 20
 
 #: Asks the platform of a type, with a configuration, which place it is. Raises NotReachable when nobody answers.
 Probe = Callable[[str, Any], Awaitable[object]]
@@ -40,6 +44,10 @@ class Availability:
         self._probe = probe
         self._away: dict[str, Away] = {}
         self._places: dict[str, set[str]] = {}
+        #: the configuration by which a type's platform has answered last
+        self._right: dict[str, Any] = {}
+        #: those by which nobody answered while the type's platform did: they lead elsewhere
+        self._astray: dict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=MOST_ASTRAY))
         self._probing: set[str] = set()
         self._probed_at: dict[str, float] = {}
         self._back = Changes()
@@ -64,8 +72,11 @@ class Availability:
         """Whether a platform of that type has ever said which place it is."""
         return slug in self._places
 
-    def answered(self, slug: str, reach: str) -> None:
-        """The platform has said which place it is."""
+    def answered(self, slug: str, reach: str, config: Any) -> None:
+        """The platform has said which place it is, asked with `config`."""
+        self._right[slug] = config
+        if config in self._astray[slug]:
+            self._astray[slug].remove(config)
         # places that differ behind a slash only (namespaces of a cluster) are answered for by one
         self._places.setdefault(slug, set()).add(reach.partition("/")[0])
         if self._away.pop(slug, None) is not None:
@@ -78,7 +89,7 @@ class Availability:
         known = self._away.get(slug)
         if known is not None:
             known.why = why
-        elif len(self._places.get(slug, ())) <= 1:
+        elif len(self._places.get(slug, ())) <= 1 and config not in self._astray[slug]:
             self._away[slug] = Away(why)
             self._changes.tell()
             _log.warning(
@@ -111,15 +122,36 @@ class Availability:
         try:
             while True:
                 try:
+                    if await self._leads_astray(slug, config):
+                        return
                     await self._probe(slug, config)
                     return
                 except NotReachable:
                     await asyncio.sleep(backoff.next())
-                except PenstockError as error:
+                except Exception as error:
                     # it is there, or nobody can say: the next run will find out, and tell
-                    _log.warning("The platform of %s jobs does not say which place it is: %s", slug, error)
+                    said = error or type(error).__name__
+                    _log.warning("The platform of %s jobs does not say which place it is: %s", slug, said)
                     self._away.pop(slug, None)
                     self._changes.tell()
                     return
         finally:
             self._probing.discard(slug)
+
+    async def _leads_astray(self, slug: str, config: Any) -> bool:
+        """Whether it is the configuration that leads nowhere, while the platform answers by the one that was right before.
+
+        One wrong block keeps no other run of its type from being taken.
+        """
+        right = self._right.get(slug)
+        if right is None or right == config:
+            return False
+        try:
+            await self._probe(slug, right)
+        except PenstockError:
+            return False
+        if config not in self._astray[slug]:
+            self._astray[slug].append(config)
+        with suppress(NotReachable):
+            await self._probe(slug, config)  # it may be back just now, and then leads there
+        return True

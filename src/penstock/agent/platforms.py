@@ -129,7 +129,7 @@ class Platforms:
     async def _meet_once(self, slug: str) -> None:
         config = registry.infrastructure_from(InfrastructureDocument(slug=slug))
         reach = await _reach(await self.driver(slug), config)
-        self.availability.answered(slug, reach)
+        self.availability.answered(slug, reach, config)
         self._identity.remember_reach(reach, slug)
 
     def met_before(self) -> list[str]:
@@ -147,7 +147,7 @@ class Platforms:
         except NotReachable as error:
             self.availability.silent(slug, config, error.message)
             raise
-        self.availability.answered(slug, reach)
+        self.availability.answered(slug, reach, config)
         return driver, reach
 
     async def plan(self, claim: Claim) -> Plan:

@@ -23,11 +23,12 @@ class Platform:
 
     async def probe(self, slug: str, config: Any) -> None:
         self.asked.append(config)
-        if isinstance(self.answer, NotReachable):
-            self.known.silent(slug, config, self.answer.message)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        self.known.answered(slug, self.answer)
+        answer = NotReachable("no such host") if config == "nowhere" else self.answer
+        if isinstance(answer, NotReachable):
+            self.known.silent(slug, config, answer.message)
+        if isinstance(answer, Exception):
+            raise answer
+        self.known.answered(slug, answer, config)
 
 
 @pytest.fixture(autouse=True)
@@ -82,17 +83,51 @@ def test_a_doubt_that_is_answered_takes_nothing_away() -> None:
 
 def test_a_type_with_two_places_stays_on_offer_when_one_of_them_is_silent() -> None:
     async def story(platform: Platform) -> None:
-        platform.known.answered("fake", "here")
-        platform.known.answered("fake", "there")
+        platform.known.answered("fake", "here", "config")
+        platform.known.answered("fake", "there", "other")
         platform.known.silent("fake", "config", "refused")
         assert platform.known.away() == {}
 
     play(story)
 
 
-def test_one_that_says_something_else_than_which_place_it_is_is_left_to_the_next_run() -> None:
+def test_a_configuration_that_leads_nowhere_takes_nothing_away_for_those_that_are_right() -> None:
     async def story(platform: Platform) -> None:
-        platform.answer = ConfigurationError("no such context")
+        platform.known.answered("fake", "here", "right")
+        platform.known.silent("fake", "nowhere", "no such host")
+        assert await platform.known.back(20)
+        while platform.asked != ["right", "nowhere"]:
+            await asyncio.sleep(0.01)
+        assert platform.known.away() == {}
+        platform.known.silent("fake", "nowhere", "no such host")
+        assert platform.known.away() == {}
+        platform.answer = NotReachable("refused")
+        platform.known.silent("fake", "right", "refused")
+        assert list(platform.known.away()) == ["fake"]
+
+    play(story)
+
+
+def test_one_that_is_silent_by_every_configuration_is_away_until_it_answers_by_any() -> None:
+    async def story(platform: Platform) -> None:
+        platform.known.answered("fake", "here", "right")
+        platform.answer = NotReachable("refused")
+        platform.known.silent("fake", "other", "refused")
+        while len(platform.asked) < 4:
+            await asyncio.sleep(0.01)
+        assert platform.asked[:4] == ["right", "other", "right", "other"]
+        assert list(platform.known.away()) == ["fake"]
+        platform.answer = "here"
+        assert await platform.known.back(20)
+        assert platform.known.away() == {}
+
+    play(story)
+
+
+@pytest.mark.parametrize("answer", [ConfigurationError("no such context"), RuntimeError()])
+def test_one_that_says_something_else_than_which_place_it_is_is_left_to_the_next_run(answer: Exception) -> None:
+    async def story(platform: Platform) -> None:
+        platform.answer = answer
         platform.known.silent("fake", "config", "refused")
         await platform.known.change()
         assert platform.known.away() == {}
@@ -109,8 +144,8 @@ def test_who_waits_for_a_platform_that_does_not_come_back_waits_no_longer_than_s
 
 def test_namespaces_of_one_cluster_are_away_together() -> None:
     async def story(platform: Platform) -> None:
-        platform.known.answered("fake", "cluster:1/default")
-        platform.known.answered("fake", "cluster:1/team")
+        platform.known.answered("fake", "cluster:1/default", "config")
+        platform.known.answered("fake", "cluster:1/team", "config")
         platform.answer = NotReachable("refused")
         platform.known.silent("fake", "config", "refused")
         assert list(platform.known.away()) == ["fake"]
