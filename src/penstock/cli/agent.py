@@ -1,11 +1,14 @@
 """`penstock agent`: start one, see which there are."""
 
 import os
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import Any
 
 import click
 
 from penstock.cli import output, processes, times
-from penstock.cli.connection import connect
+from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import group
 from penstock.cli.output import Column
@@ -24,6 +27,9 @@ _COLUMNS = [
     Column("VERSION", "version", wide=True),
     Column("ID", "id", wide=True),
 ]
+
+#: Agents that one request may bring.
+_PAGE = 200
 
 
 @group("agent")
@@ -122,10 +128,22 @@ def start(
 
 @command.command("ls")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True, help="Most agents to show.")
-def ls(limit: int) -> None:
+@click.option(
+    "-a", "--all", "all_", is_flag=True, help="Those too that `penstock run` brought along for a run that is over."
+)
+def ls(limit: int, all_: bool) -> None:
     """List the agents that the server knows, those seen last first."""
+    with connect() as connection:
+        rows = list(islice(_agents(connection, all_), limit))
+    output.emit(current(), rows, _COLUMNS, lambda row: str(row["name"]))
+
+
+def _agents(connection: Connection, all_: bool) -> Iterator[dict[str, Any]]:
+    from penstock.cli.own_agent import has_left
     from penstock.client import agents
 
-    with connect() as connection:
-        rows = connection.rows(agents.read_agents(limit=limit, offset=0))
-    output.emit(current(), rows, _COLUMNS, lambda row: str(row["name"]))
+    for offset in count(0, _PAGE):
+        rows = connection.rows(agents.read_agents(limit=_PAGE, offset=offset))
+        yield from (row for row in rows if all_ or not has_left(row))
+        if len(rows) < _PAGE:
+            return

@@ -1,9 +1,11 @@
 """An agent that a command brings along for one run: on a queue of its own, gone with the run."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 from penstock.cli.children import Child
@@ -18,13 +20,16 @@ _PATIENCE = 30.0
 _DRAIN = 75.0
 #: Seconds that it has beyond that to tell the server and leave.
 _FAREWELL = 15.0
+#: What the names of such agents and of their queues begin with; twelve hexadecimal digits follow.
+_PREFIX = "run-"
+_NAME = re.compile(_PREFIX + "[0-9a-f]{12}")
 
 
 class OwnAgent:
     """An agent for one run, on `queue`. `keep_queue`: the run goes on without it, so that its queue is still needed."""
 
     def __init__(self, connection: Connection, session: Session) -> None:
-        self.queue = f"run-{uuid4().hex[:12]}"
+        self.queue = f"{_PREFIX}{uuid4().hex[:12]}"
         self.keep_queue = False
         self._session = session
         environ = {
@@ -55,6 +60,13 @@ class OwnAgent:
             self._session.warn(
                 "The run's agent was ended before all was cleared away; the next agent that runs a job in that place does it."
             )
+
+
+def has_left(agent: dict[str, Any]) -> bool:
+    """Whether an agent that the server lists was one for one run, and that run is over."""
+    name = agent["name"]
+    own = _NAME.fullmatch(name) is not None and agent["work_queues"] == [name]
+    return own and not agent["open_attempts"] and (agent["draining"] or not agent["online"])
 
 
 @contextmanager

@@ -62,6 +62,7 @@ READING = [
     "artifact inspect forms",
     "artifact inspect forms --limit 1",
     "agent ls",
+    "agent ls --all --limit 3",
     "api GET /admin/version",
     "api POST /flows/filter -f limit=5",
     "doctor",

@@ -112,8 +112,10 @@ def test_run_needs_no_agent_and_leaves_none_behind(terminal: Terminal) -> None:
     ended = terminal.ok("run", "flows.py:hello", "-p", "name=you", "-q", "nobody")
     assert "hello you" in ended.out
     assert "the sum is 3" in ended.out
-    online = [row for row in terminal.ok("agent", "ls", "-o", "json").json if row["name"].startswith("run-")]
-    assert not [row for row in online if row["open_attempts"]]
+    assert not [row for row in terminal.ok("agent", "ls", "-o", "json").json if row["name"].startswith("run-")]
+    known = [row for row in terminal.ok("agent", "ls", "--all", "-o", "json").json if row["name"].startswith("run-")]
+    assert known
+    assert not [row for row in known if row["open_attempts"]]
     after = terminal.ok("work-queue", "ls", "-o", "name").out
     assert set(after.split()) - set(queues.split()) <= {"nobody"}
     deployments = terminal.ok("deployment", "ls", "--flow-name", "hello", "-o", "name").out
