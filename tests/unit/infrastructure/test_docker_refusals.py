@@ -66,6 +66,11 @@ def test_a_login_is_named_where_it_may_be_what_is_wrong() -> None:
     assert "as alice" in refusal("r.example.com/x:1", "unauthorized: no", ALICE).message
 
 
+def test_a_registry_that_nobody_knows_may_be_a_slip_in_the_name() -> None:
+    words = 'Get "https://r.example.com/v2/": dial tcp: lookup r.example.com on 10.0.0.2:53: no such host'
+    assert "Correct r.example.com in the image's name" in refusal("r.example.com/x:1", words, ALICE).hint
+
+
 def test_a_name_that_holds_such_words_decides_nothing() -> None:
     image = "r.example.com/unauthorized/not-found-certificate:1"
     words = (

@@ -47,7 +47,8 @@ _NOT_FOUND = (
 )
 _NO_ROOM = ("no space left on device", "disk quota exceeded")
 _TLS = ("x509:", "tls:", "server gave http response to https client", "certificate")
-_UNREACHABLE = ("no such host", "connection refused", "i/o timeout", "network is unreachable", "dial tcp", "deadline")
+_NO_NAME = ("no such host",)
+_UNREACHABLE = (*_NO_NAME, "connection refused", "i/o timeout", "network is unreachable", "dial tcp", "deadline")
 
 
 #: Reasons that may be others with another login.
@@ -126,6 +127,9 @@ def _judge(plain: str, login: Login, status: int | None) -> tuple[Reason, str, s
             "the registry has no such image or tag",
             ("Correct the name and the tag, or push the image; a registry may also hide what this login may not see."),
         )
+    if has(_NO_NAME):
+        hint = f"Correct {registry} in the image's name, or look at the DNS and the proxy of the engine's machine."
+        return Reason.IMAGE_PULL_FAILED, "the engine's machine knows no host with the registry's name", hint
     if has(_UNREACHABLE):
         hint = f"The engine's machine has to reach {registry}: look at its network, DNS and proxy settings."
         return Reason.IMAGE_PULL_FAILED, "the engine does not reach the registry", hint
