@@ -42,7 +42,7 @@ class Cancels:
             await self._endings.stop(held, *job, grace)
             seen = await self._look(held, *job)
             if seen is not None and seen.status in ("ENDED", "MISSING"):
-                await self._endings.job_is_over(held, seen)
+                self._endings.job_is_over(held, seen)
                 return
             _log.warning("%s: its job was stopped, but is not gone", held.title)
             await asyncio.sleep(LOOK_AGAIN_SECONDS)

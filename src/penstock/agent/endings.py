@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from uuid import UUID
 
 from penstock import clock
@@ -27,6 +28,8 @@ TELL_AGAIN_SECONDS = 1.1
 REMOVE_SECONDS, REMOVE_TRIES = 60.0, 3
 #: Seconds that the report of an end may take to reach the server before what is left of the job is removed.
 TOLD_SECONDS = 600.0
+#: Ended jobs of one driver whose output is read at once.
+READ_AT_ONCE = 4
 #: Seconds that a driver may take to stop a job beyond its grace.
 STOP_SECONDS = 120.0
 
@@ -42,21 +45,25 @@ class Endings:
         self._supervisor = supervisor
         self.reports = Reports(client, self.acknowledged)
         self.sightings = Sightings(agent_id, self.reports)
+        self._reading: defaultdict[Driver | None, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(READ_AT_ONCE)
+        )
         self.ended = 0
 
-    async def job_is_over(self, held: Held, observation: Observation) -> None:
+    def job_is_over(self, held: Held, observation: Observation) -> None:
         """The platform says that the job has ended, or that it is gone after it was stopped."""
         if held.stage in (Stage.ENDED, Stage.LEAVING):
             return
         self._ledger.move(held, Stage.ENDED)
         self.ended += 1
         _log.info("%s: its job has ended%s", held.title, describe(observation))
+        self._supervisor.spawn(f"end {held.id}", self._tell_end(held, observation))
+
+    async def _tell_end(self, held: Held, observation: Observation) -> None:
+        async with self._reading[held.driver]:
+            tail = await output.tail(held, self._console)
         report = AttemptReport(
-            attempt_id=held.id,
-            agent_id=self._agent_id,
-            observation=observation,
-            output_tail=await output.tail(held, self._console),
-            gone=True,
+            attempt_id=held.id, agent_id=self._agent_id, observation=observation, output_tail=tail, gone=True
         )
         self._tell(held, report)
 

@@ -122,7 +122,7 @@ class Launches:
         attempt = held.claim.attempt
         found, gone = await self._takeovers.find_intended(held)
         if gone is not None:
-            await self._endings.job_is_over(held, gone)
+            self._endings.job_is_over(held, gone)
             return True
         if found is None or held.driver is None:
             return False

@@ -47,6 +47,8 @@ class Held:
     offset: int = 0
     tail: str = ""
     catching_up: bool = False
+    #: one reads its output at a time, and goes on where the one before stopped
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     said: Observation | None = None
     said_at: float = 0.0
     cancel: CancelOrder | None = None

@@ -70,7 +70,7 @@ class Console:
 async def stream(held: Held, console: Console) -> None:
     """Show what the job printed since the last visit. Whatever goes wrong is only logged."""
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with held.reading, asyncio.timeout(READ_SECONDS):
             for _ in range(PIECES_PER_VISIT):
                 text = await _read(held)
                 if not text:
@@ -85,7 +85,7 @@ async def stream(held: Held, console: Console) -> None:
 async def tail(held: Held, console: Console) -> str | None:
     """The end of an ended job's output, None if there is none or it cannot be read. Shows what was not shown yet."""
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with held.reading, asyncio.timeout(READ_SECONDS):
             while text := await _read(held):
                 if held.stream_output and not held.catching_up:
                     console.write(held.claim.flow_run.name, text)

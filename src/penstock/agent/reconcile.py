@@ -1,10 +1,13 @@
 """Keeps the server's picture of watched jobs true: one level-triggered loop per driver, however many jobs.
 
-A driver's news only wakes a loop early. Nothing that goes wrong in here takes an attempt out of the set.
+A driver's news only wakes a loop early. Nothing that goes wrong in here takes an attempt out of the set. What jobs have
+printed is read beside the looks: a log that cannot be read holds up no other job.
 """
 
 import asyncio
 import logging
+from collections import defaultdict
+from uuid import UUID
 
 from penstock import clock
 from penstock.agent import output
@@ -24,6 +27,8 @@ TICK_SECONDS = 1.0
 GATHER_SECONDS = 0.01
 #: Seconds that one look at all jobs of a driver may take.
 OBSERVE_SECONDS = 60.0
+#: Jobs of one driver whose output is read at once to be shown: few, because looks need a turn among its calls as well.
+SHOWN_AT_ONCE = 2
 
 
 class Reconciler:
@@ -37,6 +42,8 @@ class Reconciler:
         self._supervisor = supervisor
         self._console = console
         self._watching: set[Driver] = set()
+        self._showing: set[UUID] = set()
+        self._shown: defaultdict[Driver, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(SHOWN_AT_ONCE))
         self.ticks = 0
 
     async def run(self) -> None:
@@ -85,19 +92,27 @@ class Reconciler:
             _log.exception("Jobs of %s cannot be looked at", driver.type)
             seen = [_unseen(error) for _ in watched]
         for held, observation in zip(watched, seen, strict=True):
-            await self._absorb(held, observation)
+            if held.stage is Stage.WATCHED:  # else it was ordered to stop, or released, meanwhile
+                self._absorb(driver, held, observation)
 
-    async def _absorb(self, held: Held, observation: Observation) -> None:
-        if held.stream_output:
-            await output.stream(held, self._console)
-        if held.stage is not Stage.WATCHED:
-            return  # it was ordered to stop, or released, meanwhile
+    def _absorb(self, driver: Driver, held: Held, observation: Observation) -> None:
         if observation.status == "ENDED":
-            await self._endings.job_is_over(held, observation)
+            self._endings.job_is_over(held, observation)
             return
+        if held.stream_output and held.id not in self._showing:
+            self._showing.add(held.id)
+            self._supervisor.spawn(f"output {held.id}", self._show(held, self._shown[driver]))
         self._sightings.tell(held, observation)
         if observation.status == "UNKNOWN" and held.config is not None:
             self._platforms.availability.doubt(held.config.get_block_type_slug(), held.config)
+
+    async def _show(self, held: Held, turns: asyncio.Semaphore) -> None:
+        try:
+            async with turns:
+                if held.stage is Stage.WATCHED:
+                    await output.stream(held, self._console)
+        finally:
+            self._showing.discard(held.id)
 
 
 def _unseen(error: Exception) -> Observation:
