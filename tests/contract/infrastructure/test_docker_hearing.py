@@ -1,16 +1,20 @@
 """A server that listens on this machine alone does not hear containers in networks of their own: that is told at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from docker_engine import busybox_image, engine, python_image
+from docker_engine import busybox_image, engine, podman_engine, python_image
 
+from penstock.blocks.docker_address import EngineAddress
 from penstock.errors import JobRejected
 from penstock.infrastructure.containers import ENGINE_COMMAND
 from penstock.infrastructure.docker import probe as probes
+from penstock.infrastructure.docker.connection import Engine
+from penstock.infrastructure.docker.hearing import heard
 from penstock.infrastructure.variables import API_URL
 from penstock.model.reasons import Reason
 from penstock.testing import server
@@ -63,3 +67,36 @@ def test_a_server_that_is_away_for_a_moment_is_no_such_case() -> None:
 def test_a_command_of_ones_own_may_need_no_api() -> None:
     with server() as running:
         assert refused(running.api_url, ["no-such-command"]).reason == Reason.COMMAND_NOT_FOUND
+
+
+def test_an_engine_with_another_name_for_its_machine_is_told_by_what_a_container_hears(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Podman takes host-gateway for a host of that name."""
+    caplog.set_level("INFO", "penstock.docker")
+    with podman_engine() as podman:
+        jobs, image = Jobs(podman.address), python_image(podman)
+
+        def asked(api_url: str) -> Mapping[str, Any]:
+            job = jobs.job(ENGINE_COMMAND)
+            request = request_of(replace(job, env={**job.env, API_URL: api_url}), network_mode="bridge", image=image)
+            return asyncio.run(_heard(podman.address, request))
+
+        with server(env={"PENSTOCK_SERVER_API_HOST": "0.0.0.0"}) as everywhere:
+            for found in [asked(everywhere.api_url) for _ in range(2)]:
+                url = found["create"]["environment"][API_URL]
+                assert url == everywhere.api_url.replace("127.0.0.1", "host.containers.internal")
+                assert not found["host_config"]["extra_hosts"]
+        assert sum("host.containers.internal" in record.getMessage() for record in caplog.records) == 1
+        with server() as here_alone, pytest.raises(JobRejected, match="does not reach the API") as refusal:
+            asked(here_alone.api_url)
+        assert "--host 0.0.0.0" in str(refusal.value.hint)
+
+
+async def _heard(address: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    line = Engine(EngineAddress(address, "DOCKER_HOST"))
+    try:
+        await line.id()
+        return await heard(line, request)
+    finally:
+        await line.close()

@@ -14,7 +14,7 @@ from penstock.infrastructure.docker.config import DockerContainer, ImagePullPoli
 from penstock.infrastructure.docker.connection import Engine, inspect_image, read_distribution
 from penstock.infrastructure.docker.fitness import findings as fitness
 from penstock.infrastructure.docker.fitness import platforms_fit
-from penstock.infrastructure.docker.hearing import WAY_OUT
+from penstock.infrastructure.docker.hearing import WAY_OUT, heard
 from penstock.infrastructure.docker.logins import login_for
 from penstock.infrastructure.docker.ports import check_ports
 from penstock.infrastructure.docker.probe import Probed, probe
@@ -52,6 +52,8 @@ async def check(engine: Engine, config: DockerContainer) -> list[Finding]:
         found += await _check_networks(engine, request)
         found += await check_ports(engine, request)
         found += _check_paths(engine, request)
+        if present is not None and image.ok:
+            request = dict(await heard(engine, request, refuse=False))
         found += await _check_api(engine, request, present if image.ok else None)
     except PenstockError as error:
         found.append(Finding(f"the Docker engine at {engine.url}", False, error.message, error.hint or ""))

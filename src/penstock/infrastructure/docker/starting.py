@@ -8,7 +8,7 @@ from penstock import clock
 from penstock.errors import JobRejected, NotReachable
 from penstock.infrastructure.docker.body import create_body, first_secret_path, secret_archive
 from penstock.infrastructure.docker.connection import Engine
-from penstock.infrastructure.docker.hearing import refuse_unheard
+from penstock.infrastructure.docker.hearing import heard
 from penstock.infrastructure.docker.marks import ATTEMPT_LABEL, OWNER_LABEL
 from penstock.infrastructure.docker.observation import Container
 from penstock.infrastructure.docker.pulling import Pulls
@@ -85,7 +85,7 @@ class Start:
         """The id of a new container; None if there is one of its name by now."""
         await self._refuse_what_would_be_dropped()
         await self._pulls.ensure(self._request["pull"], self._name)
-        await refuse_unheard(self._engine, self._request)
+        self._request = await heard(self._engine, self._request)
         try:
             return await self._create()
         except self._engine.APIError as error:
