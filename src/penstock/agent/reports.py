@@ -9,7 +9,7 @@ from penstock.agent.backoff import REFUSED_CAP, Backoff
 from penstock.client import attempts as calls
 from penstock.client.asynchronous import AsyncClient
 from penstock.errors import APIError, NotAuthorized, Unreachable
-from penstock.model.attempts import AttemptReport, AttemptReportResult, AttemptReports
+from penstock.model.attempts import AttemptReport, AttemptReportResult, AttemptReports, Exit, Observation
 
 _log = logging.getLogger("penstock.agent.reports")
 
@@ -34,6 +34,20 @@ def merged(older: AttemptReport | None, newer: AttemptReport) -> AttemptReport:
     update["failure"] = older.failure or newer.failure
     update["gone"] = older.gone or newer.gone
     return older.model_copy(update=update)
+
+
+def bare_end(report: AttemptReport) -> AttemptReport:
+    """That the job is over, and how, without anything that a server could object to: texts, and words of closed lists."""
+    seen, exited = report.observation, report.observation.exit if report.observation else None
+    if exited is not None:
+        exited = Exit(code=exited.code, signal=exited.signal, oom=exited.oom)
+    return AttemptReport(
+        attempt_id=report.attempt_id,
+        agent_id=report.agent_id,
+        observation=Observation(status=seen.status, observed_at=seen.observed_at, exit=exited) if seen else None,
+        failure=report.failure,
+        gone=report.gone,
+    )
 
 
 def next_batch(waiting: dict[UUID, AttemptReport]) -> list[AttemptReport]:
@@ -113,9 +127,12 @@ class Reports:
         except (Unreachable, NotAuthorized):
             raise
         except APIError as error:
-            # What is still so is observed again and reported again: giving up this report loses nothing for good.
+            # What is still so is observed again and reported again: giving up this report loses nothing for good. But
+            # an end is seen once.
             self._under_way.pop(report.attempt_id, None)
             _log.error("The server does not take the report on attempt %s: %s", report.attempt_id, error)
+            if report.gone and (bare := bare_end(report)) != report:
+                self.add(bare)
 
     async def _send_together(self, batch: list[AttemptReport]) -> None:
         call = calls.send_attempt_reports(AttemptReports(reports=batch))

@@ -147,3 +147,17 @@ def test_a_report_that_the_server_cannot_read_holds_up_no_other() -> None:
     server = ScriptedServer(Invalid("no", status=422), Invalid("no", status=422), None)
     assert _run(server, bad, good) == [good]
     assert server.taken == [good]
+
+
+def test_an_end_that_the_server_cannot_read_is_told_bare() -> None:
+    exited = Exit(code=3, message="words", source="pod")
+    seen = Observation(status="ENDED", observed_at=NOW, message="words", exit=exited)
+    end = AttemptReport(attempt_id=ATTEMPT, agent_id=AGENT, observation=seen, output_tail="words", gone=True)
+    refusals = [Invalid("no", status=422)] * 2
+    server = ScriptedServer(*refusals)
+    [told] = _run(server, end)
+    assert told.gone
+    assert told.observation == Observation(status="ENDED", observed_at=NOW, exit=Exit(code=3))
+    assert "words" not in told.model_dump_json()
+    nobody = ScriptedServer(*refusals, *refusals)
+    assert _run(nobody, end) == [], "one that is refused so as well is given up"
