@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,11 +120,18 @@ def as_user(cluster: kubernetes_cluster.Cluster, folder: Path, user: dict[str, A
     return kubeconfig
 
 
-def ask(kubeconfig: Path, namespace: str, question: Callable[[KubernetesDriver], Awaitable[None]]) -> None:
-    """Put a question to a new driver."""
+def ask(
+    kubeconfig: Path | None,
+    namespace: str,
+    question: Callable[[KubernetesDriver], Awaitable[None]],
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """Put a question to a new driver. `environ`: what leads it to its cluster where that is no kubeconfig."""
 
     async def put() -> None:
-        driver = KubernetesDriver({"KUBECONFIG": str(kubeconfig)}, namespace)
+        driver = KubernetesDriver(
+            {**({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}), **(environ or {})}, namespace
+        )
         try:
             await question(driver)
         finally:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from penstock.infrastructure.kubernetes.connection import Access, Connection
+from penstock.infrastructure.kubernetes.access import Access
+from penstock.infrastructure.kubernetes.connection import Connection
 from penstock.infrastructure.kubernetes.watches import Collection
 
 

@@ -7,20 +7,19 @@ that only says "not now", is NotReachable.
 import asyncio
 import hashlib
 import json
-import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-from kubernetes_asyncio import client, config
+from kubernetes_asyncio import client
 
 from penstock import clock, settings
-from penstock.errors import ConfigurationError, NotReachable
+from penstock.errors import NotReachable
+from penstock.infrastructure.kubernetes.access import Access, fill
 
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 #: What is accepted where the object itself is not to be sent: its columns, as kubectl prints them.
@@ -28,15 +27,15 @@ TABLE = f"{JSON};as=Table;v=v1;g=meta.k8s.io"
 
 #: Seconds that one request may take, and most that a throttling answer makes it wait in all.
 REQUEST_SECONDS, THROTTLED_SECONDS = 15.0, 20.0
-#: Seconds after which credentials that may have changed are read again.
-RELOAD_SECONDS = 300.0
+#: Seconds after which credentials that may have changed are read again, and after which those that were not accepted, or
+#: could not be had, are: a plugin may take a second of computing each time.
+RELOAD_SECONDS, AGAIN_SECONDS = 300.0, 3.0
 #: Seconds that requests may take which are under way when the connection is closed.
 CLOSE_SECONDS = 1.0
 #: Requests to one cluster at a time, streams apart.
 MOST_REQUESTS = 16
 _THROTTLED = {429}
 _BROKEN = {500, 502, 503, 504}
-_SERVICE_HOST = "KUBERNETES_SERVICE_HOST"
 
 _Answer = tuple[int, Mapping[str, str], bytes]
 
@@ -49,44 +48,6 @@ class Refusal(Exception):
         self.status, self.reason, self.message = status, reason, message
 
 
-@dataclass(frozen=True)
-class Access:
-    """Where the way to a cluster is described: a kubeconfig's content and context, its file, or the pod we run in.
-
-    All of them None: the pod.
-    """
-
-    content: str | None = None
-    context: str | None = None
-    files: str | None = None
-
-    def describe(self) -> str:
-        if self.content is not None:
-            return f"the cluster_config block, context {self.context!r}"
-        return f"the kubeconfig {self.files}" if self.files is not None else "the service account of this pod"
-
-
-def access_of(connection: Mapping[str, Any] | None, environ: Mapping[str, str]) -> Access:
-    """What is used: the block, else the pod that we run in, else the kubeconfig. `connection` is the block's data.
-
-    Raises ConfigurationError if there is none of them.
-    """
-    if connection is not None:
-        content = connection["config"]
-        plain = content.get_secret_value() if hasattr(content, "get_secret_value") else content
-        return Access(content=json.dumps(plain, default=str), context=connection["context_name"])
-    if environ.get(_SERVICE_HOST):
-        return Access()
-    named = environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
-    if not any(Path(part).expanduser().exists() for part in named.split(os.pathsep) if part):
-        raise ConfigurationError(
-            f"There is no way to a Kubernetes cluster: this is no pod, and there is no kubeconfig {named}.",
-            code="kubeconfig_missing",
-            hint="Give the block a cluster_config, or set KUBECONFIG where the agent runs.",
-        )
-    return Access(files=named)
-
-
 class Connection:
     """One cluster. To be used within one event loop, and closed there."""
 
@@ -94,6 +55,8 @@ class Connection:
         self.access = access
         self._client: Any = None
         self._loaded_at = 0.0
+        self._tried_at = float("-inf")
+        self._trouble: NotReachable | None = None
         self._perishable = False
         self._id = ""
         self._lock = asyncio.Lock()
@@ -130,13 +93,11 @@ class Connection:
                 return _parsed(data)
             refusal = _refusal(status, data)
             if status == 401 and not reloaded:
-                reloaded = True
                 await self._reload(loaded_at)
+                reloaded = True
                 continue
-            if status == 401:
-                raise self._not_let_in(refusal)
             if status not in _THROTTLED | _BROKEN:
-                raise refusal
+                raise self._not_let_in(refusal) if status == 401 else refusal
             pause = _retry_after(headers) if status in _THROTTLED else None
             if pause is None or clock.monotonic() + pause > deadline:
                 raise NotReachable(f"The Kubernetes API answers {status}: {refusal.message}")
@@ -145,25 +106,33 @@ class Connection:
     @asynccontextmanager
     async def stream(self, path: str, query: Mapping[str, str], silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of an answer as they come. Raises Refusal, and NotReachable after `silence` seconds without one."""
-        api, loaded_at = await self._api(), self._loaded_at
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=silence)
         try:
-            answer = await _call(api, "GET", path, query, None, {"Accept": JSON, "Content-Type": JSON}, timeout)
+            answer = await self._opened(path, query, timeout)
             async with answer:
-                if answer.status >= 300:
-                    refusal = _refusal(answer.status, await answer.read())
-                    if answer.status == 401:
-                        await self._reload(loaded_at)
-                        raise self._not_let_in(refusal)
-                    if answer.status in _THROTTLED | _BROKEN:
-                        raise NotReachable(f"The Kubernetes API answers {answer.status}: {refusal.message}")
-                    raise refusal
                 try:
                     yield _lines(answer)
                 finally:
                     _hang_up(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as error:
             raise self._silent(error) from None
+
+    async def _opened(self, path: str, query: Mapping[str, str], timeout: aiohttp.ClientTimeout) -> Any:
+        """An answer that has begun, and whose rest is still to come."""
+        reloaded = False
+        while True:
+            api, loaded_at = await self._api(), self._loaded_at
+            answer = await _call(api, "GET", path, query, None, {"Accept": JSON, "Content-Type": JSON}, timeout)
+            if answer.status < 300:
+                return answer
+            async with answer:
+                refusal = _refusal(answer.status, await answer.read())
+            if answer.status in _THROTTLED | _BROKEN:
+                raise NotReachable(f"The Kubernetes API answers {answer.status}: {refusal.message}")
+            if answer.status != 401 or reloaded:
+                raise self._not_let_in(refusal) if answer.status == 401 else refusal
+            await self._reload(loaded_at)
+            reloaded = True
 
     async def _reload(self, loaded_at: float) -> None:
         """Read the credentials anew: token files, exec plugins. Not if somebody has, since those of `loaded_at`."""
@@ -215,26 +184,39 @@ class Connection:
 
     async def _api(self) -> Any:
         async with self._lock:
-            old = self._perishable and clock.monotonic() - self._loaded_at > RELOAD_SECONDS
-            if self._client is None or old:
+            if self._client is None:
                 await self._load()
+            elif self._perishable and clock.monotonic() - self._tried_at > RELOAD_SECONDS:
+                with suppress(NotReachable):  # what there is may still be good: the API server says when it is not
+                    await self._load()
             return self._client
 
     async def _load(self) -> None:
-        """A client with what is valid now. The old one's open streams end with it, and are opened again."""
-        configuration = type.__call__(client.Configuration)
+        """Read the credentials, unless that was tried a moment ago. Raises NotReachable, with what came of it then."""
+        if clock.monotonic() - self._tried_at < AGAIN_SECONDS:
+            if self._trouble is not None:
+                raise self._trouble
+            return
+        self._trouble = None
         try:
             async with asyncio.timeout(REQUEST_SECONDS * 2):
-                user = await _fill(self.access, configuration)
+                await self._use()
         except TimeoutError:
-            raise NotReachable(f"The credentials of {self.access.describe()} did not come in time.") from None
+            self._trouble = NotReachable(f"The credentials of {self.access.describe()} did not come in time.")
         except Exception as error:
             # config errors of the SDK, of an exec plugin, of the file system: whatever it is, nobody lets us in
-            raise NotReachable(
+            self._trouble = NotReachable(
                 f"The credentials of {self.access.describe()} cannot be loaded: {error}",
                 hint="kubectl, with the same kubeconfig, says more.",
-            ) from None
-        self._perishable = any(name in user for name in ("exec", "tokenFile", "auth-provider"))
+            )
+        self._tried_at = clock.monotonic()
+        if self._trouble is not None:
+            raise self._trouble
+
+    async def _use(self) -> None:
+        """Go on with what is valid now. If more than a token differs, open streams end, and are opened again."""
+        configuration = type.__call__(client.Configuration)
+        self._perishable = await fill(self.access, configuration)
         self._loaded_at = clock.monotonic()
         self._id = settings.get("PENSTOCK_KUBERNETES_CLUSTER_ID") or cluster_id(
             configuration.host, _ca_of(configuration)
@@ -262,28 +244,6 @@ class Connection:
 def cluster_id(host: str, ca: bytes) -> str:
     """The identity of the cluster at `host` whose authority is `ca`."""
     return hashlib.sha256(host.rstrip("/").lower().encode() + b"\n" + ca.strip()).hexdigest()[:16]
-
-
-async def _fill(access: Access, configuration: Any) -> Mapping[str, Any]:
-    """Make `configuration` lead to the cluster; gives what the kubeconfig says of its user."""
-    if access.content is not None:
-        content = json.loads(access.content)
-        await config.load_kube_config_from_dict(content, context=access.context, client_configuration=configuration)
-    elif access.files is None:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        return {}
-    else:
-        loader = await config.load_kube_config(
-            config_file=access.files, client_configuration=configuration, persist_config=False
-        )
-        return _user_of(loader)
-    return next((item.get("user") or {} for item in content.get("users") or []), {})
-
-
-def _user_of(loader: Any) -> Mapping[str, Any]:
-    user = getattr(loader, "_user", None)
-    found: Mapping[str, Any] = user.value if user is not None else {}
-    return found
 
 
 def _ca_of(configuration: Any) -> bytes:

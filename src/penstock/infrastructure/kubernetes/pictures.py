@@ -44,7 +44,11 @@ class Pictures:
         """The picture that the job is in, as it is now. Raises NotReachable."""
         namespace = await self._places.of(handle)
         mirror = self.mirror(namespace, handle.data["owner"])
-        await answered(mirror.confirm())
+        try:
+            await answered(mirror.confirm())
+        except NotReachable:
+            self._places.is_silent(namespace.cluster)
+            raise
         self._places.has_answered(namespace.cluster)
         return mirror
 

@@ -8,9 +8,10 @@ from penstock import clock
 from penstock.errors import ConfigurationError, NotReachable
 from penstock.infrastructure.base import Handle
 from penstock.infrastructure.kubernetes import manifest, reasons
+from penstock.infrastructure.kubernetes.access import Access, access_of
 from penstock.infrastructure.kubernetes.calls import Namespace
 from penstock.infrastructure.kubernetes.config import DEFAULT_NAMESPACE, KubernetesJob
-from penstock.infrastructure.kubernetes.connection import Access, Connection, Refusal, access_of
+from penstock.infrastructure.kubernetes.connection import Connection, Refusal
 
 #: Seconds that a cluster which has just answered is taken to do so still.
 _REACHED_SECONDS = 30.0
@@ -60,6 +61,10 @@ class Places:
 
     def has_answered(self, cluster: str) -> None:
         self._answered_at[cluster] = clock.monotonic()
+
+    def is_silent(self, cluster: str) -> None:
+        """The next `reach` asks it, however short ago it answered."""
+        self._answered_at.pop(cluster, None)
 
     async def known(self) -> list[Namespace]:
         """The namespaces in which jobs are looked for."""
