@@ -70,6 +70,13 @@ def _with_token(request: dict[str, Any]) -> dict[str, Any]:
         ),
         ({"user": "nobody-at-all"}, {}, Reason.CONFIGURATION_INVALID, "unable to find user nobody-at-all"),
         ({}, {"mem_limit": 1000}, Reason.CONFIGURATION_INVALID, "Minimum memory limit"),
+        ({"working_dir": "/etc/passwd"}, {}, Reason.CONFIGURATION_INVALID, "/etc/passwd is not a directory"),
+        (
+            {},
+            {"log_config": {"Type": "fluentd", "Config": {"fluentd-address": "127.0.0.1:9"}}},
+            Reason.START_FAILED,
+            "failed to initialize logging driver",
+        ),
         ({"image": "penstock-test/removed:1"}, {}, Reason.IMAGE_NOT_FOUND, "penstock-test/removed:1"),
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else None,

@@ -70,6 +70,16 @@ _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
         "The container whose network is to be shared does not run.",
     ),
     (
+        r"cannot mkdir: ",
+        Reason.CONFIGURATION_INVALID,
+        "A folder of the container cannot be made: look at working_dir, and at the image's WORKDIR.",
+    ),
+    (
+        r"failed to initialize logging driver",
+        Reason.START_FAILED,
+        "The log driver does not reach what it writes to. Look at that, or choose another one in host_config.LogConfig.",
+    ),
+    (
         r"bind source path|mount|volume|statfs",
         Reason.CONFIGURATION_INVALID,
         "Check the volumes: paths are those of the engine's machine and have to exist there.",
