@@ -11,7 +11,7 @@ from uuid import UUID
 
 from penstock.model.base import plain
 from penstock.model.results import Result
-from penstock.model.states import State, StateCreate, StateDetails, StateType
+from penstock.model.states import State, StateCreate, StateType
 
 JSON = dict[str, Any]
 
@@ -99,10 +99,6 @@ def log_line(
 
 def scheduled_details(scheduled_time: datetime) -> JSON:
     return {"scheduled_time": scheduled_time.isoformat()}
-
-
-def details_of(reason: StateDetails) -> JSON:
-    return reason.model_dump(mode="json", exclude_defaults=True)
 
 
 def task_inputs(sources: dict[str, list[UUID]]) -> dict[str, list[JSON]]:

@@ -158,7 +158,8 @@ class AgentPoll(Request):
     pool); both empty with a pool given: all its queues. A prefix with `*` or `?` is a pattern for whole names.
     `capabilities` are the infrastructure types that the agent can run; none named: it takes runs of any type.
     `away` are types that it could run if their platform answered, with what came of asking.
-    `ramp_up` is how many of its attempts may be on their way to user code at once. `reaches` are the places whose jobs this agent can see, see `penstock.infrastructure.base`.
+    `ramp_up` is how many of its attempts may be on their way to user code at once.
+    `reaches` are the places whose jobs this agent can see, see `penstock.infrastructure.base`.
     `attempts` are those it holds, `cancelling` those of them whose cancel order it already follows.
     `wait_seconds` is how long the server may hold the answer back while it has nothing to say.
     """

@@ -40,8 +40,9 @@ def resume_flow_run(
 ) -> tuple[OrchestrationResult, bool]:
     """The answer, and whether a state was written. A run whose process waits goes on; a suspended one is launched again.
 
-    `state_id`: the id of the state that is written; asked again with it, the answer is that it was. `run_input` is checked against the schema that the pause has saved, and kept for the run; if it does not fit, the answer is
-    REJECT with the details of an abort, and the run stays paused.
+    `state_id`: the id of the state that is written; asked again with it, the answer is that it was. `run_input` is
+    checked against the schema that the pause has saved, and kept for the run; if it does not fit, the answer is REJECT
+    with the details of an abort, and the run stays paused.
     """
     run = lock_flow_run(tx, flow_run_id)
     current = current_state(tx, flow_run_state, run.state_id)
