@@ -8,6 +8,7 @@ from uuid import UUID
 from penstock.model.attempts import AttemptStatus, Exit
 from penstock.model.reasons import INFRASTRUCTURE_RETRIABLE, Phase, Reason
 from penstock.model.states import TERMINAL, StateType
+from penstock.server.rules.last_words import proof
 from penstock.server.rules.reasons import hint
 
 #: Further reasons for which a new launch makes sense as long as no user code has run.
@@ -25,9 +26,6 @@ COMMAND_EXIT_CODES = frozenset({126, 127})
 UNREACHABLE_EXIT_CODE = 69
 #: Exit code of an engine that was told to end by SIGTERM, and of a shell whose program was.
 TERMINATED_EXIT_CODE = 143
-#: Exit code of Penstock's image for packages that cannot be installed, however often that is tried, and how the last line
-#: of its output begins then.
-NO_PACKAGES_EXIT_CODE, NO_PACKAGES_WORDS = 65, "penstock: EXTRA_PIP_PACKAGES: "
 #: Longest delay in seconds before infrastructure is tried again.
 LONGEST_RETRY_DELAY = 300.0
 
@@ -121,8 +119,10 @@ def ending_of_exit(
 ) -> Ending:
     """What the end of a job means by itself. `stop_reason`: we had asked for it. `told_to_end`: its process said so.
     `output_tail`: the end of its output, as far as that is known."""
-    if not started and stop_reason is None and (without := _packages_refused(exited, output_tail)):
-        return Ending(Reason.CONFIGURATION_INVALID, phase, with_words(without, exited.message), _PACKAGES_HINT)
+    if not started and stop_reason is None and exited.reason in {None, Reason.EXITED}:
+        proven = proof(exited.code, output_tail)
+        if proven is not None:
+            return Ending(proven.reason, phase, with_words(as_sentence(proven.message), exited.message), proven.hint)
     reason, message = _read_exit(exited, started, told_to_end)
     if stop_reason in {Reason.START_TIMEOUT, Reason.RUN_TIMEOUT, Reason.CANCELLED, Reason.SUPERSEDED}:
         # of a job that never ran its platform says so; that nobody knows how a process ended would tell of one
@@ -130,21 +130,6 @@ def ending_of_exit(
         then = f" Then: {message[0].lower()}{message[1:]}" if known or not exited.message else ""
         reason, message = stop_reason, STOPPED[stop_reason] + then
     return Ending(reason, phase, with_words(message, exited.message))
-
-
-_PACKAGES_HINT = (
-    "Correct EXTRA_PIP_PACKAGES: the package's name, its version, the index that has it. An image with the packages in it "
-    "needs none."
-)
-
-
-def _packages_refused(exited: Exit, output_tail: str) -> str | None:
-    """What the image has said of packages that there are not, if it is that for which it has ended."""
-    if exited.code != NO_PACKAGES_EXIT_CODE or exited.reason not in {None, Reason.EXITED}:
-        return None
-    last = next(iter(output_tail.rstrip().splitlines()[-1:]), "")
-    said = last.removeprefix(NO_PACKAGES_WORDS)
-    return as_sentence(f"EXTRA_PIP_PACKAGES: {said}") if said != last else None
 
 
 #: What is known of a process that said itself that it was told to end: by whom, and why, its platform may know.

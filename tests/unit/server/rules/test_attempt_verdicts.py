@@ -151,8 +151,26 @@ def test_packages_that_there_are_not_are_told_in_the_words_of_pip_and_not_launch
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "/usr/bin/python3: Error while finding module specification for 'penstock.engine' (ModuleNotFoundError: No module "
+        "named 'penstock')",
+        "/usr/local/bin/python: No module named penstock",
+    ],
+)
+def test_an_image_without_penstock_is_named_as_that_and_not_launched_again(line: str) -> None:
+    found = ending_of_exit(Exit(code=1), started=False, phase=Phase.START, output_tail=f"{line}\n")
+    assert found.reason is Reason.COMMAND_NOT_FOUND
+    assert not is_retriable(found.reason, started=False)
+    assert line in found.message
+    assert "image" in found.advice
+
+
+@pytest.mark.parametrize(
     ("exited", "started", "tail"),
     [
+        (Exit(code=1), False, "ModuleNotFoundError: No module named 'penstock'"),  # raised by some code of the user's
+        (Exit(code=1), False, "python: No module named penstock.engine\nand it went on"),
         (Exit(code=1), False, SAID),  # as images of older versions end
         (Exit(code=65), False, ""),
         (Exit(code=65), False, f"{SAID}\nsomething else went wrong"),
@@ -160,10 +178,10 @@ def test_packages_that_there_are_not_are_told_in_the_words_of_pip_and_not_launch
         (Exit(code=65, oom=True, reason=Reason.OUT_OF_MEMORY), False, SAID),
     ],
 )
-def test_nothing_else_is_taken_for_packages_that_there_are_not(exited: Exit, started: bool, tail: str) -> None:
+def test_nothing_else_is_taken_for_such_a_proof(exited: Exit, started: bool, tail: str) -> None:
     found = ending_of_exit(exited, started=started, phase=Phase.START, output_tail=tail)
     assert found.reason is ending_of_exit(exited, started=started, phase=Phase.START).reason
-    assert found.reason is not Reason.CONFIGURATION_INVALID
+    assert found.reason not in {Reason.CONFIGURATION_INVALID, Reason.COMMAND_NOT_FOUND}
 
 
 @pytest.mark.parametrize(
