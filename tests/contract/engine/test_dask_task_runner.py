@@ -3,25 +3,22 @@
 import asyncio
 import logging
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from runs_on_workers import RunsOnWorkers, add, endless
 
 from penstock import allow_failure, flow, get_run_logger, runtime, tags, task
 from penstock.context import get_run_context
 from penstock.errors import ConfigurationError, RunFailed, SerializationError
 from penstock.model.reasons import Reason
-from penstock.model.states import StateCreate, StateType
 from penstock.states import Failed
 from penstock.task_runners import DaskTaskRunner
-from penstock.tasks import task_input_hash
 from penstock.testing import wait_until
 
 if os.environ.get("CI", "").lower() not in ("1", "true"):
@@ -42,11 +39,6 @@ def cluster(accounts):
 @pytest.fixture(scope="module")
 def runner(cluster):
     return DaskTaskRunner(address=cluster.scheduler_address)
-
-
-@task
-def add(x, y=0):
-    return x + y
 
 
 @task
@@ -230,41 +222,6 @@ def test_dependencies_hold_as_at_home(accounts, runner):
     assert depending() == ["UpstreamFailed", "UpstreamFailed", "got no"]
 
 
-def test_five_hundred_mapped_tasks_are_all_accounted_for(accounts, runner):
-    @flow(task_runner=runner)
-    def mapping():
-        futures = add.map(range(500), y=1)
-        return sum(future.result() for future in futures), threading.active_count()
-
-    threads = threading.active_count()
-    total, at_most = mapping()
-    assert total == sum(range(1, 501))
-    assert at_most < threads + 40
-    assert {run.state_name for run in accounts.task_runs(accounts.flow_run(mapping)).values()} == {"Completed"}
-
-
-def test_results_are_kept_and_found_again(accounts, runner, tmp_path):
-    witness = tmp_path / "calls"
-
-    @task(cache_key_fn=task_input_hash, persist_result=True)
-    def costly(n):
-        with witness.open("a") as file:
-            file.write(".")
-        return {"n": n}
-
-    @flow(task_runner=runner)
-    def caching():
-        first = costly.submit(7).wait()
-        second = costly.submit(7).wait()
-        return first.name, second.name, second.result()
-
-    assert caching() == ("Completed", "Cached", {"n": 7})
-    assert witness.read_text() == "."
-    run = accounts.task_runs(accounts.flow_run(caching))["costly-0"]
-    assert run.state.data["type"] == "reference"
-    assert run.state.result() == {"n": 7}
-
-
 def test_limits_of_tags_hold_across_workers(accounts, runner, tmp_path):
     accounts.client.create_concurrency_limit("one at a time", 1)
 
@@ -334,42 +291,8 @@ def test_tasks_called_by_tasks_run_on_the_same_worker_and_are_accounted_for(acco
     assert len({(run.task_key, run.dynamic_key) for run in found.values()}) == 8
 
 
-def test_a_worker_that_dies_crashes_its_task_or_has_it_tried_again(accounts, runner, tmp_path):
-    @task
-    def dying():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    @task(retries=1)
-    def dying_once():
-        if get_run_context().run_count == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return "alive"
-
-    @flow(task_runner=runner)
-    def killing():
-        crashed = dying.submit().wait(timeout=60)
-        return crashed.name, crashed.message, dying_once.submit().result(timeout=60)
-
-    name, message, second = killing()
-    assert (name, second) == ("Crashed", "alive")
-    assert "KilledWorker" in message
-    found = accounts.task_runs(accounts.flow_run(killing))
-    assert found["dying-0"].state.state_details.reason is Reason.WORKER_LOST
-    assert accounts.task_states(found["dying_once-0"]) == [
-        "Pending", "Running", "AwaitingRetry", "Retrying", "Completed"
-    ]  # fmt: skip
-
-
-@task
-def endless(witness: Path):
-    """Tells when it has begun and when it has stopped, and that it is alive in between."""
-    witness.with_suffix(".begun").touch()
-    try:
-        while True:
-            time.sleep(0.05)
-            get_run_logger().info("alive")
-    finally:
-        witness.with_suffix(".stopped").touch()
+class TestAsOnAnyCluster(RunsOnWorkers):
+    LOST = "KilledWorker"
 
 
 def test_a_flow_that_is_over_time_stops_what_runs_on_workers(accounts, runner, tmp_path):
@@ -386,28 +309,6 @@ def test_a_flow_that_is_over_time_stops_what_runs_on_workers(accounts, runner, t
     wait_until(witness.with_suffix(".stopped").exists, 15, "the task went on")
     (run,) = accounts.task_runs(accounts.flow_run(too_long)).values()
     assert run.state_name == "Crashed"
-
-
-def test_a_cancelled_run_stops_its_tasks_on_workers(accounts, runner, tmp_path):
-    witness = tmp_path / "task"
-
-    @flow(task_runner=runner)
-    def cancelled():
-        endless.submit(witness).wait()
-
-    def cancel():
-        wait_until(witness.with_suffix(".begun").exists, 30, "the task did not begin")
-        run = accounts.flow_run(cancelled)
-        accounts.client.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLING))
-
-    canceller = threading.Thread(target=cancel)
-    canceller.start()
-    state = cancelled(return_state=True)
-    canceller.join()
-    assert state.name == "Cancelled"
-    wait_until(witness.with_suffix(".stopped").exists, 5, "the task went on")
-    (run,) = accounts.task_runs(accounts.flow_run(cancelled)).values()
-    assert run.state_name == "Cancelled"
 
 
 def test_a_script_travels_with_the_files_beside_it(accounts, cluster, tmp_path):

@@ -2,22 +2,17 @@
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from runs_on_workers import RunsOnWorkers, add
 
 from penstock import allow_failure, flow, get_run_logger, runtime, task
 from penstock.context import get_run_context
 from penstock.errors import ConfigurationError, SerializationError
-from penstock.model.reasons import Reason
-from penstock.model.states import StateCreate, StateType
 from penstock.task_runners import RayTaskRunner, remote_options
-from penstock.tasks import task_input_hash
-from penstock.testing import wait_until
 
 if os.environ.get("CI", "").lower() not in ("1", "true"):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'penstock[ray]'")
@@ -37,11 +32,6 @@ def runner(accounts):
             yield RayTaskRunner()
         finally:
             ray.shutdown()
-
-
-@task
-def add(x, y=0):
-    return x + y
 
 
 def test_tasks_run_in_other_processes_and_find_their_run_around_them(accounts, runner):
@@ -127,88 +117,22 @@ def test_asynchronous_tasks_and_tasks_of_tasks(accounts, runner):
     assert {run.state_name for run in found.values()} == {"Completed"}
 
 
-def test_five_hundred_mapped_tasks_are_all_accounted_for(accounts, runner):
-    @flow(task_runner=runner)
-    def mapping():
-        return sum(future.result() for future in add.map(range(500), y=1))
-
-    assert mapping() == sum(range(1, 501))
-    assert {run.state_name for run in accounts.task_runs(accounts.flow_run(mapping)).values()} == {"Completed"}
+class TestAsOnAnyCluster(RunsOnWorkers):
+    LOST = "WorkerCrashedError"
 
 
-def test_a_worker_that_dies_crashes_its_task_or_has_it_tried_again(accounts, runner):
-    @task
-    def dying():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    @task(retries=1)
-    def dying_once():
-        if get_run_context().run_count == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return "alive"
-
-    @flow(task_runner=runner)
-    def killing():
-        crashed = dying.submit().wait(timeout=60)
-        return crashed.name, crashed.message, dying_once.submit().result(timeout=60)
-
-    name, message, second = killing()
-    assert (name, second) == ("Crashed", "alive")
-    assert "WorkerCrashedError" in message
-    found = accounts.task_runs(accounts.flow_run(killing))
-    assert found["dying-0"].state.state_details.reason is Reason.WORKER_LOST
-    assert found["dying_once-0"].run_count == 2
-
-
-def test_results_are_kept_found_again_and_refused_by_name(accounts, runner):
-    @task(cache_key_fn=task_input_hash, persist_result=True)
-    def costly(n):
-        return {"n": n}
-
+def test_a_result_that_cannot_be_sent_back_is_named(accounts, runner):
     @task
     def giving():
         return threading.Lock()
 
     @flow(task_runner=runner)
     def keeping():
-        states = [costly.submit(7).wait(), costly.submit(7).wait()]
-        return [state.name for state in states], giving.submit().result(raise_on_failure=False)
+        return giving.submit().result(raise_on_failure=False)
 
-    names, refused = keeping()
-    assert names == ["Completed", "Cached"]
+    refused = keeping()
     assert isinstance(refused, SerializationError)
     assert "The result of task 'giving', a _thread.lock, cannot be sent back" in str(refused)
-
-
-@task
-def endless(witness: Path):
-    witness.with_suffix(".begun").touch()
-    try:
-        while True:
-            time.sleep(0.05)
-            get_run_logger().info("alive")
-    finally:
-        witness.with_suffix(".stopped").touch()
-
-
-def test_a_cancelled_run_stops_its_tasks_on_workers(accounts, runner, tmp_path):
-    witness = tmp_path / "task"
-
-    @flow(task_runner=runner)
-    def cancelled():
-        endless.submit(witness).wait()
-
-    def cancel():
-        wait_until(witness.with_suffix(".begun").exists, 30, "the task did not begin")
-        run = accounts.flow_run(cancelled)
-        accounts.client.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLING))
-
-    canceller = threading.Thread(target=cancel)
-    canceller.start()
-    state = cancelled(return_state=True)
-    canceller.join()
-    assert state.name == "Cancelled"
-    wait_until(witness.with_suffix(".stopped").exists, 15, "the task went on")
 
 
 def test_options_of_ray_hold_for_the_tasks_submitted_within(accounts, runner):
