@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import kubernetes_cluster
@@ -27,6 +27,7 @@ from penstock.testing import FaultProxy
 
 #: Seconds within which a test's cluster is expected to do anything.
 PATIENCE = 90.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,15 @@ def findings(kubeconfig: Path, config: KubernetesJob) -> list[Finding]:
         found.extend(await driver.check(config))
 
     ask(kubeconfig, DEFAULT_NAMESPACE, question)
+    return found
+
+
+async def comes_true(is_it: Callable[[], Awaitable[_T | None]], what: str) -> _T:
+    """The first thing that is true of what `is_it` gives, which is asked again and again. `what` is said if none comes."""
+    deadline = clock.monotonic() + PATIENCE
+    while not (found := await is_it()):
+        assert clock.monotonic() < deadline, f"it does not come to that: {what}"
+        await asyncio.sleep(0.1)
     return found
 
 

@@ -4,9 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from kubernetes_cluster import Cluster
+from kubernetes_cluster import BUSYBOX, Cluster
 
-from penstock import clock
 from penstock.errors import JobRejected, StillPreparing
 from penstock.infrastructure.base import Handle, Job
 from penstock.infrastructure.kubernetes import driver as driver_module
@@ -16,7 +15,7 @@ from penstock.model.attempts import Observation
 from penstock.model.reasons import Phase, Reason
 from penstock.testing.driver_contract import POLITE
 
-from .kubernetes_jobs import PATIENCE, a_job, ask, request, until
+from .kubernetes_jobs import a_job, ask, comes_true, request, until
 
 
 def _ended(seen: Observation) -> bool:
@@ -31,44 +30,65 @@ def _patch(path: str, value: Any) -> list[dict[str, Any]]:
     return [{"op": "add", "path": f"/spec/template/spec/{path}", "value": value}]
 
 
+def _beside(script: str, **fields: Any) -> list[dict[str, Any]]:
+    """A container beside the run's, which share their processes and a folder."""
+    mount = {"name": "shared", "mountPath": "/shared"}
+    beside = {"name": "beside", "image": BUSYBOX, "command": ["sh", "-c", script], "volumeMounts": [mount], **fields}
+    mine = {"name": "penstock-job", "volumeMounts": [mount]}
+    volumes = [{"name": "shared", "emptyDir": {}}]
+    pod = {"shareProcessNamespace": True, "volumes": volumes, "containers": [mine, beside]}
+    return [{"spec": {"template": {"spec": pod}}}]
+
+
 def _states(pod: Any) -> list[Any]:
     return [status["state"] for status in pod["status"].get("containerStatuses", ())]
 
 
 async def _until_nothing_runs(
-    cluster: Cluster, namespace: str, driver: KubernetesDriver, handle: Handle, end: Observation
+    cluster: Cluster,
+    namespace: str,
+    driver: KubernetesDriver,
+    handle: Handle,
+    end: Observation,
+    *,
+    observed: bool = True,
 ) -> None:
-    """Wait for the job's pods to end. Its end stays what it is, whatever this Kubernetes puts in the place of a pod."""
-    deadline = clock.monotonic() + PATIENCE
+    """Wait for the job's pods to end. Its end stays what it is, whatever this Kubernetes puts in the place of a pod.
+
+    `observed`: whether somebody asks for it meanwhile.
+    """
     selected = ("pods", "-n", namespace, "-l", f"job-name={handle.data['name']}")
-    while True:
+
+    async def nothing_runs() -> bool:
         pods = (await asyncio.to_thread(cluster.get, *selected))["items"]
-        seen = (await driver.observe([handle]))[0]
-        assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", end.exit and end.exit.code), seen
-        if not any("running" in state for pod in pods for state in _states(pod)):
-            return
-        assert clock.monotonic() < deadline, "a pod goes on"
-        await driver.wait_for_news(0.2)
+        if observed:
+            seen = (await driver.observe([handle]))[0]
+            assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", end.exit and end.exit.code), seen
+        return not any("running" in state for pod in pods for state in _states(pod))
+
+    await comes_true(nothing_runs, "its pods end")
 
 
 async def _no_room(cluster: Cluster, namespace: str, kind: str) -> None:
     """A quota that holds: a new one is not heeded until its controller has counted."""
     cluster.kubectl("-n", namespace, "create", "quota", "none", f"--hard={kind}=0")
-    deadline = clock.monotonic() + PATIENCE
-    while kind not in (cluster.get("quota", "none", "-n", namespace)["status"].get("used") or {}):
-        assert clock.monotonic() < deadline, "the quota is not counted"
-        await asyncio.sleep(0.1)
+
+    async def is_counted() -> bool:
+        return kind in (cluster.get("quota", "none", "-n", namespace)["status"].get("used") or {})
+
+    await comes_true(is_counted, "the quota is counted")
 
 
 async def _started(driver: KubernetesDriver, wanted: Any) -> Handle:
     """Ask until the API server has heard that there is room."""
-    deadline = clock.monotonic() + PATIENCE
-    while True:
+
+    async def started() -> Handle | None:
         try:
             return await driver.start(wanted)
         except StillPreparing:
-            assert clock.monotonic() < deadline, "there is no room yet"
-            await asyncio.sleep(0.1)
+            return None
+
+    return await comes_true(started, "there is room")
 
 
 @pytest.fixture
@@ -110,11 +130,28 @@ ENDS: dict[str, tuple[tuple[str, ...], dict[str, Any], Reason, str]] = {
         ("true",),
         {
             "customizations": _patch(
-                "initContainers", [{"name": "before", "image": "penstock-test/busybox:1", "command": ["false"]}]
+                "initContainers",
+                [
+                    {
+                        "name": "before",
+                        "image": "penstock-test/busybox:1",
+                        "command": ["sh", "-c", "echo no database; exit 5"],
+                    }
+                ],
             )
         },
         Reason.START_FAILED,
-        "init container before exited with code 1",
+        "init container before exited with code 5: no database",
+    ),
+    "a container beside that used more memory than its limit, and was needed": (
+        (
+            "sh",
+            "-c",
+            "until [ -e /shared/up ]; do sleep 0.1; done; while pidof tail; do sleep 0.1; done; sleep 1.1; exit 3",
+        ),
+        {"customizations": _beside("touch /shared/up; exec tail /dev/zero", resources={"limits": {"memory": "32Mi"}})},
+        Reason.EXITED,
+        "container beside had exited with code 137 (OOMKilled)",
     ),
 }
 
@@ -249,20 +286,55 @@ def test_a_job_that_is_deleted_is_missing_once_its_pod_has_ended(cluster: Cluste
     ask(cluster.kubeconfig, namespace, question)
 
 
-def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped(
+def test_the_run_ends_with_its_own_container_and_sidecars_are_stopped_though_nobody_asks_for_it_any_more(
     cluster: Cluster, namespace: str, impatient: None
 ) -> None:
-    sidecar = {"name": "beside", "image": "penstock-test/busybox:1", "command": ["sleep", "600"]}
-
     async def question(driver: KubernetesDriver) -> None:
-        command = ("sh", "-c", "echo mine; exit 3")
-        job = request(namespace, a_job(*command), customizations=_patch("containers/-", sidecar))
-        handle = await driver.start(job)
+        mine = ("sh", "-c", "echo mine; exit 3")
+        handle = await driver.start(request(namespace, a_job(*mine), customizations=_beside("sleep 600")))
         seen = await until(driver, handle, _ended)
         assert seen.exit is not None
         assert (seen.exit.code, seen.reason) == (3, Reason.EXITED)
         assert (await driver.output(handle)).text == "mine\n"
-        await _until_nothing_runs(cluster, namespace, driver, handle, seen)
+        await _until_nothing_runs(cluster, namespace, driver, handle, seen, observed=False)
+        assert (await driver.observe([handle]))[0].exit == seen.exit
+
+    ask(cluster.kubeconfig, namespace, question)
+
+
+def test_a_sidecar_is_stopped_whose_agent_went_before_it_did(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job("sh", "-c", "exit 3")
+    started: list[tuple[Handle, Observation]] = []
+
+    async def before(driver: KubernetesDriver) -> None:
+        handle = await driver.start(request(namespace, job, customizations=_beside("sleep 600")))
+        started.append((handle, await until(driver, handle, _ended)))
+
+    async def after(driver: KubernetesDriver) -> None:
+        ((handle, seen),) = started
+        await driver.find_job(handle.data["name"])
+        assert [found.ended for found in await driver.find(job.owner)] == [True]  # as a sweep does
+        await _until_nothing_runs(cluster, namespace, driver, handle, seen, observed=False)
+
+    ask(cluster.kubeconfig, namespace, before)
+    monkeypatch.setattr(driver_module, "LINGER_SECONDS", 0.5)
+    monkeypatch.setattr(driver_module, "POLITE_SECONDS", 1.0)
+    ask(cluster.kubeconfig, namespace, after)
+
+
+def test_a_sidecar_that_crashed_changes_nothing_of_a_run_that_ends_well(cluster: Cluster, namespace: str) -> None:
+    async def question(driver: KubernetesDriver) -> None:
+        mine = ("sh", "-c", "until [ -e /shared/up ]; do sleep 0.1; done; sleep 1.1")
+        handle = await driver.start(
+            request(namespace, a_job(*mine), customizations=_beside("touch /shared/up; exit 9"))
+        )
+        seen = await until(driver, handle, _ended)
+        assert seen.exit is not None
+        assert (seen.exit.code, seen.reason) == (0, None)
+        await driver.remove(handle)
+        assert (await driver.observe([handle]))[0].status == "MISSING"
 
     ask(cluster.kubeconfig, namespace, question)
 

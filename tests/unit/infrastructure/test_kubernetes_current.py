@@ -123,6 +123,41 @@ def test_an_init_container_is_blamed_and_not_the_sidecar_that_went_with_the_pod(
     assert "init container fetch exited with code 2" in (seen.message or "")
 
 
+def test_a_sidecar_that_ran_out_of_memory_is_told_beside_the_end_of_a_run_that_failed_after_it() -> None:
+    def with_beside(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+        pod["status"]["containerStatuses"][0]["state"] = state
+        return pod
+
+    job = failed("BackoffLimitExceeded", "")
+    oom = over(137, "OOMKilled", ago=70)
+    seen = look(job, with_beside(a_pod(over(3), phase="Failed"), oom)).observation
+    assert (seen.reason, seen.exit and seen.exit.oom) == (Reason.EXITED, False)
+    assert seen.message == (
+        "Container penstock-job exited with code 3. Before it, container beside had exited with code 137 (OOMKilled)."
+    )
+    for state, mine in (
+        (over(143, ago=50), over(3)),
+        (over(0, "Completed", ago=70), over(3)),
+        (oom, over(0, "Completed")),
+    ):
+        message = look(job, with_beside(a_pod(mine, phase="Failed"), state)).observation.message or ""
+        assert "beside" not in message
+
+
+def test_what_an_init_container_printed_last_is_told_with_its_end() -> None:
+    pod = with_sidecar(a_pod(waits("PodInitializing"), phase="Failed"), over(143))
+    for state, words in (
+        (
+            {**over(2)["terminated"], "message": "no database\n"},
+            "init container fetch exited with code 2: no database.",
+        ),
+        (over(137, "OOMKilled")["terminated"], "init container fetch exited with code 137 (OOMKilled)."),
+    ):
+        pod["status"]["initContainerStatuses"][1:] = [{"name": "fetch", "state": {"terminated": state}}]
+        seen = look(failed("BackoffLimitExceeded", ""), pod).observation
+        assert (seen.reason, (seen.message or "").endswith(words)) == (Reason.START_FAILED, True), seen
+
+
 def test_a_sidecar_that_does_not_come_up_is_what_its_pod_waits_for() -> None:
     crashing = waits("CrashLoopBackOff", "back-off 10s restarting failed container=proxy")
     seen = look(a_job(), with_sidecar(a_pod(waits("PodInitializing"), phase="Pending"), crashing)).observation

@@ -138,6 +138,8 @@ class KubernetesDriver:
             found = observation.judge(Evidence(job, pods, gone), clock.now()).observation
             if found.status != "ENDED":
                 raise InfrastructureError(f"Job {name} has not ended.", hint="Stop it before removing it.")
+            if (ending := self._ending.get(name)) is not None:
+                ending.cancel()
             await answered(namespace.delete_job(name))
         self._pictures.mirror(namespace, handle.data["owner"]).forget(name)
         self._tails.forget(name)
@@ -196,26 +198,28 @@ class KubernetesDriver:
     def _act_on(self, handle: Handle, judgement: Judgement) -> None:
         """Stop what must not go on, once that has been so for long enough; its verdict is written down first."""
         name, seen = handle.data["name"], judgement.observation
-        if judgement.doomed is None and not judgement.lingers:
+        if judgement.lingers:
+            self._end_after(LINGER_SECONDS, handle, POLITE_SECONDS, seen.exit)
+        elif judgement.doomed is None:
             self._since.pop(name, None)
-            return
-        patience = LINGER_SECONDS if judgement.lingers else _patience(judgement)
-        since = self._since.setdefault(name, clock.monotonic())
-        if clock.monotonic() - since >= patience and not self._is_stopping(name):
-            end = judgement.doomed or seen.exit
-            _log.warning("Job %s is stopped: %s", name, end.message if end else "it has ended")
-            grace = 0.0 if seen.status == "PENDING" else POLITE_SECONDS
-            self._ending[name] = task = asyncio.create_task(self._end(handle, grace, end))
+        elif clock.monotonic() - self._since.setdefault(name, clock.monotonic()) >= _patience(judgement):
+            self._end_after(0, handle, 0.0 if seen.status == "PENDING" else POLITE_SECONDS, judgement.doomed)
+
+    def _end_after(self, seconds: float, handle: Handle, grace: float, end: Exit | None) -> None:
+        """Stop the job in a while, though nobody may ask for it any more, unless it is being stopped already."""
+        name = handle.data["name"]
+        if name not in self._ending and not self._stopping[name]:
+            self._ending[name] = task = asyncio.create_task(self._end(seconds, handle, grace, end))
             task.add_done_callback(lambda _: self._ending.pop(name, None))
 
-    def _is_stopping(self, name: str) -> bool:
-        return name in self._ending or self._stopping[name] > 0
-
-    async def _end(self, handle: Handle, grace: float, end: Exit | None) -> None:
+    async def _end(self, seconds: float, handle: Handle, grace: float, end: Exit | None) -> None:
+        await asyncio.sleep(seconds)
+        name = handle.data["name"]
+        _log.warning("Job %s is stopped: %s", name, end.message if end else "it has ended")
         try:
             await self._stop(handle, grace, end)
         except InfrastructureError as error:
-            _log.warning("Job %s cannot be stopped yet: %s", handle.data["name"], error)
+            _log.warning("Job %s cannot be stopped yet: %s", name, error)
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _stop(self, handle: Handle, grace: float, end: Exit | None) -> None:
@@ -278,8 +282,10 @@ class KubernetesDriver:
         for job in jobs:
             name = job["metadata"]["name"]
             own = [pod for pod in pods if objects.job_of(pod) == name]
-            seen = observation.judge(Evidence(job, own), clock.now()).observation
-            handle = observation.handle_of(job, namespace.cluster)
+            judgement = observation.judge(Evidence(job, own), clock.now())
+            seen, handle = judgement.observation, observation.handle_of(job, namespace.cluster)
+            if judgement.lingers:
+                self._act_on(handle, judgement)  # nobody observes a job any more that has ended
             ended_at = seen.exit.observed_at if seen.exit is not None else None
             attempt = objects.attempt_of(job)
             found.append(Found(handle, name, attempt, seen.status == "ENDED", ended_at, self.keeps(handle)))

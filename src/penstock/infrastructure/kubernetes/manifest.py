@@ -154,6 +154,12 @@ def fill_spec(spec: JSONObject) -> None:
         _fill(spec, {"podFailurePolicy": copy.deepcopy(_FAILURE_POLICY)})
 
 
+def keep_last_words(pod: JSONObject) -> None:
+    """Let what an init container printed last stand in its status when it fails, where the manifest leaves that open."""
+    for container in pod.get("initContainers") or ():
+        _fill(container, {"terminationMessagePolicy": "FallbackToLogsOnError"})
+
+
 def shape(job: JSONObject) -> JSONObject:
     """`job`, in which its spec is filled, with every other place that is there when a run is started."""
     whole = copy.deepcopy(job)

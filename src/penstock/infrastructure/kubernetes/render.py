@@ -53,6 +53,7 @@ def render(config: KubernetesJob, job: Job) -> JSONObject:
     _refuse_other_identity(found, merged, namespace, marks)
     hold_ended(found["spec"])
     _spell_amounts(found["spec"]["template"]["spec"])
+    manifest.keep_last_words(found["spec"]["template"]["spec"])
     held = secret.contents(merged)
     secret.conceal(found["spec"]["template"]["spec"], merged.name, held)
     rendered: JSONObject = {"namespace": namespace, "secret": _secret(merged, namespace, marks, held), "job": found}

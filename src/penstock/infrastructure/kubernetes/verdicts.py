@@ -156,12 +156,35 @@ def _describe(container: str, code: int, state: Object, pod: Object) -> str:
         limit = _limit(pod, container)
         used = f"its limit of {limit} memory" if limit else "all the memory that the node could give"
         return f"OOMKilled: container {container} used {used} (exit code {code})."
-    text = f"Container {container} exited with code {code}"
-    word = str(state.get("reason") or "")
-    if word and word not in {"Error", "Completed"}:
-        text += f" ({word})"
+    text = f"Container {container} exited with code {_code(state)}"
     said = str(state.get("message") or "").strip()
-    return f"{text}: {said}" if said else f"{text}."
+    text = f"{text}: {said}" if said else f"{text}."
+    before = _failed_before(pod, container, state) if code != 0 else []
+    return f"{text} Before it, {' and '.join(before)}." if before else text
+
+
+def _code(state: Object) -> str:
+    """A container's exit code, with Kubernetes' word for it where that says more."""
+    code, word = state.get("exitCode", -1), str(state.get("reason") or "")
+    return f"{code} ({word})" if word and word not in {"Error", "Completed"} else str(code)
+
+
+def _failed_before(pod: Object, container: str, state: Object) -> list[str]:
+    """What had come of containers beside the run's when it ended badly: it may have needed them."""
+    end = objects.moment(state.get("finishedAt"))
+    found = []
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        other = (status.get("state") or {}).get("terminated") or {}
+        at = objects.moment(other.get("finishedAt"))
+        if (
+            status.get("name") != container
+            and other.get("exitCode")
+            and at is not None
+            and end is not None
+            and at < end
+        ):
+            found.append(f"container {status.get('name')} had exited with code {_code(other)}")
+    return found
 
 
 def _limit(pod: Object, container: str) -> str | None:
@@ -180,8 +203,9 @@ def _other_end(pod: Object, container: str) -> tuple[Reason, str]:
             continue  # Kubernetes ends it when the pod ends, and starts it again before
         state = (status.get("state") or {}).get("terminated")
         if state and state.get("exitCode"):
-            words = f"init container {status.get('name')} exited with code {state['exitCode']}"
-            return Reason.START_FAILED, f"{words} {state.get('message') or ''}".strip()
+            said = str(state.get("message") or "").strip()
+            words = f"init container {status.get('name')} exited with code {_code(state)}"
+            return Reason.START_FAILED, f"{words}: {said}" if said else words
     if pod["metadata"].get("deletionTimestamp") or objects.phase_of(pod) not in objects.TERMINAL:
         return Reason.DELETED, "it was deleted, and nobody saw how its container ended"
     word = (pod.get("status") or {}).get("message") or (pod.get("status") or {}).get("reason")
