@@ -29,15 +29,27 @@ def failed(reason: str, message: str, *before: str, **status: Any) -> dict[str, 
         ("TerminationByKubelet", Reason.EVICTED),
     ],
 )
-def test_each_disruption_is_told_while_its_pod_goes_and_when_it_is_over(word: str, reason: Reason) -> None:
-    going = look(a_job(), a_pod(RUNNING, deleted=20, conditions=disrupted(word)))
+@pytest.mark.parametrize(
+    "asked", [None, frozenset(), frozenset({"run-1", "job"})], ids=["no more", "not yet", "in vain"]
+)
+def test_each_disruption_is_told_while_its_pod_goes_and_when_it_is_over_without_any_event(
+    word: str, reason: Reason, asked: frozenset[str] | None
+) -> None:
+    marked = look(a_job(), a_pod(RUNNING, conditions=disrupted(word)), asked=asked)
+    # it may still be called off
+    assert (marked.observation.status, marked.doomed) == ("RUNNING", None)
+    going = look(a_job(), a_pod(RUNNING, deleted=20, conditions=disrupted(word)), asked=asked)
     assert (going.observation.status, going.doomed and going.doomed.reason) == ("RUNNING", reason)
     rule = "Pod n/run-1 has condition DisruptionTarget matching FailJob rule at index 0"
-    for state in (over(143), over(137), None):
+    for state in (over(143), over(137), over(0, "Completed", ago=3), None):
         pod = a_pod(state, phase="Failed", deleted=-5, conditions=disrupted(word))
-        seen = look(failed("PodFailurePolicy", rule, "FailureTarget"), pod).observation
-        assert (seen.status, seen.reason) == ("ENDED", reason)
-        assert "the cluster's words" in (seen.message or "")
+        for there in ({"pods": [pod]}, {"gone": [pod]}):
+            for job in (failed("PodFailurePolicy", rule, "FailureTarget"), failed("BackoffLimitExceeded", "")):
+                seen = look(job, *there.get("pods", []), gone=there.get("gone", []), asked=asked).observation
+                assert (seen.status, seen.reason) == ("ENDED", reason)
+                assert "the cluster's words" in (seen.message or "")
+    seen = look(failed("PodFailurePolicy", rule, "FailureTarget"), asked=asked).observation
+    assert (seen.status, seen.reason) == ("ENDED", Reason.EVICTED)  # who saw no pod knows no more than the Job
 
 
 def test_a_condition_that_does_not_hold_is_no_disruption() -> None:
