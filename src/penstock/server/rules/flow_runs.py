@@ -6,8 +6,8 @@ from typing import Any
 
 from penstock.model.flow_runs import FlowRunPolicy
 from penstock.model.reasons import Phase, Reason
-from penstock.model.states import TERMINAL, Answer, State, StateCreate, StateType
-from penstock.model.transitions import RERUN_NAME, SUSPENDED, is_allowed
+from penstock.model.states import TERMINAL, State, StateCreate, StateType
+from penstock.model.transitions import RERUN_NAME, SUSPENDED
 from penstock.server.rules import verdicts
 from penstock.server.rules.reasons import hint
 from penstock.server.rules.verdicts import Verdict, abort, accept, instead, note, reject, wait
@@ -47,22 +47,15 @@ def decide(current: State | None, proposed: StateCreate, facts: FlowRunFacts, *,
 
     With `force` no rule is asked, and the table is not either: somebody overrules the system and knows it.
     """
-    if current is not None and verdicts.is_repeated(current, proposed):
-        return verdicts.repeated(current, proposed)
-    if force:
-        return accept(proposed)
-    before = current.type if current is not None else None
-    if before in TERMINAL:
-        assert current is not None
+    if (unjudged := verdicts.unjudged(current, proposed, force=force)) is not None:
+        return unjudged
+    if current is not None and current.type in TERMINAL:
         return _finished(current, proposed, facts)
-    if before is S.CANCELLING and proposed.type is not S.CANCELLED:
+    if current is not None and current.type is S.CANCELLING and proposed.type is not S.CANCELLED:
         return reject("The run is being cancelled: only Cancelled may follow")
     if _are_last_words(proposed, facts):
         return note("Why the run's process was told to end, its platform says")
-    verdict = _by_proposed(current, proposed, facts)
-    if verdict.answer is Answer.ACCEPT and not is_allowed(before, proposed.type, proposed.name):
-        return abort(f"A run that is {current.name if current else 'new'} cannot become {proposed.type.value}")
-    return verdict
+    return verdicts.within_table("run", current, proposed, _by_proposed(current, proposed, facts))
 
 
 def _are_last_words(proposed: StateCreate, facts: FlowRunFacts) -> bool:

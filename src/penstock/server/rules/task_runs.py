@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from penstock.model.states import TERMINAL, Answer, State, StateCreate, StateType
+from penstock.model.states import TERMINAL, State, StateCreate, StateType
 from penstock.model.task_runs import TaskRunPolicy
 from penstock.model.transitions import RERUN_NAME, is_allowed
 from penstock.server.rules import verdicts
@@ -38,18 +38,11 @@ class TaskRunFacts:
 
 def decide(current: State | None, proposed: StateCreate, facts: TaskRunFacts, *, force: bool = False) -> Verdict:
     """The verdict on `proposed` for a task run in `current`. Whatever it writes is within the table of transitions."""
-    if current is not None and verdicts.is_repeated(current, proposed):
-        return verdicts.repeated(current, proposed)
-    if force:
-        return accept(proposed)
-    before = current.type if current is not None else None
-    if before in TERMINAL:
-        assert current is not None
+    if (unjudged := verdicts.unjudged(current, proposed, force=force)) is not None:
+        return unjudged
+    if current is not None and current.type in TERMINAL:
         return _finished(current, proposed, facts)
-    verdict = _by_proposed(current, proposed, facts)
-    if verdict.answer is Answer.ACCEPT and not is_allowed(before, proposed.type, proposed.name):
-        return abort(f"A task run that is {current.name if current else 'new'} cannot become {proposed.type.value}")
-    return verdict
+    return verdicts.within_table("task run", current, proposed, _by_proposed(current, proposed, facts))
 
 
 def _by_proposed(current: State | None, proposed: StateCreate, facts: TaskRunFacts) -> Verdict:

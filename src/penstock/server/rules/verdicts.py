@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from penstock.model.states import Answer, AnswerDetails, State, StateCreate, StateDetails, StateType
+from penstock.model.transitions import is_allowed
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,21 @@ def wait(reason: str, seconds: float) -> Verdict:
 def abort(reason: str) -> Verdict:
     """Stop proposing: whoever asks has lost touch with the run."""
     return Verdict(Answer.ABORT, (), reason, tells_state=False)
+
+
+def unjudged(current: State | None, proposed: StateCreate, *, force: bool) -> Verdict | None:
+    """The verdict that no rule is asked for: a proposal that comes again, or that somebody insists on. None: ask them."""
+    if current is not None and is_repeated(current, proposed):
+        return repeated(current, proposed)
+    return accept(proposed) if force else None
+
+
+def within_table(what: str, current: State | None, proposed: StateCreate, verdict: Verdict) -> Verdict:
+    """`verdict`, unless it accepts what the table of transitions does not have. `what` is the run, for people."""
+    before = current.type if current is not None else None
+    if verdict.answer is Answer.ACCEPT and not is_allowed(before, proposed.type, proposed.name):
+        return abort(f"A {what} that is {current.name if current else 'new'} cannot become {proposed.type.value}")
+    return verdict
 
 
 def is_repeated(current: State | None, proposed: StateCreate) -> bool:
