@@ -7,9 +7,9 @@ environment=/opt/envs/penstock
 
 # A user that the image does not know (OpenShift, `--user`) has no name, and may have no home that it can write to.
 id -un >/dev/null 2>&1 || export USER="${USER:-penstock}"
-if [ ! -w "${HOME:-/}" ]; then
-  HOME=$(mktemp -d)
-  export HOME
+# Where nothing at all can be written to (a read-only root without a /tmp), the command makes do without one.
+if [ ! -w "${HOME:-/}" ] && home=$(mktemp -d 2>/dev/null); then
+  export HOME="$home"
 fi
 
 if [ -f /opt/conda/etc/profile.d/conda.sh ]; then

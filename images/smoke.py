@@ -39,8 +39,7 @@ import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 signal.signal(signal.SIGTERM, lambda *_: None)
 print("ready", flush=True)
-signal.pause()
-sys.exit(42 if child.wait(5) == -signal.SIGTERM else 1)
+sys.exit(42 if child.wait(15) == -signal.SIGTERM else 1)
 """
 
 
@@ -83,6 +82,10 @@ class Smoke:
 
     def ends_as_its_command_ends(self) -> None:
         assert self.run("sh", "-c", "exit 7").returncode == 7
+
+    def starts_where_nothing_can_be_written_to(self) -> None:
+        done = self.run("id", "-u", options=("--read-only", "--user", "123456:123456"))
+        assert _good(done) == b"123456\n"
 
     def passes_signals_on_to_all_processes(self) -> None:
         name = f"{self.volume}-signals"
@@ -164,6 +167,7 @@ def checks(smoke: Smoke) -> dict[str, Callable[[], None]]:
         "it starts in /opt/penstock, with flows in it": smoke.starts_in_its_folder,
         "without a command it becomes a shell": smoke.becomes_a_shell_without_a_command,
         "it ends with the code of its command": smoke.ends_as_its_command_ends,
+        "it starts where nothing can be written to": smoke.starts_where_nothing_can_be_written_to,
         "a stop reaches every process": smoke.passes_signals_on_to_all_processes,
         "it writes into a volume": smoke.writes_into_a_volume,
         "EXTRA_PIP_PACKAGES are there for the command": installs,

@@ -71,6 +71,17 @@ def test_nothing_is_kept_of_a_failed_run_that_wants_its_container_removed(harbou
         client.remove_image(image, force=True)
 
 
+def test_a_run_goes_well_where_nothing_can_be_written_to(harbour: "Harbour", name: str) -> None:
+    source = """
+        @flow
+        def main(name: str):
+            mark(name + "-ran")
+    """
+    run = harbour.world.run(harbour.deploy(source, block={"read_only": True, "user": "123456:123456"}), name=name)
+    harbour.world.wait_for(run, StateType.COMPLETED)
+    assert len(harbour.world.marked(f"{name}-ran")) == 1
+
+
 def test_a_package_that_there_is_not_costs_one_launch_and_is_named(harbour: "Harbour", name: str) -> None:
     world = harbour.world
     env = {"EXTRA_PIP_PACKAGES": f"--no-index no-such-{name}"}
