@@ -204,55 +204,49 @@ class Page(Request):
         return {key: item for key, item in value.items() if item is not None or key not in ("sort", "offset")}
 
 
-class FlowCount(Request):
-    """`work_queues` is what some clients call `work_pool_queues`; both may be given."""
+class _Related(Request):
+    """What fits all the filters that are given is meant."""
 
     flows: FlowFilter | None = None
     flow_runs: FlowRunFilter | None = None
     task_runs: TaskRunFilter | None = None
     deployments: DeploymentFilter | None = None
+
+
+class _RelatedInPools(_Related):
+    """`work_queues` is what some clients call `work_pool_queues`; both may be given."""
+
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
     work_queues: WorkQueueFilter | None = None
+
+
+class FlowCount(_RelatedInPools):
+    pass
 
 
 class FlowQuery(Page, FlowCount):
     sort: Annotated[FlowSort, or_default(FlowSort.NAME_ASC)] = FlowSort.NAME_ASC
 
 
-class FlowRunCount(Request):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
-    work_queues: WorkQueueFilter | None = None
+class FlowRunCount(_RelatedInPools):
+    pass
 
 
 class FlowRunQuery(Page, FlowRunCount):
     sort: Annotated[FlowRunSort, or_default(FlowRunSort.ID_DESC)] = FlowRunSort.ID_DESC
 
 
-class TaskRunCount(Request):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
+class TaskRunCount(_Related):
+    pass
 
 
 class TaskRunQuery(Page, TaskRunCount):
     sort: Annotated[TaskRunSort, or_default(TaskRunSort.ID_DESC)] = TaskRunSort.ID_DESC
 
 
-class DeploymentCount(Request):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
-    work_queues: WorkQueueFilter | None = None
+class DeploymentCount(_RelatedInPools):
+    pass
 
 
 class DeploymentQuery(Page, DeploymentCount):
