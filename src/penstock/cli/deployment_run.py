@@ -10,18 +10,8 @@ from penstock.cli import assignments, output, references, serving, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.errors import UsageProblem
 from penstock.cli.grammar import command
-from penstock.cli.output import Column
 from penstock.cli.session import Session, current
-from penstock.cli.watch import watch_run
-
-COLUMNS = [
-    Column("ID", "id"),
-    Column("NAME", "name"),
-    Column("STATE", "state_name"),
-    Column("DUE", "expected_start_time"),
-    Column("QUEUE", "work_queue_name"),
-    Column("PARAMETERS", "parameters"),
-]
+from penstock.cli.watch import COLUMNS, is_told_at_the_end, watch_run
 
 
 @command("run")
@@ -78,12 +68,20 @@ def run(
         )
         when = f", due {times.ago(created['expected_start_time'])}" if due else ""
         message = f"Created the run {created['name']!r} of {deployment['flow_name']}/{deployment['name']}{when}.\n"
-        output.done(session, f"{message}  id: {created['id']}", created, COLUMNS, lambda row: str(row["id"]))
+        tell_created(session, f"{message}  id: {created['id']}", created, is_watched=watch)
         tell_agents(connection, session, deployment, created)
         if watch:
             return watch_run(connection, session, created, timeout=watch_timeout, interval=watch_interval)
         session.say(f"  watch it: penstock flow-run watch {created['id']}")
     return None
+
+
+def tell_created(session: Session, message: str, created: dict[str, Any], *, is_watched: bool) -> None:
+    """Tell that a run was made. One that is watched is shown at the end, where there is to be one object of data."""
+    if is_watched and is_told_at_the_end(session):
+        session.say(message)
+    else:
+        output.done(session, message, created, COLUMNS, lambda row: str(row["id"]))
 
 
 def _job_variables(connection: Connection, deployment: dict[str, Any], texts: tuple[str, ...]) -> dict[str, Any] | None:

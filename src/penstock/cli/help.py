@@ -29,6 +29,8 @@ _OUTPUT = """In which form data is printed
   -o name           what other commands accept as a reference, one per line
   --fields a,b.c    only these fields
 
+A run that is followed is one document, at its end; with -o jsonl its states and log lines come as they happen.
+
 Data goes to stdout, everything else to stderr. With -o json an error is one JSON object on stderr: code, message, hint.
 Colours obey --color, NO_COLOR, FORCE_COLOR and TERM=dumb.
 """

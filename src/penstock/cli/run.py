@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli import assignments, entrypoints, exit_codes, output, processes, serving
+from penstock.cli import assignments, entrypoints, exit_codes, processes, serving
 from penstock.cli.connection import Connection, connect
-from penstock.cli.deployment_run import COLUMNS, create_run
+from penstock.cli.deployment_run import create_run, tell_created
 from penstock.cli.errors import UsageProblem
 from penstock.cli.flow_run_cancel import ask
 from penstock.cli.grammar import command as verb
@@ -166,7 +166,7 @@ class _Order:
     def detached(self, served: bool) -> int:
         """Leave it to whoever serves the queue."""
         queue = str(self._built.work_queue_name)
-        created = self._create(f"the queue {queue!r}")
+        created = self._create(f"the queue {queue!r}", is_watched=False)
         if not served:
             start = serving.start_command(None, queue)
             self._session.warn(f"No agent takes runs from the queue {queue!r}. Start one: {start}")
@@ -192,7 +192,7 @@ class _Order:
                 )
                 return exit_codes.INTERRUPTED
 
-    def _create(self, who: str, queue: str | None = None) -> dict[str, Any]:
+    def _create(self, who: str, queue: str | None = None, *, is_watched: bool = True) -> dict[str, Any]:
         """Deploy the flow, ask for the run, and tell it."""
         packed = self._built.packed
         if packed is not None:
@@ -208,7 +208,7 @@ class _Order:
             job_variables={**_SHOW_PRINTS, **self._usual, **self._overrides},
         )
         said = f"Run {created['name']!r} ({created['id']}), by {who}."
-        output.done(self._session, said, created, COLUMNS, lambda row: str(row["id"]))
+        tell_created(self._session, said, created, is_watched=is_watched)
         return created
 
     def _cancel(self, run: dict[str, Any]) -> None:

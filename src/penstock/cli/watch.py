@@ -12,8 +12,19 @@ from penstock.cli import exit_codes, log_lines, output, states, times
 from penstock.cli.connection import Connection
 from penstock.cli.errors import TimedOut
 from penstock.cli.flow_run_attempts import attempt_lines, attempt_rows
+from penstock.cli.output import Column
 from penstock.cli.session import Session
 from penstock.errors import PenstockError, Unreachable
+
+#: What is shown of a run that was asked for.
+COLUMNS = [
+    Column("ID", "id"),
+    Column("NAME", "name"),
+    Column("STATE", "state_name"),
+    Column("DUE", "expected_start_time"),
+    Column("QUEUE", "work_queue_name"),
+    Column("PARAMETERS", "parameters"),
+]
 
 #: Seconds between two looks, and how long a run may wait before it is told why.
 _INTERVAL, _PATIENCE = 0.4, 3.0
@@ -26,8 +37,16 @@ _ABSENCE = 300.0
 _ATTEMPTS = "penstock.attempts"
 
 
+def is_told_at_the_end(session: Session) -> bool:
+    """Whether a form of data was asked for that holds one object: the run that is followed, as it is at the end."""
+    return session.output != "jsonl" and (session.output is not None or bool(session.fields))
+
+
 class Watch:
-    """One run that is followed. Log lines go to stdout, states and explanations to stderr; as JSON all to stdout."""
+    """One run that is followed. Log lines go to stdout, states and explanations to stderr; as JSON lines all to stdout.
+
+    In other forms of data the run itself is all of stdout, and log lines go to stderr too.
+    """
 
     def __init__(self, connection: Connection, session: Session, run: dict[str, Any]) -> None:
         self._connection = connection
@@ -62,7 +81,7 @@ class Watch:
         return over and not news
 
     def _print_state(self, state: dict[str, Any]) -> None:
-        if self._session.format in {"json", "jsonl"}:
+        if self._session.format == "jsonl":
             output.write(json.dumps({"kind": "state", **state}) + "\n")
             return
         self._message = str(state.get("message") or "")
@@ -70,9 +89,13 @@ class Watch:
         self._session.say(f"{times.clock_time(state['timestamp'])} | {state['name']}{message}")
 
     def _print_log(self, row: dict[str, Any]) -> None:
-        if self._session.format in {"json", "jsonl"}:
+        if self._session.format == "jsonl":
             output.write(json.dumps({"kind": "log", **row}) + "\n")
-        elif not self._was_told(row):
+        elif self._was_told(row):
+            return
+        elif is_told_at_the_end(self._session):
+            self._session.say(log_lines.line(self._session, row))
+        else:
             output.write(log_lines.line(self._session, row) + "\n")
 
     def _was_told(self, row: dict[str, Any]) -> bool:
@@ -98,7 +121,7 @@ class Watch:
     def conclude(self) -> int:
         """Tell how the run ended, and for a bad end why; the exit code that says the same."""
         kind = str(self.run["state_type"])
-        if self._session.format in {"json", "jsonl"}:
+        if self._session.format == "jsonl":
             output.write(json.dumps({"kind": "run", **self.run}) + "\n")
         else:
             took = times.span(self.run.get("total_run_time"))
@@ -106,6 +129,11 @@ class Watch:
             if kind in {"FAILED", "CRASHED"}:
                 self._tell_why()
         return exit_codes.OF_STATE.get(kind, exit_codes.FAILURE)
+
+    def show(self) -> None:
+        """Print the run as it was seen last, if a form was asked for that holds one object."""
+        if is_told_at_the_end(self._session):
+            output.emit_one(self._session, self.run, COLUMNS, lambda row: str(row["id"]))
 
     def _tell_why(self) -> None:
         attempts = attempt_rows(self._connection, self.run["id"])
@@ -173,6 +201,8 @@ def watch_run(
             f"  cancel it:       penstock flow-run cancel {run['id']}"
         )
         return exit_codes.INTERRUPTED
+    finally:
+        watch.show()
 
 
 def _to_the_end(

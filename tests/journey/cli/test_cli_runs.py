@@ -190,7 +190,23 @@ def test_a_run_can_be_executed_by_hand(terminal: Terminal) -> None:
     assert terminal.ok("flow-run", "watch", run).code == 0
 
 
-def test_watching_as_json_gives_one_object_per_line(terminal: Terminal, serving: TestAgent) -> None:
+def test_what_is_watched_as_json_is_one_document_the_run_at_its_end(terminal: Terminal, serving: TestAgent) -> None:
+    said = terminal.ok("run", "flows.py:hello", "-q", "served", "-o", "json")
+    assert (said.json["state_name"], said.json["flow_id"] is None) == ("Completed", False)
+    assert "hello world" in said.err
+    failed = terminal("-q", "run", "flows.py:fails", "-q", "served", "--output", "yaml", "--fields", "state_name,id")
+    assert (failed.code, yaml.safe_load(failed.out)["state_name"]) == (10, "Failed")
+    name = terminal("-q", "flow-run", "watch", said.json["id"], "-o", "name")
+    assert (name.code, name.out.strip(), name.err) == (0, said.json["id"], "")
+
+
+def test_a_document_is_there_when_watching_ends_before_the_run(terminal: Terminal) -> None:
+    terminal.ok("deployment", "build", "flows.py:hello", "-n", "unwatched", "-q", "nobody", "-a")
+    said = terminal("deployment", "run", "hello/unwatched", "--watch", "--watch-timeout", "0", "-o", "json")
+    assert (said.code, json.loads(said.out)["state_name"]) == (8, "Scheduled")
+
+
+def test_watching_as_json_lines_gives_one_object_per_line(terminal: Terminal, serving: TestAgent) -> None:
     said = terminal.ok("run", "flows.py:hello", "-q", "served", "-o", "jsonl")
     objects = [json.loads(line) for line in said.out.splitlines()]
     kinds = [found.get("kind") for found in objects]
