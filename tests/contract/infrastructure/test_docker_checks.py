@@ -121,6 +121,32 @@ class TestTheAPI:
         assert not found["penstock in"].ok
         assert "python" in found["penstock in"].said
 
+    @pytest.mark.parametrize(
+        ("entrypoint", "fields", "told"),
+        [
+            (["/usr/bin/python3"], {}, True),
+            (["/bin/sh", "-c"], {}, True),
+            (["/bin/sh", "-c"], {"entrypoint": []}, False),
+            (["/bin/sh", "/start.sh"], {}, False),
+        ],
+    )
+    def test_an_entrypoint_that_would_take_the_command_for_a_script_is_told(
+        self, engine: docker_engine.Engine, entrypoint: list[str], fields: dict[str, Any], told: bool
+    ) -> None:
+        repository, tag = "penstock-test/entered", uuid4().hex
+        with engine.client() as client:
+            base = client.create_container(docker_engine.busybox_image(), ["sh"])["Id"]
+            image = client.commit(base, repository, tag, conf={"Entrypoint": entrypoint})["Id"]
+            client.remove_container(base)
+            try:
+                found = findings(image=f"{repository}:{tag}", network_mode="host", **fields)
+            finally:
+                client.remove_image(image, force=True)
+        assert ("the entrypoint" in found) == told
+        if told:
+            assert not found["the entrypoint"].ok
+            assert "entrypoint to []" in found["the entrypoint"].fix
+
     def test_no_network_at_all_is_refused_as_a_run_would_be(self) -> None:
         found = findings(image=docker_engine.busybox_image(), network_mode="none")
         assert found["the Docker"].ok

@@ -34,6 +34,12 @@ def _history(*events: dict[str, Any], engine_started: float | None = None) -> Hi
         ("write /var/lib/docker/x: no space left on device", 500, Reason.NO_CAPACITY),
         ("could not find an available, non-overlapping IPv4 address pool", 500, Reason.NO_CAPACITY),
         ("driver failed programming external connectivity: port is already allocated", 500, Reason.START_FAILED),
+        (
+            "Error processing tar file(exit status 1): mkdir /run/penstock: not a directory",
+            500,
+            Reason.CONFIGURATION_INVALID,
+        ),
+        ("Error processing tar file(exit status 1): write /run: no space left on device", 500, Reason.NO_CAPACITY),
         ("authorization denied by plugin casbin: no", 403, Reason.NOT_PERMITTED),
         ("something that nobody has seen before", 500, Reason.START_FAILED),
         ("something that nobody has seen before", 400, Reason.CONFIGURATION_INVALID),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ PROBE_SECONDS = 30.0
 _EMULATED = ", and runs there only by emulation"
 #: What engines and what stands before them say of a question that they do not know: no registry's words.
 _NO_SUCH_QUESTION = frozenset({"", "not found", "page not found", "404 page not found", "not implemented"})
+#: Programs that execute what they are given, unless they are told what.
+_INTERPRETER = re.compile(r"python[\d.]*|(ba|da|a|z|k)?sh")
 _MODES = ("bridge", "host", "none", "default")
 
 
@@ -49,6 +52,7 @@ async def check(engine: Engine, config: DockerContainer) -> list[Finding]:
     try:
         image, present = await _check_image(engine, info, request)
         found.append(image)
+        found += _check_entrypoint(request, present)
         found += await _check_networks(engine, request)
         found += await check_ports(engine, request)
         found += _check_paths(engine, request)
@@ -130,6 +134,19 @@ async def _ask_registry(engine: Engine, info: Mapping[str, Any], pull: Mapping[s
     return Finding(tried, True, f"{said}; {unfit}{_EMULATED}" if unfit else said)
 
 
+def _check_entrypoint(request: Mapping[str, Any], image: Mapping[str, Any] | None) -> list[Finding]:
+    """Whether the image's entrypoint would take the flow run's command for something else. Of most nothing is known."""
+    own = list(((image or {}).get("Config") or {}).get("Entrypoint") or ())
+    if not own or request["create"].get("entrypoint") or not _runs_engine(request):
+        return []
+    program = os.path.basename(own[0])
+    if not (_INTERPRETER.fullmatch(program) and (len(own) == 1 or own[-1] == "-c")):
+        return []
+    said = f"it is {' '.join(own)}, which takes `{' '.join(containers.ENGINE_COMMAND)}` for a script of its own"
+    fix = "Set entrypoint to [] in the block, or take it out of the image."
+    return [Finding("the entrypoint of the image", False, said, fix)]
+
+
 async def _check_networks(engine: Engine, request: Mapping[str, Any]) -> list[Finding]:
     """Whether the networks that the container is attached to are there."""
     mode = str(request["host_config"].get("network_mode") or "")
@@ -202,8 +219,7 @@ async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[
 
 def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[Finding]:
     """Whether the image has what the job's command needs; of a command of the user's own nothing is known."""
-    command = list(request["create"].get("command") or ())
-    if command != list(containers.ENGINE_COMMAND) or probed.python is None:
+    if not _runs_engine(request) or probed.python is None:
         return []
     tried = "penstock in the image"
     if not probed.python:
@@ -215,6 +231,11 @@ def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[F
         return [Finding(tried, False, f"it has Python {probed.python} without penstock", fix)]
     said = f"{probed.penstock} on Python {probed.python}"
     return [Finding(tried, True, said if probed.penstock == __version__ else f"{said}; here is {__version__}")]
+
+
+def _runs_engine(request: Mapping[str, Any]) -> bool:
+    """Whether it is no command of the user's own."""
+    return list(request["create"].get("command") or ()) == list(containers.ENGINE_COMMAND)
 
 
 def _way_out(url: str, mode: str) -> str:

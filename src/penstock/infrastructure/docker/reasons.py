@@ -75,6 +75,11 @@ _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
         "A folder of the container cannot be made: look at working_dir, and at the image's WORKDIR.",
     ),
     (
+        r"error processing tar file|lstat .*: not a directory",
+        Reason.CONFIGURATION_INVALID,
+        "The file with the run's token cannot be put into the container: the image has something else at that place.",
+    ),
+    (
         r"failed to initialize logging driver",
         Reason.START_FAILED,
         "The log driver does not reach what it writes to. Look at that, or choose another one in host_config.LogConfig.",
