@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from penstock import settings
 from penstock.engine.futures import serve
-from penstock.engine.interruption import interrupt
+from penstock.engine.interruption import Interruption, interrupt
 from penstock.engine.protocols import OnEnd
 
 if TYPE_CHECKING:
@@ -159,11 +159,18 @@ class ConcurrentTaskRunner(BaseTaskRunner):
         return self._count - self._lent < self._limit and self._count < self._limit + MOST_STAND_INS
 
     def _begin_thread(self) -> None:
-        threading.Thread(target=self._work, name=f"penstock-task-{self._count}", daemon=True).start()
+        threading.Thread(target=self._serve, name=f"penstock-task-{self._count}", daemon=True).start()
+
+    def _serve(self) -> None:
+        serve(self)
+        while True:
+            try:
+                return self._work()
+            except Interruption:
+                continue  # it was meant for work that had ended by then
 
     def _work(self) -> None:
         me = threading.get_ident()
-        serve(self)
         while (work := self._next()) is not None:
             with self._changed:
                 self._threads.add(me)
@@ -181,8 +188,10 @@ class ConcurrentTaskRunner(BaseTaskRunner):
                     self._count -= 1
                     return None
                 self._idle += 1
-                told = self._changed.wait(IDLE)
-                self._idle -= 1
+                try:
+                    told = self._changed.wait(IDLE)
+                finally:
+                    self._idle -= 1
                 if not told and not self._waiting:
                     self._count -= 1
                     return None

@@ -13,8 +13,10 @@ from penstock.engine.interruption import Stoppable, TerminationSignal, interrupt
 from penstock.engine.moments import moment
 from penstock.engine.names import from_template
 from penstock.engine.retries import delays_of, jittered
+from penstock.engine.task_runners import ConcurrentTaskRunner
 from penstock.errors import ConfigurationError
 from penstock.model.base import plain
+from penstock.testing import wait_until
 
 
 @pytest.mark.parametrize(
@@ -182,3 +184,22 @@ def test_a_stop_that_comes_too_late_stops_nothing():
     with Stoppable() as code:
         pass
     assert code.stop(TerminationSignal) is False
+
+
+def test_a_thread_that_is_interrupted_when_its_task_has_just_ended_serves_the_next_one():
+    runner = ConcurrentTaskRunner(max_workers=1)
+    runner.start()
+    ended, next_ended = threading.Event(), threading.Event()
+    served: list[int] = []
+
+    def first():
+        served.append(threading.get_ident())
+        ended.set()
+
+    runner.submit(first)
+    assert ended.wait(30)
+    wait_until(lambda: runner._idle, 30, "it has no work any more")
+    interrupt(served[0], TerminationSignal)
+    runner.submit(next_ended.set)
+    assert next_ended.wait(10), "nobody serves the next task"
+    runner.stop()
