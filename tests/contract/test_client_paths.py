@@ -13,7 +13,7 @@ import pytest
 from penstock.client import nouns
 from penstock.client.call import Call
 from penstock.client.sync import SyncClient
-from penstock.errors import APIError
+from penstock.errors import APIError, Invalid
 from penstock.model.applying import DeploymentApply
 from penstock.model.artifacts import ArtifactCreate, ArtifactUpdate
 from penstock.model.attempts import AgentPoll, AttemptReports, Intent, Presentation
@@ -151,3 +151,10 @@ def test_the_server_understands_within_a_pool(name: str, client: SyncClient) -> 
     call = builder(**arguments(builder), work_pool="pool")
     assert call.path.startswith("/work_pools/pool/queues")
     is_understood(client, call)
+
+
+def test_an_address_without_its_path_is_told_and_is_no_object_that_is_missing(client: SyncClient) -> None:
+    host = client.api_url.removesuffix("/api")
+    with SyncClient(host) as beside, pytest.raises(Invalid, match="whose path does not end in /api") as refused:
+        beside.read_deployment_by_name("a/b")
+    assert refused.value.hint == f"Is PENSTOCK_API_URL={host}/api meant?"

@@ -1,6 +1,7 @@
 """From an exception to what a user reads and a script tests: one clear line, a hint, an exit code."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -105,7 +106,8 @@ def _usage_problem(error: "object") -> Problem:
 
     assert isinstance(error, click.UsageError)
     hint = None
-    message = error.format_message()
+    message = re.sub(r"not a valid integer( range)?", "not a whole number", error.format_message())
+    message = re.sub(r"not a valid float( range)?", "not a number", message)
     if isinstance(error, click.NoSuchOption):
         message = f"There is no option {error.option_name}."
         if error.ctx is not None:

@@ -121,6 +121,8 @@ class Group(click.Group):
         super().__init__(*args, **attributes)
         #: verb -> the verb that it is another name of
         self.aliases: dict[str, str] = {}
+        #: verb that there is not -> what does the same
+        self.former: dict[str, str] = {}
 
     def invoke(self, ctx: click.Context) -> Any:
         if not ctx._protected_args and not ctx.args:
@@ -136,11 +138,10 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            known = [*self.list_commands(ctx), *self.aliases]
-            close = nearest(name, known)
+            close = nearest(name, [*self.list_commands(ctx), *self.aliases])
+            guess = f"Did you mean `{ctx.command_path} {close}`?" if close else f"See `{ctx.command_path} --help`."
             raise UsageProblem(
-                f"There is no command `{ctx.command_path} {name}`.",
-                hint=f"Did you mean `{ctx.command_path} {close}`?" if close else f"See `{ctx.command_path} --help`.",
+                f"There is no command `{ctx.command_path} {name}`.", hint=self.former.get(name.lower(), guess)
             )
         return super().resolve_command(ctx, args)
 

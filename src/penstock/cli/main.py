@@ -1,11 +1,15 @@
 """The console entry. What needs no command at all is answered before Click is imported."""
 
+import io
 import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code: see `penstock help exit-codes`."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # as stderr does: a name with letters that the locale has not is no reason to fail
+        sys.stdout.reconfigure(errors="backslashreplace")
     if arguments in ([], ["--help"], ["-h"], ["help"]):
         from penstock.cli.manifest import help_text
 

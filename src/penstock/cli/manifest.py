@@ -63,6 +63,16 @@ ALIASES = {
     "work-queues": "work-queue",
 }
 
+#: Commands of Prefect 2 that there are not: what does the same here.
+FORMER = {
+    "deploy": "`penstock deployment build FILE.py:FLOW -n NAME --apply` deploys a flow.",
+    "init": "Nothing has to be set up in a folder: `penstock deployment build FILE.py:FLOW -n NAME` deploys a flow.",
+    "orion": "`penstock server start` starts the server.",
+    "worker": "Agents take runs, from work pools too: `penstock agent start -p POOL`.",
+    "automation": "`penstock notification create` has states of runs told.",
+    "cloud": "`penstock config set PENSTOCK_API_URL=URL` says which server is meant.",
+}
+
 #: Options of `penstock` itself, as (flags, meaning).
 ROOT_OPTIONS = (
     ("-p, --profile NAME", "Use this profile instead of the active one."),

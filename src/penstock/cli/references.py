@@ -16,6 +16,8 @@ LATEST, LAST_FAILED = "@latest", "@last-failed"
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 #: How many of the newest runs are looked through for the first characters of an id: one page of the API.
 _LOOK_BACK = 200
+#: How many deployments of a flow are named in an error.
+_NAMED = 5
 
 _ACCEPTED_RUN = f"Accepted: an id or its first characters, a name, {LATEST}, {LAST_FAILED}, or - for ids from stdin."
 _ACCEPTED_DEPLOYMENT = (
@@ -178,7 +180,7 @@ def deployment(connection: Connection, reference: str) -> dict[str, Any]:
         try:
             row = connection.row(deployments.read_deployment_by_name(f"{flow_name}/{name}"))
         except NotFound:
-            raise NotFound(*_unknown_deployment(connection, reference)) from None
+            raise _unknown_deployment(connection, reference) from None
         return {**row, "flow_name": flow_name}
     sort = "CREATED_DESC" if reference == LATEST else "NAME_ASC"
     rows = connection.rows(deployments.read_deployments(sort=sort, limit=_LOOK_BACK))
@@ -192,18 +194,22 @@ def deployment(connection: Connection, reference: str) -> dict[str, Any]:
         names = ", ".join(f"{row['flow_name']}/{row['name']}" for row in found[:5])
         raise Conflict(f"{len(found)} deployments are called {reference!r}: {names}.", hint="Write flow/deployment.")
     if not found:
-        raise NotFound(*_unknown_deployment(connection, reference))
+        raise _unknown_deployment(connection, reference)
     return found[0]
 
 
-def _unknown_deployment(connection: Connection, reference: str) -> tuple[str]:
+def _unknown_deployment(connection: Connection, reference: str) -> NotFound:
     from penstock.client import deployments
 
-    rows = connection.rows(deployments.read_deployments(limit=_LOOK_BACK))
-    known = [f"{row['flow_name']}/{row['name']}" for row in with_flow_names(connection, rows)]
+    rows = with_flow_names(connection, connection.rows(deployments.read_deployments(limit=_LOOK_BACK)))
+    known = [f"{row['flow_name']}/{row['name']}" for row in rows]
+    of_flow = [name for name in known if name.startswith(f"{reference}/")]
+    if of_flow:
+        hint = f"It is a flow, whose deployments are {', '.join(of_flow[:_NAMED])}{' …' if of_flow[_NAMED:] else ''}."
+        return NotFound(f"There is no deployment {reference!r}.", hint=hint)
     if "/" not in reference:
         known += [row["name"] for row in rows]
-    return (f"There is no deployment {reference!r}.{did_you_mean(reference, known)}",)
+    return unknown("deployment", reference, known)
 
 
 def with_flow_names(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

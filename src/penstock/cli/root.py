@@ -20,6 +20,7 @@ class Root(Group):
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.aliases = dict(manifest.ALIASES)
+        self.former = manifest.FORMER
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(manifest.commands())

@@ -12,7 +12,7 @@ from penstock.client.answers import error_from
 from penstock.client.call import Call, Upload, decode, encode
 from penstock.client.connections import Connections, interrupt
 from penstock.client.retries import parse_retry_after, wait_before, worth_repeating
-from penstock.errors import APIError, PenstockError, Unreachable
+from penstock.errors import APIError, Invalid, PenstockError, Unreachable
 from penstock.version import __version__
 
 __all__ = ["Call", "Interrupted", "Refusal", "Ticket", "Transport"]
@@ -248,7 +248,8 @@ class Transport:
     def _error(self, call: Call[T], outcome: _Outcome, tries: int) -> APIError:
         request = f"{call.method} {self.api_url}{call.target}"
         if outcome.error is None:
-            return error_from(outcome.status, outcome.raw, request)
+            answered = error_from(outcome.status, outcome.raw, request)
+            return self._wrong_address(answered) if answered.code == "no_such_route" else answered
         error = outcome.error
         often = f" ({tries} tries)" if tries > 1 else ""
         if isinstance(error, ConnectionRefusedError):
@@ -264,6 +265,18 @@ class Transport:
         unreachable = Unreachable(message, hint="Check PENSTOCK_API_URL and that the server runs and can be reached.")
         unreachable.__cause__ = error
         return unreachable
+
+    def _wrong_address(self, error: APIError) -> APIError:
+        """The error that nothing is where the API should be: of an address without its path it is no answer to what was
+        asked, and must not be taken for one that something is missing there."""
+        if self.api_url.endswith("/api"):
+            return error
+        return Invalid(
+            f"There is no API at {self.api_url}, whose path does not end in /api. {error.message}",
+            code="wrong_api_url",
+            hint=f"Is PENSTOCK_API_URL={self.api_url}/api meant?",
+            status=error.status,
+        )
 
 
 def _headers(key: str | None, attempt: tuple[UUID, str] | None) -> dict[str, str]:

@@ -215,6 +215,14 @@ def test_watching_as_json_lines_gives_one_object_per_line(terminal: Terminal, se
     assert [found["name"] for found in objects if found.get("kind") == "state"][-1] == "Completed"
 
 
+def test_a_flow_that_is_named_in_place_of_a_deployment_is_told_with_its_deployments(terminal: Terminal) -> None:
+    terminal.ok("deployment", "build", "flows.py:fails", "-n", "mistaken", "-q", "nobody", "-a")
+    said = terminal("deployment", "run", "fails")
+    assert said.code == 3
+    assert "It is a flow, whose deployments are fails/mistaken" in said.err
+    assert "penstock deployment ls" in terminal("deployment", "run", "fails/mistook").err
+
+
 def test_a_saved_block_is_referred_to_by_the_file(terminal: Terminal, serving: TestAgent) -> None:
     save = "from penstock.infrastructure import Process; Process(env={'WHO': 'block'}).save('mine')"
     subprocess.run([sys.executable, "-c", save], env=terminal.env, check=True)

@@ -80,3 +80,11 @@ def test_an_unforeseen_exception_is_called_a_fault_of_ours_without_a_traceback()
 )
 def test_whether_errors_are_wanted_as_json_is_told_from_the_words(words: list[str], wanted: bool) -> None:
     assert wants_json(words) is wanted
+
+
+@pytest.mark.parametrize(("kind", "word"), [(click.INT, "whole number"), (click.IntRange(1), "whole number"),
+                                            (click.FLOAT, "number"), (click.FloatRange(0), "number")])  # fmt: skip
+def test_a_number_that_is_none_is_told_in_plain_words(kind: click.ParamType, word: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        kind.convert("x", click.Option(["--limit"]), None)
+    assert problem_of(refused.value).message == f"Invalid value for '--limit': 'x' is not a {word}."

@@ -220,3 +220,14 @@ def test_asking_for_a_list_imports_neither_pydantic_nor_asyncio(noun: str) -> No
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert not set(done.stdout.split()) & {"pydantic", "asyncio", "sqlalchemy", "fastapi"}
+
+
+@pytest.mark.parametrize("former", manifest.FORMER)
+def test_a_command_that_prefect_2_has_is_answered_with_what_does_the_same_here(former: str, penstock: Cli) -> None:
+    said = penstock(former, "something")
+    assert (said.code, said.out) == (2, "")
+    assert manifest.FORMER[former] in said.err
+    named = re.findall(r"`penstock ([a-z]+) ([a-z]+)", said.err.partition("hint: ")[2])
+    assert named
+    for noun, verb in named:
+        assert penstock(noun, verb, "--help").code == 0

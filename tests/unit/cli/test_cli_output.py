@@ -1,6 +1,10 @@
 """Forms of data: what is printed can be read again, nothing is cut in a pipe, unknown fields are named."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -87,3 +91,10 @@ def test_fitting_only_ever_narrows_and_leaves_something(widths: list[int], room:
 
 def test_a_long_cell_is_cut_with_a_mark() -> None:
     assert output._aligned(["abcdefgh", "x"], [4, 1]) == "abc…  x"
+
+
+def test_letters_that_the_terminal_does_not_know_are_written_as_numbers(tmp_path: Path) -> None:
+    env = {**os.environ, "PENSTOCK_HOME": str(tmp_path / "näme"), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "penstock.cli", "config", "view", "-o", "yaml", "--fields", "value"]
+    said = subprocess.run(command, env=env, capture_output=True, check=True)
+    assert rb"n\xe4me" in said.stdout
