@@ -70,6 +70,12 @@ def _with_token(request: dict[str, Any]) -> dict[str, Any]:
         ),
         ({"user": "nobody-at-all"}, {}, Reason.CONFIGURATION_INVALID, "unable to find user nobody-at-all"),
         ({}, {"mem_limit": 1000}, Reason.CONFIGURATION_INVALID, "Minimum memory limit"),
+        (
+            {},
+            {"security_opt": ["seccomp=/profile.json"]},
+            Reason.CONFIGURATION_INVALID,
+            "Decoding seccomp profile failed",
+        ),
         ({"working_dir": "/etc/passwd"}, {}, Reason.CONFIGURATION_INVALID, "/etc/passwd is not a directory"),
         (
             {},

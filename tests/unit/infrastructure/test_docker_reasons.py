@@ -40,6 +40,12 @@ def _history(*events: dict[str, Any], engine_started: float | None = None) -> Hi
             Reason.CONFIGURATION_INVALID,
         ),
         ("Error processing tar file(exit status 1): write /run: no space left on device", 500, Reason.NO_CAPACITY),
+        (
+            "unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such "
+            "file or directory",
+            400,
+            Reason.CONFIGURATION_INVALID,
+        ),
         ("authorization denied by plugin casbin: no", 403, Reason.NOT_PERMITTED),
         ("something that nobody has seen before", 500, Reason.START_FAILED),
         ("something that nobody has seen before", 400, Reason.CONFIGURATION_INVALID),

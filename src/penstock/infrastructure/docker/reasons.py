@@ -26,6 +26,11 @@ _FOREIGN = re.compile(r"[^\n]*\bexec format error\W*", re.IGNORECASE)
 #: words of the engine -> reason, what to do. The first that is found in what it said counts.
 _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
     (
+        r"seccomp profile|security-opt|apparmor profile",
+        Reason.CONFIGURATION_INVALID,
+        "The engine's API takes the text of a seccomp profile, not its path, and names of AppArmor profiles that it has loaded.",
+    ),
+    (
         r"exec format error",
         Reason.COMMAND_NOT_FOUND,
         "The image or its command is for another kind of processor, or a script without its first line (#!). Choose an "
@@ -67,7 +72,12 @@ _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
     (
         r"no such container|joining network|join network of|cannot join",
         Reason.CONFIGURATION_INVALID,
-        "The container whose network is to be shared does not run.",
+        "The container that is named, whose network or volumes are to be shared, is not there or does not run.",
+    ),
+    (
+        r"storage-opt|invalid isolation",
+        Reason.CONFIGURATION_INVALID,
+        "The engine's machine cannot do that. Leave it out of host_config.",
     ),
     (
         r"cannot mkdir: ",
