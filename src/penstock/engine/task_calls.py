@@ -1,11 +1,12 @@
 """The three ways to call a task: run it here, submit it, map it over collections."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from penstock.engine import inputs, mapping
-from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, TaskRunContext
+from penstock.engine.context import FLOW_RUN, TASK_RUN, FlowRunContext, Tally, TaskRunContext
 from penstock.engine.endings import stopped_task, without_interruption
 from penstock.engine.futures import (
     SLOTS,
@@ -17,7 +18,7 @@ from penstock.engine.futures import (
 )
 from penstock.engine.loop import spawn_on_loop
 from penstock.engine.parameters import bind
-from penstock.engine.protocols import TaskLike
+from penstock.engine.protocols import OnEnd, TaskLike
 from penstock.engine.steps import Steps, WaitFor, drive, drive_async, result_async
 from penstock.engine.task_run_records import TaskRun
 from penstock.engine.task_runs import create_task_run, task_run_steps
@@ -166,10 +167,13 @@ def _submit(
         parent.submitted = []
     asynchronous = task.isasync and (parent or run).isasync
     future: TaskRunFuture[Any] = AsyncTaskRunFuture(record) if asynchronous else TaskRunFuture(record)
-    run.tally.opened()
+    # a run that cannot be stopped may outlive its try of the flow, and counts for no later one
+    tally = run.tally
+    tally.opened()
     run.open_runs[record.id] = record
     steps = task_run_steps(task, record, run, args, kwargs, wait_for)
-    _hand_over(task, run, steps, future, _unfinished(args, kwargs, wait_for))
+    on_end = partial(_end, run, tally, future)
+    _hand_over(task, run, steps, future, on_end, _unfinished(args, kwargs, wait_for))
     return future
 
 
@@ -178,58 +182,61 @@ def _hand_over(
     run: FlowRunContext,
     steps: Steps[State],
     future: TaskRunFuture[Any],
+    on_end: OnEnd,
     pending: list[TaskRunFuture[Any]],
 ) -> None:
     """Have the flow's task runner run the steps once `pending` have ended."""
     runner = run.task_runner
     in_order = runner.concurrency_type.value == "SEQUENTIAL"
     if runner.remote:
-        _when_all_done(pending, lambda: runner.carry_out(steps, lambda state, error: _end(run, future, state, error)))
+        _when_all_done(pending, lambda: runner.carry_out(steps, on_end))
     elif future.asynchronous:
         if in_order:
             caller = TASK_RUN.get() or run
             pending += [other for other in caller.submitted or () if not other.done]
             caller.submitted = [future]
-        _start_async(steps, run, future, pending)
+        _start_async(steps, run, on_end, pending)
     elif in_order:
         WaitFor(pending).run()
-        run.runner().submit(lambda: _work(steps, run, future))
+        run.runner().submit(lambda: _work(steps, on_end))
     elif task.isasync and runner.uses_loop:
-        _start_on_loop(steps, run, future, pending)
+        _start_on_loop(steps, run, future, on_end, pending)
     else:
-        _when_all_done(pending, lambda: run.runner().submit(lambda: _work(steps, run, future)))
+        _when_all_done(pending, lambda: run.runner().submit(lambda: _work(steps, on_end)))
 
 
-def _work(steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any]) -> None:
+def _work(steps: Steps[State], on_end: OnEnd) -> None:
     """Run a submitted task to its end, whatever that is."""
     try:
         state, error = drive(steps), None
     except BaseException as raised:
         state, error = None, raised
-    _end(run, future, state, error)
+    on_end(state, error)
 
 
-def _start_async(
-    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
-) -> None:
+def _start_async(steps: Steps[State], run: FlowRunContext, on_end: OnEnd, pending: list[TaskRunFuture[Any]]) -> None:
     import asyncio
 
-    running = asyncio.get_running_loop().create_task(_work_async(steps, run, future, pending))
+    running = asyncio.get_running_loop().create_task(_work_async(steps, run, on_end, pending))
     run.async_tasks.add(running)
     running.add_done_callback(run.async_tasks.discard)
 
 
 def _start_on_loop(
-    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
+    steps: Steps[State],
+    run: FlowRunContext,
+    future: TaskRunFuture[Any],
+    on_end: OnEnd,
+    pending: list[TaskRunFuture[Any]],
 ) -> None:
     """An asynchronous task that a synchronous flow submits needs no thread of its own."""
-    spawned = spawn_on_loop(lambda: _work_async(steps, run, future, pending))
+    spawned = spawn_on_loop(lambda: _work_async(steps, run, on_end, pending))
     run.async_tasks.add(spawned)
     future.when_done(lambda: run.async_tasks.discard(spawned))
 
 
 async def _work_async(
-    steps: Steps[State], run: FlowRunContext, future: TaskRunFuture[Any], pending: list[TaskRunFuture[Any]]
+    steps: Steps[State], run: FlowRunContext, on_end: OnEnd, pending: list[TaskRunFuture[Any]]
 ) -> None:
     slots = run.task_runner.async_slots()
     try:
@@ -247,19 +254,20 @@ async def _work_async(
                 slots.release()
     except BaseException as raised:
         state, error = None, raised
-    _end(run, future, state, error)
+    on_end(state, error)
 
 
 def _end(
-    run: FlowRunContext, future: TaskRunFuture[Any], state: State | None, error: BaseException | None = None
+    run: FlowRunContext, tally: Tally, future: TaskRunFuture[Any], state: State | None, error: BaseException | None
 ) -> None:
     """The steps have returned `state`, or raised `error`."""
     if state is None:
         error = error or RuntimeError("the task run has no outcome")
         state = without_interruption(stopped_task(run.session, error, run.stopping), error)
-    run.open_runs.pop(future.key, None)
+    if run.open_runs.get(future.key) is future.task_run:  # a later try may have taken its place
+        del run.open_runs[future.key]
     future.set_state(state)
-    run.tally.closed(None if future.task_run.in_task else state)
+    tally.closed(None if future.task_run.in_task else state)
 
 
 def _unfinished(args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None) -> list[TaskRunFuture[Any]]:

@@ -24,6 +24,7 @@ class TaskRun:
         "call",
         "dynamic_key",
         "flow_run_id",
+        "given_up",
         "id",
         "id_text",
         "in_task",
@@ -51,6 +52,8 @@ class TaskRun:
         self.total_run_time = 0.0
         self.kept: State | None = None
         self.type: StateType | None = None
+        #: why nobody waits for it any longer
+        self.given_up: str | None = None
         self._started: float | None = None
         self._reporter = run.session.reporter
         earlier = run.earlier.get(self.call) if run.earlier else None
@@ -158,7 +161,8 @@ class TaskRun:
         )
 
     def abandon(self, why: str) -> None:
-        """The run could not be stopped, and nobody waits for it any longer."""
+        """The run could not be stopped, and nobody waits for it any longer. If it has not begun yet, it never does."""
+        self.given_up = why
         self.finish(outcomes.crashed(f"Still running when {why}", Reason.SIGNALLED))
 
     def _count_time(self) -> None:

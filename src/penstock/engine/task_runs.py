@@ -65,8 +65,9 @@ def task_run_steps(
             return kept
     if run.session.paused:
         yield from hold(run.session)
-    if run.stopping is not None:
-        state = outcomes.cancelled(f"Not run, because {run.stopping}")
+    stopping = record.given_up or run.stopping
+    if stopping is not None:
+        state = outcomes.cancelled(f"Not run, because {stopping}")
         record.finish(state)
         return state
     context = None
@@ -124,7 +125,9 @@ def _tries(
         context.start_time = record.running()
         context.run_count = record.run_count
         state = yield from _one_try(task, record, context, results, args, kwargs)
-        if not _was_failure(state) or not delays or not (yield from _may_retry(task, context, state)):
+        if not _was_failure(state) or not delays or record.given_up:
+            break
+        if not (yield from _may_retry(task, context, state)):
             break
         seconds = jittered(delays.pop(0), task.retry_jitter_factor)
         logger_of(context).warning(

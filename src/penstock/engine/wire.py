@@ -75,7 +75,7 @@ def proposal(proposed: State) -> StateCreate:
     return StateCreate(
         id=proposed.id,
         type=proposed.type,
-        name=proposed.name,
+        name=None if proposed.name is None else plain(proposed.name),
         message=None if proposed.message is None else shorten(plain(proposed.message), LONGEST_STATE_MESSAGE),
         timestamp=proposed.timestamp,
         state_details=details,

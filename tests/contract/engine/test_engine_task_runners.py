@@ -8,6 +8,8 @@ import time
 import pytest
 
 from penstock import flow, task
+from penstock.engine import flow_runs
+from penstock.engine.deadlines import Timeout
 from penstock.task_runners import (
     BaseTaskRunner,
     ConcurrentTaskRunner,
@@ -200,4 +202,40 @@ def test_users_write_runners_of_their_own(accounts):
     assert [kind().concurrency_type.name for kind in (ConcurrentTaskRunner, SequentialTaskRunner)] == [
         "CONCURRENT",
         "SEQUENTIAL",
+    ]
+
+
+def test_what_outlives_its_try_of_the_flow_counts_for_no_later_one(accounts, monkeypatch):
+    monkeypatch.setattr(flow_runs, "CHILDREN_SECONDS", 0.2)
+    begun, gate, tries, ran = threading.Event(), threading.Event(), [], []
+
+    @task
+    def stuck():
+        begun.set()
+        gate.wait(60)  # no exception gets in there
+
+    @task
+    def behind(number):
+        ran.append(number)
+        return number
+
+    @flow(retries=1, task_runner=ConcurrentTaskRunner(max_workers=1))
+    def tried_twice():
+        tries.append(1)
+        if len(tries) == 1:
+            stuck.submit()
+            behind.submit(1)
+            assert begun.wait(60)
+            raise Timeout
+        gate.set()
+        return behind.submit(2).result()
+
+    assert tried_twice() == 2
+    assert ran == [2]
+    this = {"id": {"any_": [str(accounts.flow_run(tried_twice).id)]}}
+    found = accounts.client.read_task_runs(flow_run_filter=this)
+    assert sorted((run.name, run.state_name) for run in found) == [
+        ("behind-0", "Completed"),
+        ("behind-0", "Crashed"),
+        ("stuck-0", "Crashed"),
     ]

@@ -40,6 +40,12 @@ def test_a_proposal_keeps_its_id_so_that_asking_twice_is_asking_once():
     assert (proposal.id, proposal.state_details.transition_id) == (state.id, state.id)
 
 
+def test_a_proposal_with_what_is_no_text_in_it_can_be_sent():
+    proposal = wire.proposal(State(type=StateType.FAILED, name="b\udcfccher", message="no b\udcfccher"))
+    assert (proposal.name, proposal.message) == ("b\\udcfccher", "no b\\udcfccher")
+    assert proposal.model_dump_json()
+
+
 def test_a_proposal_says_where_and_why():
     proposal = wire.proposal(outcomes.crashed("gone", Reason.SIGNALLED))
     assert (proposal.state_details.phase, proposal.state_details.reason) == (Phase.RUN, Reason.SIGNALLED)
