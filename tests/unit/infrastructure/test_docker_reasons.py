@@ -46,6 +46,8 @@ def _history(*events: dict[str, Any], engine_started: float | None = None) -> Hi
             400,
             Reason.CONFIGURATION_INVALID,
         ),
+        ("unable to derive the IP value for host-gateway", 500, Reason.CONFIGURATION_INVALID),
+        ("container create: container-init binary not found on the host", 500, Reason.CONFIGURATION_INVALID),
         ("authorization denied by plugin casbin: no", 403, Reason.NOT_PERMITTED),
         ("something that nobody has seen before", 500, Reason.START_FAILED),
         ("something that nobody has seen before", 400, Reason.CONFIGURATION_INVALID),

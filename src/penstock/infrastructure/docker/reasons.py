@@ -75,9 +75,15 @@ _REFUSALS: tuple[tuple[str, Reason, str], ...] = (
         "The container that is named, whose network or volumes are to be shared, is not there or does not run.",
     ),
     (
-        r"storage-opt|invalid isolation",
+        r"host-gateway",
         Reason.CONFIGURATION_INVALID,
-        "The engine's machine cannot do that. Leave it out of host_config.",
+        "The engine has no address of its own for host.docker.internal (it is old, or has no bridge). Write env.PENSTOCK_API_URL: "
+        "an address of the API that the container's network reaches.",
+    ),
+    (
+        r"storage-opt|invalid isolation|container-init binary not found",
+        Reason.CONFIGURATION_INVALID,
+        "The engine's machine cannot do that. Leave it out of the block.",
     ),
     (
         r"cannot mkdir: ",
