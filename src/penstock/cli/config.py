@@ -4,7 +4,7 @@ import os
 
 import click
 
-from penstock import settings
+from penstock import logs, settings
 from penstock.cli import output, profile_file
 from penstock.cli.errors import CheckFailed, UsageProblem
 from penstock.cli.grammar import group
@@ -60,7 +60,18 @@ def _assignment(text: str) -> tuple[str, str]:
     setting = settings.lookup(name)
     _check_place(name)
     settings.parse(setting, value, "command line")
+    _refuse_unusable(name, value)
     return name, value
+
+
+def _refuse_unusable(name: str, value: object) -> None:
+    """Raise ConfigurationError for a value that can be read, and that every program which uses it would refuse."""
+    if name == "PENSTOCK_LOGGING_LEVEL":
+        logs.level_number(str(value))
+    elif name == "PENSTOCK_API_URL" and value:
+        from penstock.client.connections import Connections
+
+        Connections(str(value))
 
 
 def _check_place(name: str) -> None:
@@ -84,6 +95,8 @@ def set_(settings_: tuple[str, ...]) -> None:
     session = current()
     for name, value in assignments.items():
         _done(name, value, f"Set {name} in the profile {used!r}.", used)
+        if name == "PENSTOCK_API_URL" and value and not value.rstrip("/").endswith("/api"):
+            session.warn(f"The path of a server's API usually ends in /api: {value.rstrip('/')}/api")
         if name in os.environ:
             session.warn(f"{name} is also set in the environment, which goes before the profile.")
 
@@ -130,7 +143,7 @@ def problems() -> list[dict[str, str]]:
             found.append({"name": name, "place": place, "problem": error.message})
     for name in settings.SETTINGS:
         try:
-            settings.read(name)
+            _refuse_unusable(name, settings.read(name)[0])
         except ConfigurationError as error:
             found.append({"name": name, "place": place, "problem": error.message})
     return found

@@ -1,10 +1,12 @@
 """`penstock flow-run`: what ran, runs and will run."""
 
 import os
+from datetime import datetime
 from typing import Any
 
 import click
 
+from penstock import clock
 from penstock.cli import output, processes, references, states, times
 from penstock.cli.connection import Connection, connect
 from penstock.cli.flow_run_attempts import attempt_lines, attempt_rows, show_attempts
@@ -57,22 +59,38 @@ command.add_command(resume)
 @click.option(
     "--state-type", "state_types", multiple=True, metavar="TYPE", help="Only runs in a state of this type, e.g. FAILED."
 )
-def ls(flow_names: tuple[str, ...], limit: int, state_names: tuple[str, ...], state_types: tuple[str, ...]) -> None:
+@click.option("--due", is_flag=True, help="Only runs whose time has come, without those that are planned for later.")
+def ls(
+    flow_names: tuple[str, ...], limit: int, state_names: tuple[str, ...], state_types: tuple[str, ...], due: bool
+) -> None:
     """List flow runs, the newest first."""
     from penstock.client import flow_runs
 
-    state = states.state_filter(state_names, state_types)
+    session = current()
+    wanted: dict[str, Any] = {}
+    if state := states.state_filter(state_names, state_types):
+        wanted["state"] = state
+    now = clock.now()
+    if due:
+        wanted["expected_start_time"] = {"before_": now.isoformat()}
     with connect() as connection:
         rows = connection.rows(
             flow_runs.read_flow_runs(
                 flow_filter={"name": {"any_": list(flow_names)}} if flow_names else None,
-                flow_run_filter={"state": state} if state else None,
+                flow_run_filter=wanted or None,
                 sort="EXPECTED_START_TIME_DESC",
                 limit=limit,
             )
         )
         rows = references.with_flow_names(connection, rows)
-    output.emit(current(), rows, COLUMNS, name_of)
+    output.emit(session, rows, COLUMNS, name_of)
+    if len(rows) == limit and not wanted and all(_is_later(row, now) for row in rows):
+        session.say("All of these are planned for later; those before them: penstock flow-run ls --due")
+
+
+def _is_later(row: output.Row, now: datetime) -> bool:
+    due = row["expected_start_time"]
+    return due is not None and datetime.fromisoformat(due) > now
 
 
 _INSPECT = [

@@ -18,6 +18,7 @@ FORMS = ("table", "wide", "json", "jsonl", "yaml", "name")
 READING = [
     "flow ls",
     "flow-run ls",
+    "flow-run ls --due --limit 5",
     "flow-run ls --flow-name hello --state completed --state-type COMPLETED --limit 5",
     "flow-run inspect @latest",
     "flow-run attempts @latest",

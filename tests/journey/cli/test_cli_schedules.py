@@ -85,3 +85,15 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_sent(
     refused = here("deployment", "schedule", *arguments)
     assert refused.code == 2
     assert said in refused.err
+
+
+def test_runs_that_are_due_can_be_listed_without_those_that_a_schedule_has_planned(here: Terminal) -> None:
+    asked = here.ok("deployment", "run", "hello/nightly", "-o", "name").out.strip()
+    later = here.ok("deployment", "run", "hello/nightly", "--start-in", "30d", "-o", "name").out.strip()
+    newest = here.ok("flow-run", "ls", "--limit", "1", "-o", "name")
+    assert newest.out.strip() == later
+    assert "penstock flow-run ls --due" in newest.err
+    due = here.ok("flow-run", "ls", "--due", "--limit", "200", "-o", "name")
+    assert asked in due.out
+    assert later not in due.out
+    assert due.err == ""

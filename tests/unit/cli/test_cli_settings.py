@@ -49,6 +49,34 @@ def test_one_wrong_setting_keeps_all_from_being_written(penstock: Cli, tmp_path:
     assert not _file(tmp_path).exists()
 
 
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("PENSTOCK_LOGGING_LEVEL=LOUD", "There is no logging level 'LOUD'"),
+        ("PENSTOCK_API_URL=localhost:4200", "it has to look like http://127.0.0.1:4200/api"),
+        ("PENSTOCK_API_URL=http://127.0.0.1:high/api", "cannot be used"),
+    ],
+)
+def test_a_value_that_nobody_could_use_is_not_written_and_found_where_it_is(
+    assignment: str, said: str, penstock: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = penstock("config", "set", assignment)
+    assert refused.code == 2
+    assert said in refused.err
+    assert not _file(tmp_path).exists()
+    monkeypatch.setenv(*assignment.split("=", 1))
+    (found,) = json.loads(penstock("config", "validate", "-o", "json").out)
+    assert found["name"] == assignment.partition("=")[0]
+    assert said in found["problem"]
+
+
+def test_an_address_without_the_path_of_an_api_is_written_with_a_warning(penstock: Cli) -> None:
+    said = penstock("config", "set", "PENSTOCK_API_URL=http://127.0.0.1:4200/")
+    assert said.code == 0
+    assert "usually ends in /api: http://127.0.0.1:4200/api" in said.err
+    assert "warning" not in penstock("config", "set", "PENSTOCK_API_URL=http://127.0.0.1:4200/api").err
+
+
 def test_validate_finds_typing_errors_in_environment_and_profile(
     penstock: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
