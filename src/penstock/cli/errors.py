@@ -1,5 +1,6 @@
 """From an exception to what a user reads and a script tests: one clear line, a hint, an exit code."""
 
+import errno
 import json
 import re
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ _EXIT_CODES: tuple[tuple[type[errors.PenstockError], int], ...] = (
 )
 
 
+#: What the system says of a disk that is full.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 #: Codes that say more than the class does.
 _EXIT_CODES_BY_CODE = {
     "unknown_parameter": exit_codes.USAGE,
@@ -80,6 +84,8 @@ def problem_of(error: BaseException) -> Problem:
         return _wrong_value(error.errors())
     if isinstance(error, OSError) and error.filename:
         return Problem("file", f"{error.filename}: {error.strerror}", None, exit_codes.FAILURE)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return Problem("no_room", f"It could not be written: {error.strerror}.", None, exit_codes.FAILURE)
     if isinstance(error, OSError) and error.errno is None and str(error):
         # not the system's, which have numbers, but a storage's own words about what it could not reach
         return Problem("storage", str(error), None, exit_codes.FAILURE)

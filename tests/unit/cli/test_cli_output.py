@@ -93,6 +93,31 @@ def test_a_long_cell_is_cut_with_a_mark() -> None:
     assert output._aligned(["abcdefgh", "x"], [4, 1]) == "abc…  x"
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("--help >&-", 0),
+        ("--version 2>&-", 0),
+        ("config view >&-", 0),
+        ("config veiw 2>&-", 2),
+        ("profile ls >&- 2>&-", 0),
+    ],
+)
+def test_a_stream_that_is_closed_is_not_missed(words: str, code: int, tmp_path: Path) -> None:
+    env = {**os.environ, "PENSTOCK_HOME": str(tmp_path)}
+    said = subprocess.run(f"{sys.executable} -m penstock.cli {words}", shell=True, env=env, capture_output=True)
+    assert (said.returncode, b"Traceback" in said.stderr, b"should not happen" in said.stderr) == (code, False, False)
+
+
+def test_a_full_disk_is_no_fault_of_ours(tmp_path: Path) -> None:
+    env = {**os.environ, "PENSTOCK_HOME": str(tmp_path)}
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run(
+            [sys.executable, "-m", "penstock.cli", "config", "view"], env=env, stdout=full, stderr=subprocess.PIPE
+        )
+    assert (said.returncode, b"error: It could not be written: No space left on device." in said.stderr) == (1, True)
+
+
 def test_letters_that_the_terminal_does_not_know_are_written_as_numbers(tmp_path: Path) -> None:
     env = {**os.environ, "PENSTOCK_HOME": str(tmp_path / "näme"), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "penstock.cli", "config", "view", "-o", "yaml", "--fields", "value"]
