@@ -27,7 +27,7 @@ from penstock.engine.run_logs import logger_of, print_line, title_of
 from penstock.engine.session import LAST_WORDS, Session
 from penstock.engine.steps import Blocking, Invoke, Sleep, Steps, Timeout, Until, WaitFor
 from penstock.engine.tracebacks import log_raised
-from penstock.errors import APIError, ConfigurationError, Refused
+from penstock.errors import APIError, ConfigurationError, PenstockError, Refused
 from penstock.model.flow_runs import FlowRunUpdate
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import Answer, OrchestrationResult, State, StateType
@@ -47,7 +47,8 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
     """Run the flow with the arguments `call` until the server has its final state. Returns that, with the result.
 
     What the user's code raises ends up in the state. What stops the whole run (Interruption, KeyboardInterrupt,
-    SystemExit, a cancelled coroutine) is told to the server as well as there is time for, and raised.
+    SystemExit, a cancelled coroutine, a fault of the engine itself) is told to the server as well as there is time for,
+    and raised.
     """
     try:
         over = (yield from _name(run)) or (yield from _enter_running(run))
@@ -57,7 +58,7 @@ def flow_run_steps(run: FlowRunContext, call: Call) -> Steps[State]:
                 yield from hooks.after_flow_run(run, run.flow_run.state)
             state = yield from _one_try(run, call)
             over = yield from _conclude(run, state)
-    except (Exception, GeneratorExit, Superseded):
+    except (PenstockError, GeneratorExit, Superseded):
         raise
     except SuspendRequested:
         yield from _suspended(run)

@@ -14,7 +14,10 @@ class WorkerLost(Exception):
 
 def describe(error: BaseException) -> str:
     """Type and text of an exception, in one line where the text is one."""
-    text = str(error).strip()
+    try:
+        text = str(error).strip()
+    except Exception as broken:  # the text of a user's exception is made by the user's code
+        text = f"(its text cannot be made: {type(broken).__name__})"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from penstock import allow_failure, flow, get_run_logger, tags, task
 from penstock.context import get_run_context
+from penstock.engine import outcomes
 from penstock.errors import MissingContext, ParameterError, RunError
 from penstock.model.reasons import Phase, Reason
 from penstock.states import Cancelled, Completed, Failed
@@ -555,3 +556,39 @@ def test_a_state_may_be_returned_by_more_than_one_run(accounts):
     ends = [accounts.flow_runs(of)[0].state for of in (passes_on, passes_on_a_tasks, inner)]
     assert {state.message for state in ends} == {"nothing to do"}
     assert len({state.id for state in [*ends, always]}) == 4
+
+
+def test_an_exception_whose_text_cannot_be_made_ends_its_run_as_any_other(accounts):
+    class Broken(Exception):
+        def __str__(self):
+            return self.nothing
+
+    @task
+    def breaking_task():
+        raise Broken
+
+    @flow
+    def breaking_without_words():
+        assert breaking_task(return_state=True).is_failed()
+        raise Broken
+
+    with pytest.raises(Broken):
+        breaking_without_words()
+    run = accounts.flow_run(breaking_without_words)
+    assert (run.state_name, run.state.message) == ("Failed", "Broken: (its text cannot be made: AttributeError)")
+    assert accounts.task_runs(run)["breaking_task-0"].state_name == "Failed"
+
+
+def test_a_fault_of_the_engine_itself_leaves_no_run_running(accounts, monkeypatch):
+    def faulty(value):
+        raise ZeroDivisionError("a fault")
+
+    @flow
+    def run_by_a_faulty_engine():
+        monkeypatch.setattr(outcomes, "from_return_value", faulty)
+        return 1
+
+    with pytest.raises(ZeroDivisionError):
+        run_by_a_faulty_engine()
+    run = accounts.flow_run(run_by_a_faulty_engine)
+    assert (run.state_name, run.state.message) == ("Crashed", "Stopped while it ran: ZeroDivisionError: a fault")
