@@ -33,7 +33,7 @@ def from_template(template: str | Callable[[], str], parameters: Mapping[str, An
             f"{did_you_mean(unknown, parameters)}",
             hint=f"Parameters: {known}",
         ) from None
-    except (IndexError, ValueError, AttributeError, TypeError) as error:
+    except Exception as error:  # what is filled in is the user's, and so is the code that makes text of it
         raise ConfigurationError(f"{option} {template!r} cannot be filled in: {error}") from None
 
 

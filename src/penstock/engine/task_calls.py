@@ -144,7 +144,11 @@ def _called(
 ) -> Steps[State]:
     if pending:
         yield WaitFor(pending)
-    state = yield from task_run_steps(task, record, run, args, kwargs, wait_for)
+    try:
+        state = yield from task_run_steps(task, record, run, args, kwargs, wait_for)
+    except Exception as fault:
+        record.finish(stopped_task(run.session, fault, run.stopping))
+        raise
     if parent is None:
         run.tally.count(state)
     return state
@@ -172,7 +176,7 @@ def _submit(
     tally.opened()
     run.open_runs[record.id] = record
     steps = task_run_steps(task, record, run, args, kwargs, wait_for)
-    on_end = partial(_end, run, tally, future)
+    on_end = partial(_end, run, tally, record, future)
     _hand_over(task, run, steps, future, on_end, _unfinished(args, kwargs, wait_for))
     return future
 
@@ -258,16 +262,24 @@ async def _work_async(
 
 
 def _end(
-    run: FlowRunContext, tally: Tally, future: TaskRunFuture[Any], state: State | None, error: BaseException | None
+    run: FlowRunContext,
+    tally: Tally,
+    record: TaskRun,
+    future: TaskRunFuture[Any],
+    state: State | None,
+    error: BaseException | None,
 ) -> None:
     """The steps have returned `state`, or raised `error`."""
     if state is None:
         error = error or RuntimeError("the task run has no outcome")
-        state = without_interruption(stopped_task(run.session, error, run.stopping), error)
-    if run.open_runs.get(future.key) is future.task_run:  # a later try may have taken its place
+        state = stopped_task(run.session, error, run.stopping)
+        if isinstance(error, Exception):  # a fault of ours; who is stopped has told so
+            record.finish(state)
+        state = without_interruption(state, error)
+    if run.open_runs.get(future.key) is record:  # a later try may have taken its place
         del run.open_runs[future.key]
     future.set_state(state)
-    tally.closed(None if future.task_run.in_task else state)
+    tally.closed(None if record.in_task else state)
 
 
 def _unfinished(args: Args, kwargs: Kwargs, wait_for: Iterable[Any] | None) -> list[TaskRunFuture[Any]]:

@@ -257,3 +257,43 @@ def test_chance_that_user_code_has_seeded_is_left_alone(accounts):
         return random.random()
 
     assert seeded() == random.Random(7).random()
+
+
+def test_a_task_that_cannot_be_named_after_its_argument_fails_and_says_why(accounts):
+    class Unspeakable:
+        def __format__(self, how):
+            raise RuntimeError("no words")
+
+    @task(task_run_name="about {topic}")
+    def telling(topic):
+        return 1
+
+    @flow
+    def trying_to_tell():
+        return telling(Unspeakable(), return_state=True).message
+
+    told = "ConfigurationError: task_run_name 'about {topic}' cannot be filled in: no words"
+    assert trying_to_tell() == told
+    assert accounts.task_runs(accounts.flow_run(trying_to_tell))["telling-0"].state.message == told
+
+
+def test_a_fault_of_the_engine_itself_leaves_no_task_run_running(accounts):
+    class Misleading(Exception):
+        @property
+        def hint(self):
+            raise ZeroDivisionError("a fault")
+
+    @task
+    def misled():
+        raise Misleading
+
+    @flow
+    def misled_in_two_ways():
+        with pytest.raises(ZeroDivisionError):
+            misled()
+        return misled.submit().wait().name
+
+    assert misled_in_two_ways() == "Crashed"
+    found = accounts.task_runs(accounts.flow_run(misled_in_two_ways))
+    assert {run.state.message for run in found.values()} == {"Stopped while it ran: ZeroDivisionError: a fault"}
+    assert len(found) == 2
