@@ -1,7 +1,7 @@
 """``python -m penstock.agent``: see `penstock.agent.options` for its arguments.
 
 Exit status: 0 when it was told to leave (or, with --run-once, is done) · 2 the command line · 70 its loop was stuck ·
-78 no server is named, it refuses the key, or has no such pool · 130 told to leave twice.
+78 no server is named, it refuses the key or has no such pool, or the health port is taken · 130 told to leave twice.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_run(found, api_url, settings.get("PENSTOCK_API_KEY")))
     except PenstockError as error:
         print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
         return EXIT_CONFIGURATION
 
 

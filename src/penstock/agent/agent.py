@@ -75,6 +75,7 @@ class Agent:
         self._obey_signals()
         if not await self._may_begin():
             return EXIT_CONFIGURATION
+        server = await self._serve_health()
         self.watchdog.start()
         keep = self.supervisor.keep
         keep("heart", self._beat)
@@ -84,11 +85,6 @@ class Agent:
         keep("reports", self.endings.reports.run)
         keep("reconciler", self.reconciler.run)
         keep("sweep", self.sweep.run)
-        server = None
-        if self.options.health_port is not None:
-            server = await health.serve(
-                self.options.health_port, self._live, self._ready, self.metrics, self.options.health_host
-            )
         _log.info("%s takes runs from %s at %s", self.options.name, self.options.sources(), self._api_url)
         _log.info("It can run %s", ", ".join(self.platforms.capabilities()))
         polling = keep("claims", self.claims.run)
@@ -124,6 +120,12 @@ class Agent:
         for remark in found.remarks:
             _log.warning("%s", remark)
         return not found.obstacles
+
+    async def _serve_health(self) -> asyncio.Server | None:
+        port = self.options.health_port
+        if port is None:
+            return None
+        return await health.serve(port, self._live, self._ready, self.metrics, self.options.health_host)
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()

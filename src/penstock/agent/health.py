@@ -1,7 +1,10 @@
 """Optional health endpoint for supervisors: GET /live, /ready and /metrics, plain text."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
+
+from penstock.errors import ConfigurationError
 
 #: Seconds that a client may take to say what it wants.
 REQUEST_SECONDS = 5.0
@@ -13,7 +16,7 @@ Probe = Callable[[], tuple[bool, str]]
 async def serve(
     port: int, live: Probe, ready: Probe, metrics: Callable[[], Mapping[str, float]], host: str = "127.0.0.1"
 ) -> asyncio.Server:
-    """Listen on `host`:`port`. Raises OSError if that cannot be."""
+    """Listen on `host`:`port`. Raises ConfigurationError if that cannot be."""
 
     def answer(path: str) -> tuple[int, str]:
         if path == "/metrics":
@@ -38,7 +41,14 @@ async def serve(
         finally:
             writer.close()
 
-    return await asyncio.start_server(talk, host, port)
+    try:
+        return await asyncio.start_server(talk, host, port)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise ConfigurationError(
+            f"The health endpoint cannot listen on {host}:{port}: {why}",
+            hint="Give another --health-port or --health-host, or find out who has it.",
+        ) from error
 
 
 def exposition(metrics: Mapping[str, float]) -> str:

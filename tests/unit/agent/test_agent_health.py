@@ -5,6 +5,7 @@ import pytest
 
 from penstock.agent import health
 from penstock.agent.options import parse
+from penstock.errors import ConfigurationError
 
 
 async def _get(port: int, path: str) -> tuple[int, str]:
@@ -47,6 +48,16 @@ def test_a_client_that_talks_nonsense_is_sent_away_and_others_are_served() -> No
             return (await _get(port, "/live"))[0]
 
     assert asyncio.run(scenario()) == 200
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"
+        ) as told:
+            asyncio.run(health.serve(port, lambda: (True, ""), lambda: (True, ""), dict))
+    assert "--health-port" in (told.value.hint or "")
 
 
 def test_probes_from_outside_a_pod_are_heard_where_it_is_said_so() -> None:
