@@ -135,10 +135,13 @@ class FaultProxy:
 
     async def _stop_listening(self) -> None:
         server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        # first let nobody else in: a server that is closed forgets whom it is just letting in, and leaves that line open
+        for listening in () if server is None else server.sockets:
+            self._loop.remove_reader(listening.fileno())
         for _ in range(STEPS_OF_ACCEPTING):
             await asyncio.sleep(0)
+        if server is not None:
+            server.close()
         await self._drop()
 
     async def _drop(self) -> None:

@@ -1,6 +1,7 @@
 """The fault proxy, between http.client and a real HTTP server."""
 
 import contextlib
+import gc
 import http.client
 import socket
 import threading
@@ -303,3 +304,27 @@ def test_bytes_that_are_no_http_pass_both_ways_over_a_unix_socket(tmp_path: Path
                 client.sendall(b"ab")
                 assert client.recv(10) == b"ba"
         thread.join()
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_who_comes_while_it_closes_leaves_no_line_open() -> None:
+    """A line that was left open would be told of when it is collected."""
+    over = threading.Event()
+
+    def dial(port: int) -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+
+    for _ in range(2):
+        over.clear()
+        with FaultProxy("tcp://127.0.0.1:9", http=False) as proxy:
+            proxy.partition()
+            callers = [threading.Thread(target=dial, args=(proxy.port,)) for _ in range(3)]
+            for caller in callers:
+                caller.start()
+            wait_until(lambda: proxy.open_connections > 0)
+        over.set()
+        for caller in callers:
+            caller.join()
+    gc.collect()
