@@ -68,7 +68,7 @@ class EngineSide:
     def remove_all(self) -> None:
         """Remove the containers that a test has left, whatever they do."""
         for one in self.containers():
-            self.client.remove_container(one["Id"], force=True)
+            self.client.remove_container(one["Id"], v=True, force=True)
 
 
 @contextmanager

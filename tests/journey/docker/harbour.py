@@ -46,7 +46,7 @@ class Harbour:
         return {"mem_limit": f"{mebibytes}m", "memswap_limit": f"{mebibytes}m"}
 
     def remove(self, run: FlowRun) -> None:
-        self.engine.client.remove_container(self.engine.container(run), force=True)
+        self.engine.client.remove_container(self.engine.container(run), v=True, force=True)
 
     def alive(self, run: FlowRun) -> list[str]:
         return [str(one["Id"]) for one in self.engine.containers(run) if one["State"] == "running"]
