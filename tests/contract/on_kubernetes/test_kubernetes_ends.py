@@ -1,6 +1,7 @@
 """What becomes of jobs on a real cluster that do not simply end: each with its reason, and nothing started twice."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -213,6 +214,26 @@ def test_a_full_quota_is_waited_for_and_said(cluster: Cluster, namespace: str) -
         assert (seen.status, seen.reason) == ("PENDING", Reason.NO_CAPACITY)
         assert "exceeded quota: none" in (seen.message or "")
         assert seen.waiting_for == "room in the namespace's quota"
+
+    ask(cluster.kubeconfig, namespace, question)
+
+
+def test_a_pod_that_no_rule_of_the_namespace_lets_in_ends_its_job_long_before_the_start_limit(
+    cluster: Cluster, namespace: str, impatient: None
+) -> None:
+    limits = {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]}
+    rule = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": limits}
+    cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(rule))
+
+    async def question(driver: KubernetesDriver) -> None:
+        resources = {"limits": {"memory": "128Mi"}}
+        greedy = await driver.start(request(namespace, a_job("true"), resources=resources))
+        unknown = await driver.start(request(namespace, a_job("true"), priority_class_name="nobody-made-this"))
+        for handle, words in ((greedy, "maximum memory usage"), (unknown, "no PriorityClass with name")):
+            seen = await until(driver, handle, _ended)
+            assert seen.exit is not None
+            assert (seen.exit.code, seen.exit.reason) == (None, Reason.CONFIGURATION_INVALID)
+            assert words in (seen.exit.message or "")
 
     ask(cluster.kubeconfig, namespace, question)
 

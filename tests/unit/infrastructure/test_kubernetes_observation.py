@@ -6,6 +6,7 @@ import pytest
 from kubernetes_objects import NOW, RUNNING, a_job, a_pod, at, disrupted, look, over, waits
 
 from penstock.infrastructure.kubernetes import reasons
+from penstock.infrastructure.kubernetes.observation import evidence_of, judge
 from penstock.infrastructure.kubernetes.verdicts import an_exit
 from penstock.model.reasons import Phase, Reason
 
@@ -212,3 +213,34 @@ def test_a_job_without_a_pod_says_what_it_waits_for() -> None:
     assert look(a_job(), events=quota).observation.reason is Reason.NO_CAPACITY
     account = {"FailedCreate": 'error looking up service account n/x: serviceaccount "x" not found'}
     assert look(a_job(), events=account).observation.reason is Reason.NOT_PERMITTED
+
+
+def test_a_pod_that_an_earlier_job_of_the_name_has_left_is_no_evidence() -> None:
+    def owned(pod: dict[str, Any], uid: str) -> dict[str, Any]:
+        pod["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "run", "uid": uid, "controller": True}]
+        return pod
+
+    left = owned(a_pod({"running": {}}, name="run-0", deleted=-5), "an earlier one")
+    gone = owned(a_pod({"running": {}}, name="run-00", deleted=-5), "an earlier one")
+    mine = owned(a_pod(over(0, "Completed"), phase="Succeeded"), "job")
+    found = judge(evidence_of(a_job(), [left, mine], [gone], {}), NOW).observation
+    assert found.exit is not None
+    assert (found.status, found.exit.code) == ("ENDED", 0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "failed quota: said: must specify limits.cpu,limits.memory",
+        "maximum memory usage per Container is 64Mi, but limit is 128Mi",
+        "minimum cpu usage per Pod is 1, but request is 100m",
+        "memory max limit to request ratio per Container is 1, but provided ratio is 2.000000",
+        "no PriorityClass with name nobody-made-this was found",
+        'pod rejected: RuntimeClass "nobody-made-this" not found',
+    ],
+)
+def test_a_pod_that_only_another_block_lets_in_is_not_waited_for(words: str) -> None:
+    found = look(a_job(), events={"FailedCreate": f'pods "x" is forbidden: {words}'})
+    assert (found.observation.status, found.observation.reason) == ("PENDING", Reason.CONFIGURATION_INVALID)
+    assert found.doomed is not None
+    assert words in (found.doomed.message or "")

@@ -41,6 +41,12 @@ def job_of(pod: Object) -> str | None:
     return str(found) if found else None
 
 
+def is_of(pod: Object, job: Object) -> bool:
+    """Whether the pod may be this Job's, and is not one that an earlier Job of the same name has left."""
+    owners = [owner for owner in pod["metadata"].get("ownerReferences") or () if owner.get("kind") == "Job"]
+    return not owners or any(str(owner.get("uid")) == uid_of(job) for owner in owners)
+
+
 def flow_container(job: Object) -> str:
     """The name of the flow run's container."""
     return str(job["spec"]["template"]["spec"]["containers"][0]["name"])

@@ -69,7 +69,11 @@ def handle_of(job: Object, cluster: str) -> Handle:
 def evidence_of(
     job: Object, pods: Sequence[Object], gone: Sequence[Object], told: Mapping[str, Mapping[str, str]]
 ) -> Evidence:
-    """The evidence with what events tell of each object that was asked about, by its uid."""
+    """The evidence with what events tell of each object that was asked about, by its uid.
+
+    `pods` and `gone` are all that bear the Job's name; those that an earlier Job of that name has left are no evidence.
+    """
+    pods, gone = ([pod for pod in found if objects.is_of(pod, job)] for found in (pods, gone))
     events = {reason: words for each in told.values() for reason, words in each.items()}
     started = f"{{{objects.flow_container(job)}}}"
     ran = frozenset(uid for uid, words in told.items() if started in words.get(reasons.RAN, ""))
@@ -205,18 +209,9 @@ def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
     if "running" in objects.state_of(pod, container):
         return Judgement(Observation(status="RUNNING", observed_at=now))
     wait = _wait(evidence, pod, container)
-    observation = Observation(
-        status="PENDING",
-        observed_at=now,
-        message=wait.message,
-        reason=wait.reason,
-        phase=wait.phase,
-        waiting_for=wait.waiting_for,
-    )
-    doomed = verdicts.an_exit(None, wait.reason, wait.message or wait.waiting_for, now) if wait.hopeless else None
     # the scheduler's words are the pod's own: events, which an API server finds by reading all of a namespace, add nothing
     puzzling = None if wait.reason is Reason.NO_CAPACITY else objects.uid_of(pod)
-    return Judgement(observation, doomed=doomed, puzzling=puzzling)
+    return _waits(wait, puzzling, now)
 
 
 def _not_twice(evidence: Evidence, lost: Object, now: datetime) -> Judgement:
@@ -299,6 +294,10 @@ def _unmade(evidence: Evidence, now: datetime) -> Judgement:
         return _unsettled("Its pod is gone, and the Job does not say yet how it ended.", evidence.job, now)
     if evidence.job["spec"].get("suspend"):
         wait = reasons.Wait("somebody to resume its Job, which is suspended", Phase.SCHEDULE)
+    return _waits(wait, objects.uid_of(evidence.job), now)
+
+
+def _waits(wait: reasons.Wait, puzzling: str | None, now: datetime) -> Judgement:
     observation = Observation(
         status="PENDING",
         observed_at=now,
@@ -307,4 +306,5 @@ def _unmade(evidence: Evidence, now: datetime) -> Judgement:
         phase=wait.phase,
         waiting_for=wait.waiting_for,
     )
-    return Judgement(observation, puzzling=objects.uid_of(evidence.job))
+    doomed = verdicts.an_exit(None, wait.reason, wait.message or wait.waiting_for, now) if wait.hopeless else None
+    return Judgement(observation, doomed=doomed, puzzling=puzzling)

@@ -26,6 +26,12 @@ _NO_COMMAND = re.compile(
     r"executable file not found|no such file or directory|no command specified|permission denied|exec format error",
     re.I,
 )
+#: What admission says of a pod that only another block, or another rule of the namespace, lets in: a quota that wants
+#: limits said, a LimitRange, and classes that there are not.
+_UNFIT = re.compile(
+    r"failed quota: .*must specify|(maximum|minimum) \S+ usage per |max limit to request ratio per "
+    r"|no PriorityClass with name \S+ was found|RuntimeClass \S+ not found"
+)
 #: Events of containers that ran; a kubelet tells no more than some each second, and one of them will do.
 _OF_RUNNING = frozenset({"Started", "Killing"})
 #: The containers of which there is one of those, as fields of their pod.
@@ -123,6 +129,8 @@ def of_uncreated(message: str) -> Wait:
     """The Job could not make its pod."""
     if _is_of_quota(message):
         return Wait("room in the namespace's quota", Phase.SCHEDULE, Reason.NO_CAPACITY, message)
+    if _UNFIT.search(message):
+        return Wait("its pod to be let in", Phase.SCHEDULE, Reason.CONFIGURATION_INVALID, message, hopeless=True)
     return Wait("its pod to be let in", Phase.SCHEDULE, Reason.NOT_PERMITTED, message)
 
 

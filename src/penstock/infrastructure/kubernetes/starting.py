@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from penstock.model.reasons import Phase, Reason
 
 #: Seconds in which a request is sent again whose answer was lost, and the pause before it.
 _AGAIN_SECONDS, _PAUSE = 10.0, 0.3
+#: Seconds that a pod that never ran has to be gone.
+_GONE_SECONDS = 10.0
 Object = dict[str, Any]
 _T = TypeVar("_T")
 
@@ -30,7 +33,7 @@ async def start(namespace: Namespace, job: Object, secret: Object) -> Object:
         await _until_answered(lambda: namespace.hand_over_secret(secret, found))
     except Refusal as error:
         if made:
-            await _until_answered(lambda: namespace.delete_job(found["metadata"]["name"]))
+            await _withdraw(namespace, found["metadata"]["name"])
         raise _rejected(namespace, error, "the Secret with its token") from None
     return found
 
@@ -53,6 +56,17 @@ async def _made(namespace: Namespace, job: Object) -> tuple[bool, Object]:
             reason=Reason.CONFIGURATION_INVALID,
         )
     return False, found
+
+
+async def _withdraw(namespace: Namespace, name: str) -> None:
+    """Remove a Job whose Secret is refused, and its pod: that would take the Secret of the next Job of the name."""
+    await _until_answered(lambda: namespace.delete_job(name))
+    deadline = clock.monotonic() + _GONE_SECONDS
+    with suppress(NotReachable, Refusal):
+        while clock.monotonic() < deadline:
+            if not await namespace.pods_of(name):
+                return
+            await asyncio.sleep(_PAUSE)
 
 
 async def _until_answered(call: Callable[[], Awaitable[_T]]) -> _T:
