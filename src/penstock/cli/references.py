@@ -16,7 +16,7 @@ LATEST, LAST_FAILED = "@latest", "@last-failed"
 _HEX = re.compile(r"[0-9a-fA-F-]+")
 #: How many of the newest runs are looked through for the first characters of an id: one page of the API.
 _LOOK_BACK = 200
-#: How many deployments of a flow are named in an error.
+#: How many deployments are named in an error.
 _NAMED = 5
 
 _ACCEPTED_RUN = f"Accepted: an id or its first characters, a name, {LATEST}, {LAST_FAILED}, or - for ids from stdin."
@@ -191,7 +191,7 @@ def deployment(connection: Connection, reference: str) -> dict[str, Any]:
         found = [row for row in rows if _starts_with(row, reference)]
     found = with_flow_names(connection, found)
     if len(found) > 1:
-        names = ", ".join(f"{row['flow_name']}/{row['name']}" for row in found[:5])
+        names = ", ".join(f"{row['flow_name']}/{row['name']}" for row in found[:_NAMED])
         raise Conflict(f"{len(found)} deployments are called {reference!r}: {names}.", hint="Write flow/deployment.")
     if not found:
         raise _unknown_deployment(connection, reference)

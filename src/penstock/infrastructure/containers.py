@@ -1,5 +1,7 @@
 """What all platforms that run containers share of a job: its command and its variables. Pure."""
 
+from collections.abc import Sequence
+
 from pydantic import SecretStr
 
 from penstock.infrastructure.base import Job
@@ -14,6 +16,11 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "0.0.0.0")
 def command_of(job: Job) -> list[str]:
     """The job's command, by default the engine."""
     return list(job.command or ENGINE_COMMAND)
+
+
+def is_engine(command: Sequence[str] | None) -> bool:
+    """Whether a job's command runs the engine of a flow run: it is none of the user's own, of which nothing is known."""
+    return tuple(command or ()) == ENGINE_COMMAND
 
 
 def variables_of(job: Job) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from penstock.infrastructure.docker.connection import DOCKERS_OWN, components
 from penstock.infrastructure.variables import ATTEMPT_TOKEN, ATTEMPT_TOKEN_FILE
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def create_body(client: "APIClient", request: Mapping[str, Any]) -> dict[str, An
 def _takes_variables_away(client: "APIClient") -> bool:
     """Whether a name without a value takes the image's variable away. Docker does that; Podman puts in what its own
     service has under that name, which is none of the container's business."""
-    components = client.version().get("Components") or ()
-    return any(component.get("Name") == "Engine" for component in components)
+    return DOCKERS_OWN in components(client)
 
 
 def secret_archive(request: Mapping[str, Any]) -> tuple[str, bytes] | None:

@@ -137,7 +137,8 @@ async def _ask_registry(engine: Engine, info: Mapping[str, Any], pull: Mapping[s
 def _check_entrypoint(request: Mapping[str, Any], image: Mapping[str, Any] | None) -> list[Finding]:
     """Whether the image's entrypoint would take the flow run's command for something else. Of most nothing is known."""
     own = list(((image or {}).get("Config") or {}).get("Entrypoint") or ())
-    if not own or request["create"].get("entrypoint") or not _runs_engine(request):
+    create = request["create"]
+    if not own or create.get("entrypoint") or not containers.is_engine(create.get("command")):
         return []
     program = os.path.basename(own[0])
     if not (_INTERPRETER.fullmatch(program) and (len(own) == 1 or own[-1] == "-c")):
@@ -219,7 +220,7 @@ async def _check_api(engine: Engine, request: Mapping[str, Any], image: Mapping[
 
 def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[Finding]:
     """Whether the image has what the job's command needs; of a command of the user's own nothing is known."""
-    if not _runs_engine(request) or probed.python is None:
+    if not containers.is_engine(request["create"].get("command")) or probed.python is None:
         return []
     tried = "penstock in the image"
     if not probed.python:
@@ -231,11 +232,6 @@ def _check_engine_in_image(request: Mapping[str, Any], probed: Probed) -> list[F
         return [Finding(tried, False, f"it has Python {probed.python} without penstock", fix)]
     said = f"{probed.penstock} on Python {probed.python}"
     return [Finding(tried, True, said if probed.penstock == __version__ else f"{said}; here is {__version__}")]
-
-
-def _runs_engine(request: Mapping[str, Any]) -> bool:
-    """Whether it is no command of the user's own."""
-    return list(request["create"].get("command") or ()) == list(containers.ENGINE_COMMAND)
 
 
 def _way_out(url: str, mode: str) -> str:

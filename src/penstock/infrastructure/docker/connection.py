@@ -38,6 +38,8 @@ _TURN_SECONDS = 30.0
 _SLACK = 2.0
 #: The oldest API that we can speak; with it an engine is asked for its own.
 _FIRST_API = "1.24"
+#: The component that engines of Docker's own have, and Podman's have not.
+DOCKERS_OWN = "Engine"
 #: Answers of whatever stands before an engine, or of one that is going down: it has judged nothing.
 _NOT_NOW = frozenset({429, 502, 503, 504})
 #: What an engine says, as an internal error, while the runtime below it is away.
@@ -258,6 +260,11 @@ def inspect_image(client: "APIClient", image: str) -> dict[str, Any] | None:
     except NotFound:
         return None
     return found
+
+
+def components(client: "APIClient") -> list[str]:
+    """The names of what the engine is made of; one of Docker's own has `DOCKERS_OWN` among them."""
+    return [str(component.get("Name")) for component in client.version().get("Components") or ()]
 
 
 def read_distribution(client: "APIClient", image: str, header: str) -> dict[str, Any]:

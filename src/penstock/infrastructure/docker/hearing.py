@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from penstock.errors import JobRejected
 from penstock.infrastructure import containers
-from penstock.infrastructure.docker.connection import Engine, inspect_image
+from penstock.infrastructure.docker.connection import DOCKERS_OWN, Engine, components, inspect_image
 from penstock.infrastructure.docker.network import GATEWAY, HOST, MODES
 from penstock.infrastructure.docker.probe import Probed, probe
 from penstock.infrastructure.variables import API_URL
@@ -57,7 +57,7 @@ async def heard(engine: Engine, request: Mapping[str, Any], *, refuse: bool = Tr
     told = request["host_config"].get("extra_hosts") or {}
     if urlsplit(url).hostname != HOST or told.get(HOST) != GATEWAY:
         return request
-    if list(request["create"].get("command") or ()) != list(containers.ENGINE_COMMAND):
+    if not containers.is_engine(request["create"].get("command")):
         return request
     ways = await _ways(engine, request)
     if ways:
@@ -110,19 +110,15 @@ def _unheard(url: str, said: str) -> JobRejected:
 
 async def _ways(engine: Engine, request: Mapping[str, Any]) -> list[JSONObject]:
     """What the container may be told instead on an engine that is none of Docker's own, which know `GATEWAY`."""
-    components = await engine.call(lambda client: _components(client), seconds=_ASK_SECONDS)
-    if "Engine" in components:
+    parts = await engine.call(components, seconds=_ASK_SECONDS)
+    if DOCKERS_OWN in parts:
         return []
     network = str(request["host_config"].get("network_mode") or "")
     gateway = await _gateway(engine, _BRIDGES if not network or network in MODES else (network,))
-    names = [_NAME_OF_PODMAN] if "Podman Engine" in components else []
+    names = [_NAME_OF_PODMAN] if "Podman Engine" in parts else []
     return [_told_instead(request, name, None) for name in names] + (
         [_told_instead(request, HOST, gateway)] if gateway else []
     )
-
-
-def _components(client: "APIClient") -> list[str]:
-    return [str(component.get("Name")) for component in client.version().get("Components") or ()]
 
 
 def _told_instead(request: Mapping[str, Any], name: str, address: str | None) -> JSONObject:

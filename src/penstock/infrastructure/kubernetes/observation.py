@@ -69,11 +69,7 @@ def handle_of(job: Object, cluster: str) -> Handle:
 def evidence_of(
     job: Object, pods: Sequence[Object], gone: Sequence[Object], told: Mapping[str, Mapping[str, str]]
 ) -> Evidence:
-    """The evidence with what events tell of each object that was asked about, by its uid.
-
-    `pods` and `gone` are all that bear the Job's name; those that an earlier Job of that name has left are no evidence.
-    """
-    pods, gone = ([pod for pod in found if objects.is_of(pod, job)] for found in (pods, gone))
+    """The evidence with what events tell of each object that was asked about, by its uid."""
     events = {reason: words for each in told.values() for reason, words in each.items()}
     started = f"{{{objects.flow_container(job)}}}"
     ran = frozenset(uid for uid, words in told.items() if started in words.get(reasons.RAN, ""))
@@ -81,7 +77,11 @@ def evidence_of(
 
 
 def judge(evidence: Evidence, now: datetime) -> Judgement:
-    """The state of the Job now."""
+    """The state of the Job now. Pods that an earlier Job of its name has left are no evidence."""
+    pods, gone = (
+        [pod for pod in found if objects.is_of(pod, evidence.job)] for found in (evidence.pods, evidence.gone)
+    )
+    evidence = replace(evidence, pods=pods, gone=gone)
     found = _judge(evidence, now)
     unsure = _may_have_run(evidence, now)
     return found if unsure is None else replace(found, puzzling=objects.uid_of(unsure))
