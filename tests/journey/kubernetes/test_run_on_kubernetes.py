@@ -50,7 +50,7 @@ def test_a_flow_with_what_lies_beside_it_runs_in_a_pod_and_nothing_is_left_of_it
     assert "in a container: False debug" in done.stdout  # Docker's mark: this one has none
     assert "Completed" in done.stderr
     run = elsewhere.runs()[0]
-    assert side.kinds(run) == []
+    side.wait_until_gone(run)
     assert f":{side.namespace}:" in (run.infrastructure_pid or "")
 
 
