@@ -102,10 +102,15 @@ def is_decided(job: Object) -> bool:
     )
 
 
+def is_recent(at: datetime | None, now: datetime) -> bool:
+    """Whether the cluster may still have more to tell of what happened then. Of what nobody knows when, it has told all."""
+    return at is not None and (now - at).total_seconds() < SETTLE_SECONDS
+
+
 def may_make_another(job: Object, now: datetime) -> bool:
     """Whether a Job that was told to make no more pods may not have heard of it: it still counts one that runs."""
     since = moment((job["metadata"].get("annotations") or {}).get(STOPPING))
-    if since is None or (now - since).total_seconds() > SETTLE_SECONDS or is_decided(job):
+    if not is_recent(since, now) or is_decided(job):
         return False
     return bool((job.get("status") or {}).get("active"))
 

@@ -95,11 +95,9 @@ def _may_have_run(evidence: Evidence, now: datetime) -> Object | None:
     if objects.is_stopping(evidence.job) or evidence.asked is None:
         return None
     for pod in (*evidence.gone, *evidence.pods):
-        if objects.is_going(pod, container) and objects.uid_of(pod) not in evidence.ran:
-            due = objects.deleted_at(pod)
-            fresh = due is not None and (now - due).total_seconds() < objects.SETTLE_SECONDS
-            if fresh or evidence.may_say_more(pod):
-                return pod
+        unsettled = objects.is_recent(objects.deleted_at(pod), now) or evidence.may_say_more(pod)
+        if unsettled and objects.is_going(pod, container) and objects.uid_of(pod) not in evidence.ran:
+            return pod
     return None
 
 
@@ -194,8 +192,7 @@ def _is_unsettled(pod: Object, job: Object, end: Exit, now: datetime) -> bool:
     asks = end.code is None or (end.code in _ASKS_WHY and end.reason is Reason.SIGNALLED)
     if not asks or objects.is_stopping(job) or objects.finished(job) is not None:
         return False
-    at = end.observed_at
-    return at is not None and (now - at).total_seconds() < objects.SETTLE_SECONDS
+    return objects.is_recent(end.observed_at, now)
 
 
 def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
@@ -278,7 +275,7 @@ def _without_pod(evidence: Evidence, first: Object | None, now: datetime) -> Jud
 def _half_stopped(job: Object, lost: Object | None, now: datetime) -> Judgement:
     """Its pods are gone, and whoever stopped it has not written down how it ended: soon, or never."""
     since = objects.moment(job["metadata"]["annotations"][objects.STOPPING])
-    if lost is None and since is not None and (now - since).total_seconds() < objects.SETTLE_SECONDS:
+    if lost is None and objects.is_recent(since, now):
         return Judgement(Observation(status="RUNNING", observed_at=now, message="It is being stopped."))
     if lost is not None:
         return Judgement(ended(verdicts.exit_of(lost, job, now), now))
