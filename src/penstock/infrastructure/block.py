@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from penstock import settings
 from penstock.blocks.base import Block
@@ -20,6 +20,8 @@ _LIMITS = Limits()
 
 class Infrastructure(Block):
     """How to run a flow run's job. Derive from it for a platform, and give that platform a driver."""
+
+    model_config = ConfigDict(allow_inf_nan=False)  # no document and no request of a platform can hold such numbers
 
     _block_is_base: ClassVar[bool] = True
     _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]

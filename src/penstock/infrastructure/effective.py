@@ -19,7 +19,7 @@ from penstock.model.attempts import Claim, InfrastructureDocument
 from penstock.model.base import JSONObject
 
 #: Faults of numbers that are too large or too small.
-_OF_SIZE = ("greater_than", "less_than")
+_OF_SIZE = ("greater_than", "less_than", "finite_number")
 #: Faults that say no more than that a value is of the wrong kind; the schema says which kind is right.
 _OF_KIND = ("_type", "_parsing", "_from_float")
 

@@ -49,6 +49,7 @@ def test_the_fields_users_of_prefect_2_know_have_their_order():
         ({"gpu_count": 1, "gpu_sku": "V10"}, "Did you mean 'V100'"),
         ({"cpu": 0}, "greater than 0"),
         ({"memory": 1.55}, "steps of 0.1"),
+        ({"memory": "inf"}, "finite number"),
         ({"memory": 0.05}, "steps of 0.1"),
         ({"image_registry": {"registry_url": "a.azurecr.io", "idenity": "x"}}, "Did you mean 'identity'"),
         ({"image_registry": {"registry_url": "a.azurecr.io", "username": "u"}}, "password"),

@@ -70,8 +70,8 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
         (0, "less than 0.01"),
         (-1, "less than 0.01"),
         ("many", "number"),
-        (float("inf"), "less than 0.01"),
-        (float("nan"), "less"),
+        (float("inf"), "finite number"),
+        (float("nan"), "finite number"),
     ],
     "gpus": [
         (0, "from 1 on"),

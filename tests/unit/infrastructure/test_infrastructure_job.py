@@ -155,6 +155,8 @@ def test_no_document_is_a_local_process() -> None:
         (InfrastructureDocument(slug="string", data={"value": "x"}), {}, "no infrastructure"),
         (InfrastructureDocument(slug="process", data={"labels": 1}), {}, "labels"),
         (None, {"run_timeout": "-1"}, "run_timeout"),
+        (None, {"grace_seconds": "inf"}, "grace_seconds: it has to be a finite number, not 'inf'"),
+        (None, {"cancel_timeout": "nan"}, "cancel_timeout: it has to be a finite number, not 'nan'"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_the_nearest_name(

@@ -72,7 +72,7 @@ def _amount(value: Any, info: ValidationInfo) -> Any:
 
 
 def _cpus(value: float) -> float:
-    if not _LEAST_CPUS <= value < float("inf"):
+    if value < _LEAST_CPUS:
         raise ValueError(f"cpus is {value:g}; Docker gives no container less than {_LEAST_CPUS} processors.")
     return value
 
