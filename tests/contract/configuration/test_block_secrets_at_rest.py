@@ -51,7 +51,9 @@ def test_documents_are_read_as_they_were_saved_and_lie_sealed(database: Database
         type_id, schema_id = await database.write(_make_kind)
 
         @settings(
-            max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+            max_examples=40,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+            database=None,
         )
         @given(documents, documents)
         def round_trip(first: dict[str, Any], second: dict[str, Any]) -> None:

@@ -397,7 +397,7 @@ ELSEWHERE = st.fixed_dictionaries(
 
 
 @for_all(SAID, ELSEWHERE, SAID, st.booleans())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_what_is_predicted_is_what_happens(api: Api, first: Any, elsewhere: Any, said: Any, force: bool):
     deployed = Deployed(api)
     deployed.apply(**first)

@@ -137,7 +137,7 @@ class Story:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(story=st.lists(steps, min_size=3, max_size=25))
 def test_a_run_has_one_open_attempt_never_comes_back_and_always_ends(world: Any, story: list[Any]) -> None:
     world.clear()
