@@ -43,18 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     names = [line.split()[1] for line in LONGEST.read_text().splitlines() if not line.startswith("#")]
     order = {f"tests/{name}": number for number, name in enumerate(names)}
     items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
-    _give_time_to_build(items)
+    _give_time_to_wait(items)
 
 
-def _give_time_to_build(items: list[pytest.Item]) -> None:
-    """Tests on Kubernetes wait for it where it is still being built, which they would not survive otherwise."""
-    on_kubernetes = [item for item in items if "cluster" in getattr(item, "fixturenames", ())]
-    if on_kubernetes:
-        import kubernetes_cluster
-
-        if not kubernetes_cluster.is_built():
-            for item in on_kubernetes:
-                item.add_marker(pytest.mark.timeout(1500))
+def _give_time_to_wait(items: list[pytest.Item]) -> None:
+    """Tests on Kubernetes wait for it where it is still being built, and for those who have it for themselves a while."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
