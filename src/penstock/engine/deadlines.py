@@ -40,7 +40,7 @@ class Timeout(Exception):
 def call_within(seconds: float, call: Callable[[], Any]) -> Any:
     """What `call` returns or raises. Raises Timeout if it takes longer than `seconds`; a nearer deadline around it wins.
 
-    While a debugger holds the code, the time does not run out.
+    While a debugger holds the code, the time does not run out; once it has let go, the code has all of it again.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and hasattr(signal, "SIGALRM"):
@@ -55,6 +55,7 @@ class _Alarm:
         self._seconds = seconds
         self._armed = False
         self._reached = False
+        self._debugged = False
 
     def run(self, call: Callable[[], Any]) -> Any:
         self._started = monotonic()
@@ -79,9 +80,15 @@ class _Alarm:
                 signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
 
     def _ring(self, _signal: int, frame: FrameType | None) -> None:
-        if self._armed and is_debugged(frame):
+        if not self._armed:
+            return
+        if is_debugged(frame):
+            self._debugged = True
             signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN)
-        elif self._armed:
+        elif self._debugged:
+            self._debugged = False
+            signal.setitimer(signal.ITIMER_REAL, max(self._seconds, 1e-6))
+        else:
             self._reached = True
             raise DeadlineReached
 
@@ -113,10 +120,14 @@ class _Beside:
         return self._value
 
     def _in_time(self, seconds: float) -> bool:
-        while not self._ended.wait(seconds):
-            if not is_debugged(sys._current_frames().get(self._thread.ident or 0)):
+        left, debugged = seconds, False
+        while not self._ended.wait(left):
+            if is_debugged(sys._current_frames().get(self._thread.ident or 0)):
+                left, debugged = LOOK_AGAIN, True
+            elif debugged:
+                left, debugged = seconds, False
+            else:
                 return False
-            seconds = LOOK_AGAIN
         return True
 
     def _work(self) -> None:

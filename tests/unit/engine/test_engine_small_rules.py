@@ -1,4 +1,5 @@
 import json
+import signal
 import threading
 import time
 
@@ -136,6 +137,27 @@ class TestDeadline:
 
     def test_the_nearer_deadline_wins(self, where):
         assert where(outer_first) == "the outer one"
+
+
+def test_code_that_a_debugger_has_let_go_has_its_time_again():
+    """A look at it that comes just then is not the end."""
+    names = {"__name__": "pdb"}  # whoever runs in a debugger's module is held by it
+    exec("def held(ring): ring()", names)
+    looks = []
+
+    def look():
+        signal.raise_signal(signal.SIGALRM)
+        looks.append("it goes on")
+
+    def code():
+        for _ in range(2):
+            names["held"](look)
+            look()
+        look()
+
+    with pytest.raises(Timeout):
+        call_within(60, code)
+    assert len(looks) == 4
 
 
 def test_code_that_does_not_heed_its_deadline_is_left_behind():
