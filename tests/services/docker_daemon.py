@@ -24,6 +24,10 @@ from freezing import freeze
 
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 _CGROUPS = Path("/sys/fs/cgroup")
+#: Seconds that a daemon may take to answer for the first time, and to end, on a machine that is busy with other things.
+_START_SECONDS, _END_SECONDS = 180, 120
+#: Seconds within which what was killed is gone.
+_DEATH_SECONDS = 60
 
 
 def find_dockerd() -> str | None:
@@ -53,7 +57,7 @@ class Daemon:
 
     def start(self) -> None:
         """Returns when it answers. Falls back to a driver that copies, where this machine has no overlays."""
-        _make_bridge(self.folder)
+        make_bridge(self.folder)
         known = self.data / "driver"
         drivers = [known.read_text()] if known.exists() else ["overlay2", "vfs"]
         for driver in drivers:
@@ -82,10 +86,11 @@ class Daemon:
     def forget(self) -> None:
         """What is left to do here after somebody else has ended it."""
         if self._process is not None:
-            self._process.wait(60)
+            self._process.wait(_END_SECONDS)
             self._process = None
 
     def _start(self, driver: str) -> bool:
+        """Whether it answers; False if it ends with that driver. Raises RuntimeError if it does neither."""
         (self.data).mkdir(parents=True, exist_ok=True)
         for pid_file in (self.folder / "docker.pid", self.folder / "exec/containerd/containerd.pid"):
             if _pid_in(pid_file) is None:  # to dockerd one that nobody has collected still runs
@@ -99,10 +104,13 @@ class Daemon:
                 start_new_session=True,
                 env={**os.environ, "PATH": _PATH},
             )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self._process.poll() is None:
+        deadline = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None:
             if answers(self.address):
                 return True
+            if time.monotonic() > deadline:  # that says nothing of the driver
+                self._end(signal.SIGKILL)
+                raise RuntimeError(f"dockerd does not answer: {self.output[-2000:]}")
             time.sleep(0.02)
         self._end(signal.SIGKILL)
         return False
@@ -134,12 +142,12 @@ class Daemon:
             self._process.send_signal(number)
             if number == signal.SIGTERM:
                 self._process.send_signal(signal.SIGCONT)
-            self._process.wait(60)
+            self._process.wait(_END_SECONDS)
             self._process = None
 
 
-def answers(address: str, seconds: float = 5) -> bool:
-    """Whether an engine answers there within some seconds. Asked without the SDK, which leaves a socket open where nobody listens."""
+def answers(address: str, seconds: float = 30) -> bool:
+    """Whether an engine answers there in time. Asked without the SDK, which leaves a socket open where nobody listens."""
     parts = urlsplit(address)
     family = socket.AF_UNIX if parts.scheme == "unix" else socket.AF_INET
     place = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
@@ -169,6 +177,7 @@ def share(folder: Path, data: Path) -> str:
     with (folder / "starting").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         _hold(folder / "users")  # waits for one that is just ending
+        process = None
         if not _held(folder / "guard"):
             command = [sys.executable, __file__, "share", str(folder), str(data)]
             with (folder / "guard-output").open("wb") as output:
@@ -177,10 +186,12 @@ def share(folder: Path, data: Path) -> str:
                 )
             # it goes on for as long as anybody needs it: nobody waits for it here
             _guards.append(process)
-            while not (answers(_address(folder)) and _held(folder / "guard")):
-                if process.poll() is not None:
-                    raise RuntimeError(f"no engine for the tests: {(folder / 'guard-output').read_text()[-2000:]}")
-                time.sleep(0.05)
+        # also where somebody else has begun it, who may have been killed before it answered
+        while not (answers(_address(folder)) and _held(folder / "guard")):
+            ended = process.poll() is not None if process is not None else not _held(folder / "guard")
+            if ended:
+                raise RuntimeError(f"no engine for the tests: {(folder / 'guard-output').read_text()[-2000:]}")
+            time.sleep(0.05)
     return _address(folder)
 
 
@@ -195,15 +206,27 @@ def remove(folder: Path, data: Path) -> None:
         _remove_networks(folder)
         _send(daemon, signal.SIGTERM)
         _wait(lambda: not _alive(daemon), 20)
-    for pid in _processes_of(folder, ""):
-        for child in _descendants(pid):
-            _send(child, signal.SIGKILL)
-        _send(pid, signal.SIGKILL)
+    _kill_all_of(folder)
     for point in sorted({*_mounts_in(folder), *_mounts_in(data)}, reverse=True):
         subprocess.run(["umount", "-l", point], check=False, capture_output=True)
     subprocess.run(["ip", "link", "delete", bridge_name(folder)], check=False, capture_output=True)
     for top in [_CGROUPS / folder.name, *_CGROUPS.glob(f"*/{folder.name}")]:
         _remove_cgroups(top)
+
+
+def _kill_all_of(folder: Path) -> None:
+    """Return when nothing of it runs any more: what is just dying still holds mounts and control groups."""
+    killed: dict[int, str] = {}
+
+    def gone() -> bool:
+        for top in list(_processes_of(folder, "")):
+            for pid in (*_descendants(top), top):
+                if pid not in killed and (began := _began(pid)) is not None:
+                    killed[pid] = began  # once: the number may be somebody else's soon
+                    _send(pid, signal.SIGKILL)
+        return not any(_began(pid) == began for pid, began in killed.items())
+
+    _wait(gone, _DEATH_SECONDS)
 
 
 def _address(folder: Path) -> str:
@@ -229,29 +252,34 @@ def _held(path: Path) -> bool:
         return False
 
 
-def free_network() -> str:
-    """The first three numbers of a network that this machine is not in."""
-    taken = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=True).stdout
-    free = [f"10.199.{number}" for number in range(10, 250) if f" 10.199.{number}." not in taken]
-    return random.choice(free)  # another test run may be looking as well
-
-
 def bridge_name(folder: Path) -> str:
     """The bridge of the daemon of `folder`."""
     return f"pt{folder.name[-8:].replace('-', '').replace('_', '')}"  # at most 15 letters
 
 
-def _make_bridge(folder: Path) -> None:
-    """A bridge with a network that nothing else of this machine has."""
+def make_bridge(folder: Path) -> str:
+    """Have a bridge with a network that nothing else of this machine has; the first three numbers of that network."""
     name = bridge_name(folder)
-    if Path(f"/sys/class/net/{name}").exists():
-        return
-    for arguments in (
-        ("link", "add", name, "type", "bridge"),
-        ("address", "add", f"{free_network()}.1/24", "dev", name),
-        ("link", "set", name, "up"),
-    ):
-        subprocess.run(["ip", *arguments], check=True)
+    with Path("/tmp/penstock-networks.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # other test runs look for a network as well
+        found = _networks(name)
+        if not found:
+            taken = _networks()
+            free = random.choice([net for number in range(10, 250) if (net := f"10.199.{number}") not in taken])
+            if not Path(f"/sys/class/net/{name}").exists():
+                subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+            subprocess.run(["ip", "address", "add", f"{free}.1/24", "dev", name], check=True)
+            subprocess.run(["ip", "link", "set", name, "up"], check=True)
+            found = [free]
+    return found[0]
+
+
+def _networks(link: str | None = None) -> list[str]:
+    """The first three numbers of the addresses that this machine, or one link of it, has."""
+    of_link = ["dev", link] if link is not None else []
+    # with a failure where there is no such link
+    said = subprocess.run(["ip", "-o", "-4", "address", "show", *of_link], capture_output=True, text=True, check=False)
+    return [line.split()[3].rpartition(".")[0] for line in said.stdout.splitlines()]
 
 
 def _remove_networks(folder: Path) -> None:
@@ -302,18 +330,26 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _pid_in(path: Path) -> int | None:
+    """The pid that a daemon has written there, if that process is the daemon: the number may be somebody else's by now."""
     try:
         pid = int(path.read_text())
+        ours = str(path.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return None
-    return pid if _alive(pid) else None
+    return pid if ours and _alive(pid) else None
 
 
 def _alive(pid: int) -> bool:
+    return _began(pid) is not None
+
+
+def _began(pid: int) -> str | None:
+    """When that process began, in ticks since the machine did; None if it is over."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return None
+    return fields[19] if fields[0] not in "ZX" else None
 
 
 def _send(pid: int, number: int) -> None:
@@ -334,12 +370,21 @@ def _mounts_in(folder: Path) -> list[str]:
 
 
 def _remove_cgroups(top: Path) -> None:
-    if top.is_dir():
+    """A group whose last process has just died may be told to be busy for a moment."""
+    errors: list[OSError] = []
+
+    def gone() -> bool:
+        errors.clear()
         for folder, _, _ in sorted(os.walk(top), reverse=True):
             try:
                 os.rmdir(folder)
             except OSError as error:
-                print(f"control group {folder} is left: {error}", file=sys.stderr)
+                errors.append(error)
+        return not errors
+
+    _wait(gone, 10)
+    for error in errors:
+        print(f"a control group is left: {error}", file=sys.stderr)
 
 
 def _main(mode: str, folder: Path, data: Path | None = None) -> None:

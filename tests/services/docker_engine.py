@@ -107,7 +107,7 @@ def own_engine() -> Iterator[OwnEngine]:
     finally:
         assert guard.stdin is not None
         guard.stdin.close()
-        guard.wait(60)
+        guard.wait(240)
         daemon.forget()
 
 

@@ -1,5 +1,6 @@
 """Podman's service that speaks Docker's API, with storage of its own, as a child of the tests."""
 
+import contextlib
 import json
 import os
 import resource
@@ -57,7 +58,7 @@ def running_podman() -> Iterator[str]:
     try:
         wait_until(
             lambda: service.poll() is not None or docker_daemon.answers(address),
-            timeout=30,
+            timeout=120,
             message="podman does not answer",
         )
         if service.poll() is not None:
@@ -66,7 +67,10 @@ def running_podman() -> Iterator[str]:
     finally:
         subprocess.run([*program, "rm", "--all", "--force", "--time", "0"], env=env, capture_output=True, check=False)
         service.terminate()
-        service.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            service.wait(30)
+        service.kill()
+        service.wait()
         docker_daemon.remove(folder, folder)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,7 +83,7 @@ def _config(folder: Path) -> str:
 
 def _network(folder: Path) -> dict[str, object]:
     """The network of containers that ask for none: without rules of a firewall, which would outlive it."""
-    net = docker_daemon.free_network()
+    net = docker_daemon.make_bridge(folder)
     ranges = [[{"subnet": f"{net}.0/24", "gateway": f"{net}.1"}]]
     addresses = {
         "type": "host-local",

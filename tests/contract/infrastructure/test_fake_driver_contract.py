@@ -2,11 +2,13 @@
 
 import asyncio
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock import clock
 from penstock.errors import JobRejected, NotReachable
 from penstock.infrastructure.base import Driver, Job
 from penstock.infrastructure.fake import Fake, FakeDriver, render
@@ -37,34 +39,35 @@ class TestFakeDriver(DriverContract):
     def _candidate(self, tmp_path: Path) -> None:
         self.candidate = FakeCandidate(tmp_path)
 
-    def _run(self, knobs: Fake) -> list[Observation]:
-        """Every different observation of a job without a command, to its end."""
+    def _seen(self, knobs: Fake, *ages: float) -> list[Observation]:
+        """What is seen of a job without a command so many seconds after its start, by a clock that is set by hand."""
+        began = clock.now()
 
         async def watch() -> list[Observation]:
             driver = self.candidate.driver()
-            handle = await driver.start(render(knobs, self.job(command=())))
-            seen = await driver.observe([handle])
-            while seen[-1].status not in {"ENDED", "MISSING"}:
-                await driver.wait_for_news(1)
-                new = (await driver.observe([handle]))[0]
-                if new.status != seen[-1].status:
-                    seen.append(new)
+            seen = []
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(clock, "now", lambda: began)
+                handle = await driver.start(render(knobs, self.job(command=())))
+                for age in ages:
+                    patch.setattr(clock, "now", lambda age=age: began + timedelta(seconds=age))
+                    seen += await driver.observe([handle])
             return seen
 
         return asyncio.run(watch())
 
     def test_a_job_without_a_command_does_what_its_knobs_say(self) -> None:
-        seen = self._run(Fake(unseen_for=0.1, pending_for=0.2, runs_for=0.1, exit_code=7))
+        seen = self._seen(Fake(unseen_for=1, pending_for=2, runs_for=1, exit_code=7), 0, 1, 2, 3)
         assert [each.status for each in seen] == ["UNKNOWN", "PENDING", "RUNNING", "ENDED"]
         assert seen[-1].exit is not None
         assert seen[-1].exit.code == 7
 
     def test_a_job_can_die_for_lack_of_memory(self) -> None:
-        [seen] = self._run(Fake(exit_signal=9, oom=True))
+        [seen] = self._seen(Fake(exit_signal=9, oom=True), 0)
         assert seen.reason is Reason.OUT_OF_MEMORY
 
     def test_the_platform_can_forget_a_job(self) -> None:
-        seen = self._run(Fake(runs_for=60, vanishes_after=0.1))
+        seen = self._seen(Fake(runs_for=60, vanishes_after=1), 0, 1)
         assert [each.status for each in seen] == ["RUNNING", "MISSING"]
 
     def test_a_start_can_be_refused_once(self) -> None:
