@@ -71,6 +71,40 @@ def test_a_kill_without_a_reason_is_not_told_before_the_reason_may_have_come() -
     assert look(a_job(), a_pod(over(1, ago=1), phase="Failed")).observation.status == "ENDED"
 
 
+LIVENESS = "Liveness probe failed: no pulse"
+STOPPING = "Stopping container penstock-job"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ({"Killing": STOPPING, "Unhealthy": LIVENESS}, LIVENESS),
+        ({"Killing": "Container penstock-job failed startup probe", "Unhealthy": "Startup probe failed: "}, "Startup"),
+        ({"Killing": "FailedPostStartHook", "FailedPostStartHook": "no-such-hook"}, "postStart hook failed: no-such"),
+        ({"Killing": STOPPING, "Unhealthy": "Readiness probe failed: "}, None),
+        ({"Killing": "Stopping container beside", "Unhealthy": LIVENESS}, None),
+        ({"Unhealthy": LIVENESS}, None),  # whoever killed it: the node did not
+        ({"Killing": STOPPING}, None),
+    ],
+)
+def test_a_kill_by_the_node_for_a_probe_or_a_hook_is_told_with_its_words(
+    events: dict[str, str], said: str | None
+) -> None:
+    seen = look(a_job(("Failed", "BackoffLimitExceeded")), a_pod(over(137), phase="Failed"), events=events).observation
+    assert (seen.status, seen.reason) == ("ENDED", Reason.SIGNALLED)
+    assert ("Kubernetes ended it" in (seen.message or "")) is (said is not None)
+    assert (said or "") in (seen.message or "")
+
+
+def test_a_kill_is_asked_about_though_its_job_is_over() -> None:
+    job, killed = a_job(("Failed", "BackoffLimitExceeded")), a_pod(over(137, ago=9), phase="Failed")
+    asks = look(job, killed, asked=frozenset())
+    assert (asks.observation.status, asks.puzzling) == ("RUNNING", "run-1")
+    assert look(job, killed, asked=frozenset({"run-1"})).observation.status == "ENDED"
+    fresh = look(job, a_pod(over(137, ago=1), phase="Failed"), asked=frozenset({"run-1"}))
+    assert (fresh.observation.status, fresh.puzzling) == ("RUNNING", "run-1")  # events come a moment later
+
+
 @pytest.mark.parametrize(
     ("state", "phase", "reason", "hopeless"),
     [

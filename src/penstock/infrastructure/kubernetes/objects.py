@@ -102,9 +102,9 @@ def is_decided(job: Object) -> bool:
     )
 
 
-def is_recent(at: datetime | None, now: datetime) -> bool:
+def is_recent(at: datetime | None, now: datetime, seconds: float = SETTLE_SECONDS) -> bool:
     """Whether the cluster may still have more to tell of what happened then. Of what nobody knows when, it has told all."""
-    return at is not None and (now - at).total_seconds() < SETTLE_SECONDS
+    return at is not None and (now - at).total_seconds() < seconds
 
 
 def may_make_another(job: Object, now: datetime) -> bool:

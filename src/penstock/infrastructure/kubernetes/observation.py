@@ -17,6 +17,8 @@ from penstock.model.reasons import Phase, Reason
 HANDLE_VERSION = 1
 #: Exit codes of SIGKILL and SIGTERM, of which the cluster may have to say why.
 _ASKS_WHY = {137, 143}
+#: Seconds after such an end in which a node's events may come to say why, though its Job is over.
+_EVENTS_SECONDS = 3.0
 _OF_IMAGES = frozenset({Reason.IMAGE_NOT_FOUND, Reason.IMAGE_NOT_PERMITTED, Reason.IMAGE_PULL_FAILED})
 
 
@@ -156,7 +158,7 @@ def _over(evidence: Evidence, pod: Object, now: datetime) -> Judgement:
             return _unsettled(f"{found.message} It may not have been the Job's first pod.", job, now)
         if verdicts.took_a_place(pod, job, evidence.events):
             found = verdicts.exit_of_the_first(pod, now, evidence.events)
-    untold = found.reason is Reason.DELETED and evidence.may_say_more(pod)
+    untold = (found.reason is Reason.DELETED or _asks_why(found)) and evidence.may_say_more(pod)
     if untold or _is_unsettled(pod, job, found, now):
         return _unsettled(f"{found.message} Its reason may still be told.", pod, now)
     return Judgement(ended(found, now), lingers=pod in evidence.pods and objects.phase_of(pod) not in objects.TERMINAL)
@@ -187,12 +189,17 @@ def ended(end: Exit, now: datetime) -> Observation:
     return Observation(status="ENDED", observed_at=now, message=end.message, reason=end.reason, exit=end)
 
 
+def _asks_why(end: Exit) -> bool:
+    return end.code in _ASKS_WHY and end.reason is Reason.SIGNALLED
+
+
 def _is_unsettled(pod: Object, job: Object, end: Exit, now: datetime) -> bool:
     """Whether it is too early to say why it ended: a node's word may come later than the exit code."""
-    asks = end.code is None or (end.code in _ASKS_WHY and end.reason is Reason.SIGNALLED)
-    if not asks or objects.is_stopping(job) or objects.finished(job) is not None:
+    if objects.is_stopping(job):
         return False
-    return objects.is_recent(end.observed_at, now)
+    if objects.finished(job) is not None:
+        return _asks_why(end) and objects.is_recent(end.observed_at, now, _EVENTS_SECONDS)
+    return (end.code is None or _asks_why(end)) and objects.is_recent(end.observed_at, now)
 
 
 def _live(evidence: Evidence, pod: Object, now: datetime) -> Judgement:

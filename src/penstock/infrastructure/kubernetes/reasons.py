@@ -39,6 +39,9 @@ RAN = "containers that ran"
 #: What the event of a pull has before the words of which the container's status has the same.
 _PULL_FAILED = re.compile(r'^Failed to pull image "[^"]*": ')
 _BARE_WORD = re.compile(r"Error: \w+")
+#: How a node tells of the probes for which it ends a container, and of the hook; one that is not ready only waits.
+_PROBE_FAILED = re.compile(r"^(Liveness|Startup) probe failed")
+_HOOK = "FailedPostStartHook"
 #: Reasons of the pod condition DisruptionTarget, and of pods that a node has given up.
 _DISRUPTIONS = {
     "PreemptionByScheduler": Reason.PREEMPTED,
@@ -172,6 +175,16 @@ def of_events(events: Mapping[str, str]) -> tuple[Reason, str]:
         if word in events and not events[word].startswith("Cancelling"):
             return reason, events[word]
     return Reason.DELETED, "Kubernetes does not say by whom."
+
+
+def of_kill(events: Mapping[str, str], container: str) -> str | None:
+    """What a node says of a container that it ended itself: a probe, or the hook after its start, has failed."""
+    killing, probed = events.get("Killing", ""), events.get("Unhealthy", "")
+    if killing == _HOOK:
+        return f"Kubernetes ended it, for its postStart hook failed: {events.get(_HOOK, '')}"
+    if container in killing.split() and _PROBE_FAILED.match(probed):
+        return f"Kubernetes ended it: {probed}"
+    return None
 
 
 def is_no_command(word: str, message: str) -> bool:

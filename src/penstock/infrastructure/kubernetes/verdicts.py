@@ -31,8 +31,11 @@ def end_of(job: Object) -> Exit | None:
 
 
 def exit_of(pod: Object, job: Object, now: datetime, events: Mapping[str, str] | None = None) -> Exit:
-    """How the run ended in this pod, which runs no more, or is gone. `events` may say why it was deleted."""
+    """How the run ended in this pod, which runs no more, or is gone. `events` may say why it was killed or deleted."""
     found = _exit_of(pod, job, now)
+    if found.reason is Reason.SIGNALLED:
+        told = reasons.of_kill(events or {}, objects.flow_container(job))
+        return found.model_copy(update={"message": f"{found.message} {told}"}) if told else found
     if found.reason is not Reason.DELETED:
         return found
     reason, words = reasons.of_events(events or {})
