@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import docker
 import docker_daemon
@@ -77,16 +78,16 @@ def test_an_engine_of_tests_that_are_killed_goes_with_them():
     )
     if docker_daemon.find_dockerd() is None:
         pytest.skip("only root can start a dockerd")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     folder = done.stdout.strip()
     assert folder, done.stderr
-    wait_until(lambda: not _traces(folder), timeout=60, message=f"traces of {folder}")
+    wait_until(lambda: not _traces(folder), timeout=200, message=f"traces of {folder}")
 
 
 def test_an_engine_that_processes_share_ends_with_the_last_of_them(tmp_path: Path, short: Path):
     if docker_daemon.find_dockerd() is None:
         pytest.skip("only root can start a dockerd")
-    folder = short / "penstock-shared"
+    folder = short / f"penstock-{uuid4().hex[:8]}"  # its bridge and its control group are named after it
     code = (
         f"import sys; sys.path.insert(0, {str(SERVICES)!r}); import docker_daemon; from pathlib import Path\n"
         f"print(docker_daemon.share(Path({str(folder)!r}), Path({str(tmp_path / 'data')!r})), flush=True)\n"
@@ -101,7 +102,7 @@ def test_an_engine_that_processes_share_ends_with_the_last_of_them(tmp_path: Pat
             user.wait()
             assert docker_daemon.answers(address)
     files = str(folder)
-    wait_until(lambda: set(_traces(files)) <= {files}, timeout=60, message=f"traces of {folder}")
+    wait_until(lambda: set(_traces(files)) <= {files}, timeout=200, message=f"traces of {folder}")
     assert not docker_daemon.answers(address)
 
 
