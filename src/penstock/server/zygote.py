@@ -46,6 +46,8 @@ _STARTUP = [
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
 ]
+#: Seconds in which whoever had a zygote started comes with a request, however short it shall stay without one.
+_FIRST_REQUEST = 60.0
 #: Bytes of a request: an environment.
 _LONGEST = 4_000_000
 _PR_SET_PDEATHSIG = 1
@@ -91,11 +93,11 @@ class Zygote:
         signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
         self._watch(self._listener, self._accept)
         self._watch(self._wakeup, self._reap)
-        needed = monotonic()
+        needed, idle_seconds = monotonic(), max(self._idle_seconds, _FIRST_REQUEST)
         while not (self._leaving and not self._born):
             if self._born:
-                needed = monotonic()
-            elif monotonic() - needed > self._idle_seconds:
+                needed, idle_seconds = monotonic(), self._idle_seconds
+            elif monotonic() - needed > idle_seconds:
                 break
             for key, _ in self._selector.select(timeout=self._idle_seconds / 4):
                 key.data()

@@ -39,7 +39,7 @@ class Candidate:
     `tells_unended_lines`: whether the platform always tells a last line without an end from one that has one.
     """
 
-    patience: float = 30.0
+    patience: float = 60.0
     tells_unended_lines: bool = True
 
     def driver(self) -> Driver:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from penstock.testing.faults import Fault
+from penstock.testing.ports import HeldPort
 from penstock.testing.proxied import Proxied
 
 __all__ = ["Fault", "FaultProxy"]
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 #: Turns of the event loop after which a connection that it has taken from the system is among the open ones.
 STEPS_OF_ACCEPTING = 5
+HOST = "127.0.0.1"
 
 
 class FaultProxy:
@@ -58,6 +60,7 @@ class FaultProxy:
         self._open: set[Proxied] = set()
         self._lines: WeakSet[asyncio.WriteTransport] = WeakSet()
         self.port = 0
+        self._held = HeldPort()
         #: Cleared while the network is cut in two.
         self.passing = asyncio.Event()
 
@@ -121,6 +124,7 @@ class FaultProxy:
     ) -> None:
         self._run(self._stop_listening())
         self._run(self._hang_up())
+        self._held.release()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -130,8 +134,9 @@ class FaultProxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._accept, HOST, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
+            self._held.release()
 
     async def _stop_listening(self) -> None:
         server, self._server = self._server, None
@@ -142,6 +147,7 @@ class FaultProxy:
             await asyncio.sleep(0)
         if server is not None:
             server.close()
+            self._held.hold(HOST, self.port)
         await self._drop()
 
     async def _drop(self) -> None:

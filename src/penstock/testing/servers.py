@@ -11,11 +11,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from penstock.client.sync import SyncClient
+from penstock.testing.ports import HeldPort
 from penstock.testing.process import Child
 from penstock.testing.zygote import ForkedServer, NoZygote, fork_server
 
 #: Seconds that a server may take until it listens.
 START_SECONDS = 60.0
+#: Seconds that it gets to stop before it is killed.
+STOP_SECONDS = 30.0
 
 
 class TestServer:
@@ -41,6 +44,7 @@ class TestServer:
         self.log = home / "server.log"
         self._forked, self._temporary = forked, temporary
         self._child: Child | ForkedServer | None = None
+        self._port = HeldPort()
 
     @property
     def pid(self) -> int:
@@ -57,7 +61,7 @@ class TestServer:
 
     def start(self) -> None:
         """Start it, on the port it had before if it had one; returns when it listens."""
-        port = urlsplit(self.api_url).port if self.api_url else 0
+        port = self._port_before()
         reading, writing = os.pipe()
         try:
             self._child = self._start(["--port", str(port)], writing)
@@ -70,6 +74,7 @@ class TestServer:
                 os.close(writing)
         self.api_url = f"{base}/api"
         self.env["PENSTOCK_API_URL"] = self.api_url
+        self._port.release()  # now it listens there itself
 
     def _start(self, arguments: list[str], announce: int) -> Child | ForkedServer:
         if self._forked:
@@ -89,21 +94,34 @@ class TestServer:
     def stop(self) -> None:
         """Stop it as an operator would: SIGTERM, and wait."""
         if self._child is not None:
-            self._child.close(timeout=10)
+            self._child.close(timeout=STOP_SECONDS)
+        self._hold_port()
 
     def kill(self) -> None:
         """End it without warning: SIGKILL."""
         if self._child is not None:
             self._child.kill()
+        self._hold_port()
 
     def restart(self) -> None:
         """Stop it if it runs, and start it on the same port and data."""
         self.stop()
         self.start()
 
+    def close(self) -> None:
+        """After its end: it will not be started again."""
+        self._port.release()
+
     def client(self) -> SyncClient:
         """A new client of this server."""
         return SyncClient(self.api_url, self.env.get("PENSTOCK_SERVER_API_KEY"))
+
+    def _port_before(self) -> int:
+        return urlsplit(self.api_url).port or 0 if self.api_url else 0
+
+    def _hold_port(self) -> None:
+        """Who is told to come back on its port shall find it free."""
+        self._port.hold(self.env.get("PENSTOCK_SERVER_API_HOST") or "127.0.0.1", self._port_before())
 
     def _running(self) -> Child | ForkedServer:
         if self._child is None:
@@ -149,6 +167,7 @@ def server(
             shutil.rmtree(folder, ignore_errors=True)
         else:
             running.stop()
+        running.close()
 
 
 def isolated_environment(home: Path) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"5\r\nfirst\r\n")
-        self.server.end_stream.wait(20)
+        self.server.end_stream.wait()
         self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
 
 
@@ -112,7 +112,7 @@ def proxy(target: Target) -> Iterator[FaultProxy]:
 
 
 @contextlib.contextmanager
-def connected(proxy: FaultProxy, timeout: float = 10) -> Iterator[http.client.HTTPConnection]:
+def connected(proxy: FaultProxy, timeout: float = 60) -> Iterator[http.client.HTTPConnection]:
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=timeout)
     try:
         yield connection
@@ -209,7 +209,7 @@ def test_a_stream_passes_as_it_comes_and_can_be_cut_at_any_time(target: Target, 
 
 
 def test_after_an_upgrade_the_connection_is_a_pipe(proxy: FaultProxy) -> None:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         client.sendall(b"GET /api/upgrade HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -221,8 +221,9 @@ def test_after_an_upgrade_the_connection_is_a_pipe(proxy: FaultProxy) -> None:
 
 
 def test_behind_a_partition_nothing_is_heard_and_afterwards_all_goes_on(target: Target, proxy: FaultProxy) -> None:
-    with connected(proxy, timeout=0.2) as old, connected(proxy, timeout=0.2) as new:
+    with connected(proxy) as old, connected(proxy, timeout=0.2) as new:
         assert ask(old) == b"200 got"
+        old.sock.settimeout(0.2)
         proxy.partition(True)
         with pytest.raises(TimeoutError):
             ask(old)
@@ -243,6 +244,8 @@ def test_refusing_resets_what_is_open_and_lets_nobody_in_until_it_ends(proxy: Fa
             ask(connection)
     with connected(proxy) as connection, pytest.raises(ConnectionRefusedError):
         ask(connection)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))  # it is kept for the proxy
     proxy.refuse(False)
     assert proxy.port == port
     with connected(proxy) as connection:
@@ -266,14 +269,14 @@ def test_chance_is_repeatable(target: Target) -> None:
 
 
 def test_a_target_that_is_down_looks_as_if_it_hung_up() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with (
-        FaultProxy(f"http://127.0.0.1:{port}") as proxy,
-        connected(proxy) as connection,
-        pytest.raises((ConnectionError, http.client.RemoteDisconnected)),
-    ):
-        ask(connection)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # has a port, and does not listen there
+        with (
+            FaultProxy(f"http://127.0.0.1:{nobody.getsockname()[1]}") as proxy,
+            connected(proxy) as connection,
+            pytest.raises((ConnectionError, http.client.RemoteDisconnected)),
+        ):
+            ask(connection)
 
 
 def test_bytes_that_are_no_http_pass_both_ways_over_a_unix_socket(tmp_path: Path) -> None:
@@ -292,15 +295,15 @@ def test_bytes_that_are_no_http_pass_both_ways_over_a_unix_socket(tmp_path: Path
         thread = threading.Thread(target=echo)
         thread.start()
         with FaultProxy(f"unix://{path}", http=False) as proxy:
-            with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
                 client.sendall(b"\x00\x01\xff")
                 assert client.recv(10) == b"\xff\x01\x00"
             proxy.add(Fault("cut", times=1))
-            with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
                 wait_until(lambda: proxy.injected["cut"] == 1)
                 with contextlib.suppress(ConnectionError):
                     assert client.recv(10) == b""
-            with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
                 client.sendall(b"ab")
                 assert client.recv(10) == b"ba"
         thread.join()

@@ -87,31 +87,35 @@ def test_many_servers_at_once_do_not_meet():
 def test_a_server_that_is_killed_from_outside_is_known_to_be_gone():
     with server() as running:
         os.kill(running.pid, signal.SIGKILL)
-        wait_until(lambda: not running.running, 10)
+        wait_until(lambda: not running.running, 60)
 
 
 KILLED = """
     import os, sys, time
     from penstock.testing import penstock_test_harness
     with penstock_test_harness() as running:
-        if os.fork() == 0:  # keeps every descriptor of its parent
-            time.sleep(30)
+        fork = os.fork()
+        if fork == 0:  # keeps every descriptor of its parent
+            time.sleep(600)
             os._exit(0)
-        print(running.pid, running.home, flush=True)
-        time.sleep(30)
+        print(running.pid, fork, running.home, flush=True)
+        time.sleep(600)
 """
 
 
 def test_nothing_is_left_when_the_test_process_is_killed():
     program = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED)], stdout=subprocess.PIPE, text=True)
-    pid, home = program.stdout.readline().split()
+    pid, fork, home = program.stdout.readline().split()
     assert Path(home).exists()
     assert Path(f"/proc/{pid}").exists()
     program.kill()
     program.wait()
     program.stdout.close()
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10, "the server is gone")
-    wait_until(lambda: not Path(home).exists(), 10, "its folder is gone")
+    try:
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 60, "the server is gone")
+        wait_until(lambda: not Path(home).exists(), 60, "its folder is gone")
+    finally:
+        os.kill(int(fork), signal.SIGKILL)
 
 
 def test_code_that_has_changed_is_loaded_anew(monkeypatch):
@@ -132,8 +136,8 @@ def test_a_zygote_that_nobody_needs_leaves(monkeypatch):
         with server() as running:
             parent = _parent(running.pid)
             (socket,) = Path(folder).glob("penstock-zygote-*/*.sock")
-        wait_until(lambda: not socket.exists(), 10, "its socket is gone")
-        wait_until(lambda: not Path(f"/proc/{parent}").exists(), 10, "it is gone")
+        wait_until(lambda: not socket.exists(), 60, "its socket is gone")
+        wait_until(lambda: not Path(f"/proc/{parent}").exists(), 60, "it is gone")
 
 
 def test_a_server_ends_with_its_zygote(monkeypatch):
@@ -141,7 +145,7 @@ def test_a_server_ends_with_its_zygote(monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", folder)
         with server() as running:
             os.kill(int(_parent(running.pid)), signal.SIGKILL)
-            wait_until(lambda: not running.running, 10)
+            wait_until(lambda: not running.running, 60)
             running.restart()
             assert runs_of(running) == 0
         zygote.leave()
@@ -172,7 +176,7 @@ PLUGIN_TEST = """
 def test_the_plugin_brings_a_fixture_and_works_in_parallel(tmp_path):
     (tmp_path / "test_some_flow.py").write_text(textwrap.dedent(PLUGIN_TEST))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 
@@ -182,5 +186,5 @@ def test_the_plugin_loads_nothing_until_it_is_used():
         "import sys, pytest; before = set(sys.modules); import penstock.testing.plugin;"
         "print(sorted(name for name in set(sys.modules) - before if not name.startswith('penstock')))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=280, check=True)
     assert done.stdout.strip() == "[]"

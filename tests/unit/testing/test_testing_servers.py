@@ -1,8 +1,10 @@
 """The throw-away server and the way tests wait."""
 
 import os
+import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,6 +30,8 @@ def test_a_server_comes_back_on_its_port_after_a_kill_and_a_restart() -> None:
         url, pid = running.api_url, running.pid
         running.kill()
         assert not running.running
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", urlsplit(url).port or 0))  # it is kept for the server
         with running.client() as client:
             running.restart()
             assert client.read_health() is True
@@ -86,14 +90,14 @@ def test_waiting_ends_when_it_is_true_and_says_what_was_not() -> None:
 def test_a_child_that_says_nothing_of_it_and_ends_is_an_error_with_its_output(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", "print('something else')"], {}, tmp_path / "log")
     with pytest.raises(AssertionError, match="something else"):
-        child.wait_for_output("the word", timeout=20)
+        child.wait_for_output("the word", timeout=60)
     assert child.wait() == 0
     assert child.output == "something else\n"
 
 
 def test_a_child_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     program = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     )
     child = Child([sys.executable, "-c", program], {}, tmp_path / "log")
     child.wait_for_output("up")
