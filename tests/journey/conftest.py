@@ -104,7 +104,7 @@ class World:
     def read(self, run: FlowRun | UUID) -> FlowRun:
         return self.client.send(flow_runs.read_flow_run(run if isinstance(run, UUID) else run.id))
 
-    def wait_for(self, run: FlowRun, *states: StateType, timeout: float = 60) -> FlowRun:
+    def wait_for(self, run: FlowRun, *states: StateType, timeout: float = 240) -> FlowRun:
         """The run once it is in one of `states` (by default: is over). Fails at once if it is over in another one."""
 
         def there() -> FlowRun | None:
@@ -119,7 +119,7 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.story(run)}") from None
 
-    def ended(self, run: FlowRun, timeout: float = 30) -> Attempt:
+    def ended(self, run: FlowRun, timeout: float = 240) -> Attempt:
         """The run's last attempt once it has ended."""
         wait_until(
             lambda: (found := self.attempts(run)) and found[-1].status == "ENDED",
@@ -158,7 +158,7 @@ class World:
         path = self.probes() / name
         return path.read_text().split() if path.exists() else []
 
-    def wait_for_mark(self, name: str, timeout: float = 60) -> list[str]:
+    def wait_for_mark(self, name: str, timeout: float = 240) -> list[str]:
         return wait_until(lambda: self.marked(name), timeout, f"user code has marked {name!r}")
 
     def let(self, name: str) -> None:

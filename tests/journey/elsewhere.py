@@ -71,9 +71,9 @@ class RunElsewhere:
                 start_new_session=True,
             )
             try:
-                wait_until(lambda: "waiting" in (tmp_path / "said").read_text(), 60, "the flow runs")
+                wait_until(lambda: "waiting" in (tmp_path / "said").read_text(), 240, "the flow runs")
                 started.send_signal(signal.SIGINT)
-                code = started.wait(60)
+                code = started.wait(240)
             finally:
                 if started.poll() is None:
                     started.kill()

@@ -197,7 +197,7 @@ class JobsEnd:
         assert attempt.reason is Reason.DELETED, world.story(run)
         assert attempt.number == 1  # user code had begun: it is not begun again
         assert attempt.hint
-        wait_until(lambda: not place.alive(run), 60, "nothing of the run goes on")
+        wait_until(lambda: not place.alive(run), 240, "nothing of the run goes on")
         assert len(world.marked(f"{name}-began")) == 1
 
     @pytest.mark.parametrize("polite", [True, False], ids=["polite", "deaf"])

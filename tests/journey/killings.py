@@ -40,7 +40,7 @@ def kill_again_and_again(world: "World", agent: TestAgent, name: str, kills: int
 
 def check_it_was_started_once_and_told_once(world: "World", run: FlowRun, name: str, seconds: float) -> Attempt:
     """The attempt, once it has ended: one start, every line, the right end."""
-    world.wait_for(run, StateType.COMPLETED, timeout=60 + seconds)
+    world.wait_for(run, StateType.COMPLETED, timeout=240 + seconds)
     attempt = world.ended(run)
     assert (attempt.number, attempt.exit and attempt.exit.code) == (1, 0)
     assert len(world.marked(f"{name}-began")) == 1

@@ -70,7 +70,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert "Traceback (most recent call last)" not in done.stderr, done.stderr
         return done
