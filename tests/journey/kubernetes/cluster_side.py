@@ -49,7 +49,7 @@ class ClusterSide:
             pods = [one for one in self.of_kind("Pod", run) if one["status"].get("phase") == "Running"]
             return pods[0] if pods else None
 
-        return wait_until(running, 60, f"{run.name} has a pod that runs")
+        return wait_until(running, 240, f"{run.name} has a pod that runs")
 
     def delete_pod(self, pod: dict[str, Any], *options: str) -> None:
         self.cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", self.namespace, "--wait=false", *options)
@@ -68,9 +68,23 @@ class ClusterSide:
         named = {**manifest, "metadata": {"name": name}}
         self.cluster.kubectl("create", "-f", "-", stdin=json.dumps(named))
         try:
+            wait_until(lambda: self._is_let_in(name), 240, "the API server has heard of the priority")
             yield
         finally:
             self.cluster.kubectl("delete", "priorityclass", name, "--wait=false")
+
+    def _is_let_in(self, priority: str) -> bool:
+        """Whether a pod of that priority would be."""
+        container = {"name": "main", "image": BUSYBOX}
+        spec = {"priorityClassName": priority, "containers": [container]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tried"}, "spec": spec}
+        try:
+            self.cluster.kubectl("create", "--dry-run=server", "-n", self.namespace, "-f", "-", stdin=json.dumps(pod))
+        except RuntimeError as error:
+            if "no PriorityClass" not in str(error):
+                raise
+            return False
+        return True
 
     @contextmanager
     def scarce(self, resource: str) -> Iterator[str]:
@@ -82,21 +96,29 @@ class ClusterSide:
             self._set_on_node(resource, None)
 
     def _set_on_node(self, resource: str, amount: str | None) -> None:
+        wait_until(lambda: self._is_set_on_node(resource, amount), 240, f"the node has {amount} of {resource}")
+
+    def _is_set_on_node(self, resource: str, amount: str | None) -> bool:
+        """False where somebody else has written the node meanwhile: its kubelet, or a test beside this one."""
         (node,) = self.cluster.get("nodes")["items"]
-        name = node["metadata"]["name"]
-        # the kubelet writes the same object: what it writes meanwhile, it writes again
-        del node["metadata"]["resourceVersion"]
+        path = f"/api/v1/nodes/{node['metadata']['name']}/status"
         for each in ("capacity", "allocatable"):
             node["status"][each].pop(resource, None)
             if amount is not None:
                 node["status"][each][resource] = amount
-        self.cluster.kubectl("replace", "--raw", f"/api/v1/nodes/{name}/status", "-f", "-", stdin=json.dumps(node))
+        try:
+            self.cluster.kubectl("replace", "--raw", path, "-f", "-", stdin=json.dumps(node))
+        except RuntimeError as error:
+            if "the object has been modified" not in str(error):
+                raise
+            return False
+        return True
 
     def inside(self, pod: dict[str, Any], *command: str) -> str:
         """What a command prints in the pod's container."""
         return self.cluster.kubectl("exec", pod["metadata"]["name"], "-n", self.namespace, "--", *command)
 
-    def wait_until_gone(self, run: FlowRun, timeout: float = 150) -> None:
+    def wait_until_gone(self, run: FlowRun, timeout: float = 300) -> None:
         """Return when the cluster has nothing of the run any more. An old one takes its time to forget a pod."""
         wait_until(lambda: not self.objects(run), timeout, f"nothing of {run.name} is left")
 

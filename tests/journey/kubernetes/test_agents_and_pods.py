@@ -45,17 +45,17 @@ def test_an_image_that_comes_after_the_start_limit_never_runs_user_code(apart: P
     """Nobody is there to stop the Job meanwhile: the run's end alone keeps its pod from doing anything."""
     world, late = apart.world, f"penstock-test/late-{uuid4().hex[:10]}:1"
     agent = world.agent("-q", "queue", "--name", "a")
-    block = {"image": late, "image_pull_policy": "Never", "start_timeout": 4, "cancel_timeout": 1, "grace_seconds": 0}
+    block = {"image": late, "image_pull_policy": "Never", "start_timeout": 20, "cancel_timeout": 1, "grace_seconds": 0}
     run = world.run(apart.deploy(MARKS, block=block), name="r")
-    wait_until(lambda: (found := world.attempts(run)) and found[-1].handle, 60, "its handle is told")
+    wait_until(lambda: (found := world.attempts(run)) and found[-1].handle, 240, "its handle is told")
     agent.kill()  # well before the start limit, after which it would stop the Job
-    wait_until(lambda: apart.side.of_kind("Pod", run), 60, "its pod waits for the image")
+    wait_until(lambda: apart.side.of_kind("Pod", run), 240, "its pod waits for the image")
     state = world.wait_for(run, StateType.CRASHED).state
     assert state is not None
     assert state.state_details.reason is Reason.START_TIMEOUT
     node.tag(apart.image, late)
     (pod,) = apart.side.of_kind("Pod", run)
-    wait_until(lambda: not apart.side.alive(run), 90, "the pod has come and gone")
+    wait_until(lambda: not apart.side.alive(run), 240, "the pod has come and gone")
     assert "worth nothing" in node.kubectl("logs", pod["metadata"]["name"], "-n", apart.side.namespace)
     assert world.marked("r") == []
     agent.restart()

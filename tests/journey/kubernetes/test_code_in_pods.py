@@ -58,5 +58,5 @@ def test_code_and_data_travel_as_a_bundle_and_the_result_comes_back(
             [sys.executable, "-c", READ_THE_RESULT, str(run.id)], env=project.env, capture_output=True, text=True
         )
     assert said.stdout.strip() == "hello bundle, says a file", said.stderr
+    side.wait_until_gone(run)  # with the last of its log sent
     assert "Finished in state Completed" in project.ok("flow-run", "logs", "@latest").stdout
-    side.wait_until_gone(run)

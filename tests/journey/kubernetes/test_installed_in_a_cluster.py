@@ -41,13 +41,13 @@ def test_what_is_printed_starts_is_ready_and_runs_a_flow(node: Cluster, image: s
                 printed = project.ok("kubernetes", "manifest", what, *where).stdout
                 node.kubectl("apply", "-n", namespace, "-f", "-", stdin=printed)
                 if what == "server":
-                    node.kubectl("rollout", "status", "deployment/penstock-server", "-n", namespace, "--timeout=150s")
+                    node.kubectl("rollout", "status", "deployment/penstock-server", "-n", namespace, "--timeout=600s")
                     # without a cluster's DNS, agents and pods are told the Service's address
                     address = node.get("service", "penstock-server", "-n", namespace)["spec"]["clusterIP"]
                     key = node.get("secret", "penstock-server", "-n", namespace)["data"]["api-key"]
                     project.env |= {"PENSTOCK_API_URL": f"http://{address}:4200/api"}
                     where += ["--api-key-secret", "penstock-server"]
-            node.kubectl("rollout", "status", "deployment/penstock-agent", "-n", namespace, "--timeout=150s")
+            node.kubectl("rollout", "status", "deployment/penstock-agent", "-n", namespace, "--timeout=600s")
             project.env |= {"PENSTOCK_API_KEY": base64.b64decode(key).decode()}
             overrides = ["--override", f"image={image}", "--override", f"namespace={namespace}"]
             build = ["deployment", "build", "flows.py:hello", "-n", "inside", "-i", "kubernetes-job"]
@@ -56,6 +56,6 @@ def test_what_is_printed_starts_is_ready_and_runs_a_flow(node: Cluster, image: s
             assert "Completed" in done.stderr
             assert "hello inside, says a file" in project.ok("flow-run", "logs", "@latest").stdout
             assert json.loads(project.ok("agent", "ls", "-o", "json").stdout)
-            wait_until(lambda: not node.get("jobs", "-n", namespace)["items"], 60, "no Job is left")
+            wait_until(lambda: not node.get("jobs", "-n", namespace)["items"], 240, "no Job is left")
         finally:
             node.kubectl("delete", "persistentvolume", namespace, "--wait=false")

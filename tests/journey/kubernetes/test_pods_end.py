@@ -44,7 +44,7 @@ TRIES = """
 def _was_launched_again(pods: PodsWorld, run: FlowRun, reason: Reason, words: str) -> None:
     """It was taken from its first attempt by the cluster, and nothing but the infrastructure's retries was spent."""
     world = pods.world
-    world.wait_for(run, StateType.COMPLETED, timeout=120)
+    world.wait_for(run, StateType.COMPLETED, timeout=300)
     world.ended(run)
     first, second = world.attempts(run)
     assert (first.number, first.reason, second.number, second.reason) == (1, reason, 2, None), world.story(run)
@@ -73,7 +73,7 @@ def greedy(pods: PodsWorld) -> dict[str, FlowRun]:
     }
 
 
-@pytest.mark.usefixtures("greedy")  # they are evicted meanwhile
+@pytest.mark.usefixtures("greedy", "stuck")  # they take their time meanwhile
 def test_a_pod_that_gives_way_to_a_more_important_one_is_launched_again(pods: PodsWorld, name: str) -> None:
     world, side = pods.world, pods.side
     with side.scarce(f"penstock.test/{name}") as resource, side.priority(name):
@@ -132,7 +132,8 @@ def stuck(pods: PodsWorld, registry: Registry) -> dict[str, FlowRun]:
     """Runs whose pods cannot start, each for a reason of its own, asked for at once because each takes its time."""
     blocks: dict[str, dict[str, Any]] = {
         "no image": {"image": "penstock-test/nobody-made-this:1", "image_pull_policy": "Never"},
-        "no node": {"node_selector": {"penstock.test/disk": "none-has-it"}, "start_timeout": 8},
+        "no node": {"node_selector": {"penstock.test/disk": "none-has-it"}, "start_timeout": 3600},
+        "no node in time": {"node_selector": {"penstock.test/disk": "none-has-it"}, "start_timeout": 30},
         "no such image": {"image": f"{registry.address}/nobody/made-this:1"},
         "no secret": {"env_from_secrets": ["nobody-made-this"]},
     }
@@ -141,7 +142,7 @@ def stuck(pods: PodsWorld, registry: Registry) -> dict[str, FlowRun]:
 
 def _crashed(pods: PodsWorld, run: FlowRun, reason: Reason) -> Attempt:
     world = pods.world
-    state = world.wait_for(run, StateType.CRASHED, timeout=120).state
+    state = world.wait_for(run, StateType.CRASHED, timeout=300).state
     assert state is not None
     assert state.state_details.reason is reason, world.story(run)
     assert world.marked(f"{run.parameters['name']}-began") == []
@@ -151,14 +152,21 @@ def _crashed(pods: PodsWorld, run: FlowRun, reason: Reason) -> Attempt:
 def test_a_pod_that_fits_no_node_waits_in_the_schedulers_words_until_its_start_limit(
     pods: PodsWorld, stuck: dict[str, FlowRun]
 ) -> None:
-    world, run = pods.world, stuck["no node"]
-    attempt = wait_until(lambda: (found := world.attempts(run)) and found[-1].waiting_for and found[-1], 60, "it waits")
+    world, waits, late = pods.world, stuck["no node"], stuck["no node in time"]
+
+    def told() -> Attempt | None:
+        found = world.attempts(waits)
+        return found[-1] if found and "0/1 nodes" in (found[-1].message or "") else None
+
+    attempt = wait_until(told, 240, "it waits in the scheduler's words")
+    assert attempt is not None
     assert attempt.phase is Phase.SCHEDULE
     assert "node" in (attempt.waiting_for or "")
-    assert "0/1 nodes" in (attempt.message or ""), attempt
-    attempt = _crashed(pods, run, Reason.START_TIMEOUT)
+    world.cancel(waits)
+    attempt = _crashed(pods, late, Reason.START_TIMEOUT)
     assert "0/1 nodes" in attempt.model_dump_json(), attempt
-    wait_until(lambda: not pods.side.alive(run), 60, "its pod is gone")
+    world.wait_for(waits, StateType.CANCELLED, timeout=300)
+    wait_until(lambda: not pods.side.alive(waits) + pods.side.alive(late), 240, "their pods are gone")
 
 
 def test_an_image_that_is_nowhere_is_told_long_before_the_start_limit(
