@@ -13,6 +13,8 @@ from penstock.server.database.connection import Database
 from penstock.testing import server
 
 DIALECTS = ("sqlite", "postgresql")
+#: Agents that a test plays are not lost in its midst, and a poll waits as long as it says: for a third of a lease at most.
+PATIENT = {"PENSTOCK_AGENT_LEASE_SECONDS": "180"}
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +54,5 @@ def api(request: pytest.FixtureRequest) -> Iterator[Api]:
     """A running server, shared by all tests on this database: each makes its own flows and runs."""
     running: Cluster | None = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
     url = running.create_database() if running is not None else None
-    with server(database_url=url) as started, Api(started.api_url) as client:
+    with server(database_url=url, env=PATIENT) as started, Api(started.api_url) as client:
         yield client

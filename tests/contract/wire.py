@@ -3,10 +3,14 @@
 import http.client
 import json
 from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
+
+#: Seconds after which a connection that was not used is made anew: a server closes it after 75.
+IDLE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Api:
         self.headers = headers or {}
         parts = urlsplit(api_url)
         self._prefix = parts.path
-        self._connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+        self._connection = http.client.HTTPConnection(parts.netloc, timeout=180)
+        self._used = monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -38,9 +43,12 @@ class Api:
         text = json.dumps(body) if body is not None else None
         sent = {"Content-Type": "application/json"} if text is not None else {}
         sent |= self.headers | {key.replace("_", "-"): value for key, value in headers.items()}
+        if monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()
         self._connection.request(method, self._prefix + path, text, sent)
         response = self._connection.getresponse()
         raw = response.read()
+        self._used = monotonic()
         return Answer(response.status, json.loads(raw) if raw else None, response.headers)
 
     def get(self, path: str, **headers: str) -> Answer:

@@ -71,17 +71,17 @@ def test_a_failed_run_with_retries_left_awaits_its_retry(api: Api) -> None:
 
 
 def test_a_retry_waits_for_its_delay(api: Api) -> None:
-    run = api.run("RUNNING", empirical_policy={"retries": 1, "retry_delay": 100})["id"]
+    run = api.run("RUNNING", empirical_policy={"retries": 1, "retry_delay": 1000})["id"]
     api.propose(run, "FAILED")
     answer = api.propose(run, "RUNNING")
     assert (answer.status, answer.body["status"]) == (200, "WAIT")
-    assert 90 < answer.body["details"]["delay_seconds"] <= 100
+    assert 900 < answer.body["details"]["delay_seconds"] <= 1000
     assert answer.body["details"]["delay_seconds"] == int(answer.body["details"]["delay_seconds"])
 
 
 def test_a_run_does_not_start_before_its_time_even_if_it_is_pending(api: Api) -> None:
     flow = api.flow()
-    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": _in(60)}}
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": _in(3600)}}
     run = api.post("/flow_runs/", {"flow_id": flow, "state": state}).body["id"]
     assert api.propose(run, "RUNNING").body["status"] == "WAIT"
     assert api.propose(run, "PENDING").body["status"] == "ACCEPT"
@@ -166,7 +166,7 @@ def test_a_state_id_is_written_once(api: Api) -> None:
 def test_a_paused_run_is_resumed_once(api: Api) -> None:
     run = api.run("RUNNING")["id"]
     assert api.post(f"/flow_runs/{run}/resume").body["status"] == "ABORT"
-    api.propose(run, "PAUSED", details={"pause_key": "first", "pause_timeout": _in(60)})
+    api.propose(run, "PAUSED", details={"pause_key": "first", "pause_timeout": _in(3600)})
     assert api.propose(run, "PENDING").body["status"] == "REJECT"
     resumed = api.post(f"/flow_runs/{run}/resume", {"run_input": None})
     assert (resumed.status, resumed.body["state"]["type"]) == (201, "RUNNING")

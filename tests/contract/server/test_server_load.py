@@ -76,13 +76,16 @@ def test_concurrent_creation_with_one_key_makes_one_run(api: Api) -> None:
 
 def test_when_too_many_writes_wait_the_next_is_refused(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MOST_WAITING", 20)
-    gate = threading.Event()
+    gate, holding = threading.Event(), threading.Event()
 
     def hold(_tx: Transaction) -> None:
-        assert gate.wait(timeout=30)
+        holding.set()
+        assert gate.wait(timeout=120)
 
     async def flood() -> str:
-        held = [database.submit_write(hold) for _ in range(40)]
+        held = [database.submit_write(hold)]
+        assert holding.wait(timeout=120)  # else one group of the writer might take all the others along
+        held += [database.submit_write(hold) for _ in range(40)]
         try:
             await database.write(hold)
         except APIError as error:
@@ -99,7 +102,7 @@ def test_one_that_fails_takes_nobody_along_who_was_to_be_committed_with_it(datab
     gate = threading.Event()
 
     def hold(_tx: Transaction) -> None:
-        assert gate.wait(timeout=30)
+        assert gate.wait(timeout=120)
 
     def count(tx: Transaction, name: str) -> str:
         change_counters(tx, {name: 1, "all": 1})
@@ -110,13 +113,13 @@ def test_one_that_fails_takes_nobody_along_who_was_to_be_committed_with_it(datab
     first = database.submit_write(hold)
     futures = {name: database.submit_write(count, name) for name in ("one", "bad", "two", "as bad", "three")}
     gate.set()
-    assert first.result(30) is None
+    assert first.result(120) is None
     for name, future in futures.items():
         if "bad" in name:
             with pytest.raises(APIError, match=f"{name} cannot be counted"):
-                future.result(30)
+                future.result(120)
         else:
-            assert future.result(30) == name
+            assert future.result(120) == name
     with pytest.raises(APIError, match="bad alone"):
-        database.submit_write(count, "bad alone").result(30)
-    assert database.submit_write(read_counters).result(30) == {"all": 3, "one": 1, "two": 1, "three": 1}
+        database.submit_write(count, "bad alone").result(120)
+    assert database.submit_write(read_counters).result(120) == {"all": 3, "one": 1, "two": 1, "three": 1}

@@ -1,14 +1,18 @@
 """Waiting for slots: never more than there are, first come first served, and nothing is held by nobody."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from postgresql import Cluster
+from wire import Api
 
+from penstock import clock
 from penstock.client import concurrency_limits as limits
 from penstock.client.sync import SyncClient, get_sync_client
 from penstock.model.concurrency_limits import (
@@ -19,19 +23,41 @@ from penstock.model.concurrency_limits import (
     SlotRequest,
     SlotWish,
 )
+from penstock.model.flow_runs import FlowRunCreate
+from penstock.model.flows import FlowCreate
+from penstock.model.reports import ReportBatch
+from penstock.model.states import StateCreate, StateType
+from penstock.server.api import slot_line
+from penstock.server.database.connection import Database
+from penstock.server.operations.apply_reports import apply_reports
+from penstock.server.operations.create_flow import create_flow
+from penstock.server.operations.create_flow_run import create_flow_run
+from penstock.server.operations.create_global_concurrency_limit import create_global_concurrency_limit
+from penstock.server.operations.grant_slots import Terms, grant_slots
+from penstock.server.operations.release_slots import release_slots, renew_slots
 from penstock.testing import Fault, FaultProxy, TestServer, server, wait_until
 
-#: Seconds; as short as a test can wait for, and long enough that a renewal is in time on a busy machine.
-LEASE = 1.5
+#: Seconds: nobody who is there outlives the long one, and the short one is waited for.
+LONG_LEASE, SHORT_LEASE = 600.0, 0.5
+DIALECTS = ("sqlite", "postgresql")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def running(request: pytest.FixtureRequest) -> Iterator[TestServer]:
-    """A server whose leases are short."""
+def served(request: pytest.FixtureRequest, lease: float) -> Iterator[TestServer]:
     cluster: Cluster | None = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
     url = cluster.create_database() if cluster is not None else None
-    with server(database_url=url, env={"PENSTOCK_CONCURRENCY_LEASE_SECONDS": str(LEASE)}) as started:
+    with server(database_url=url, env={"PENSTOCK_CONCURRENCY_LEASE_SECONDS": str(lease)}) as started:
         yield started
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def running(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+    yield from served(request, LONG_LEASE)
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def hasty(request: pytest.FixtureRequest) -> Iterator[TestServer]:
+    """A server whose leases are short."""
+    yield from served(request, SHORT_LEASE)
 
 
 @pytest.fixture
@@ -95,7 +121,7 @@ def in_threads(number: int, work: Callable[[int], None]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert not any(thread.is_alive() for thread in threads), "somebody never got a slot"
     if errors:
         raise errors[0]
@@ -156,31 +182,73 @@ def test_no_lost_answer_loses_or_doubles_a_slot(running: TestServer, client: Syn
         assert sum(proxy.injected.values()) > 0
     assert witness.visits == 20
     assert witness.most <= 2
-    wait_until(lambda: taken(client, name) == 0, timeout=10)
+    wait_until(lambda: taken(client, name) == 0)
 
 
-def test_who_came_first_is_served_first(client: SyncClient) -> None:
-    name, (holder, first, second) = a_limit(client), (uuid4(), uuid4(), uuid4())
-    assert has(client, holder, name)
-    assert not has(client, first, name)
-    assert not has(client, second, name)
-    release(client, holder)
-    assert not has(client, second, name), "the place of the first one is kept for a moment"
-    assert has(client, first, name)
-    release(client, first)
-    assert has(client, second, name)
+class Line:
+    """The line of a server in this process, and a limit of one slot."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._line = database, slot_line.SlotLine(database)
+        self.name = f"limit-{uuid4()}"
+
+    async def __aenter__(self) -> "Line":
+        self._database.hub.attach(asyncio.get_running_loop())
+        asked = GlobalConcurrencyLimitCreate(name=self.name, limit=1)
+        await self._database.write(create_global_concurrency_limit, asked)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._database.hub.close()
+
+    async def has(self, holder: UUID, wait: float = 0.0) -> bool:
+        wish = SlotWish(holder_id=holder, names=[self.name])
+        answer = await self._line.ask(SlotRequest(wishes=[wish], wait_seconds=wait), self._is_gone)
+        return holder in answer.granted
+
+    async def _is_gone(self) -> bool:
+        return False
+
+    async def release(self, holder: UUID) -> None:
+        self._line.forget([holder])
+        await self._database.write(release_slots, [holder])
 
 
-def test_somebody_who_left_the_line_holds_nobody_up(client: SyncClient) -> None:
-    name, (holder, gone, second, third) = a_limit(client), (uuid4(), uuid4(), uuid4(), uuid4())
-    for waiting in (holder, gone, second):
-        ask(client, waiting, name)
-    release(client, gone)  # says so
-    release(client, holder)
-    assert has(client, second, name)
-    ask(client, uuid4(), name)  # just never comes back
-    release(client, second)
-    assert has(client, third, name, wait=20)
+def test_who_came_first_is_served_first(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot_line, "GRACE", 600.0)
+
+    async def story() -> None:
+        holder, first, second = uuid4(), uuid4(), uuid4()
+        async with Line(database) as line:
+            assert await line.has(holder)
+            assert not await line.has(first)
+            assert not await line.has(second)
+            await line.release(holder)
+            assert not await line.has(second), "the place of the first one is kept for a moment"
+            assert await line.has(first)
+            await line.release(first)
+            assert await line.has(second)
+
+    asyncio.run(story())
+
+
+def test_somebody_who_left_the_line_holds_nobody_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        holder, gone, second, third = uuid4(), uuid4(), uuid4(), uuid4()
+        async with Line(database) as line:
+            monkeypatch.setattr(slot_line, "GRACE", 600.0)
+            for waiting in (holder, gone, second):
+                await line.has(waiting)
+            await line.release(gone)  # says so
+            await line.release(holder)
+            assert await line.has(second)
+            await line.has(uuid4())  # just never comes back
+            monkeypatch.setattr(slot_line, "GRACE", 0.1)
+            await line.release(second)
+            while not await line.has(third, wait=20):
+                pass
+
+    asyncio.run(story())
 
 
 def test_who_waits_is_answered_as_soon_as_a_slot_is_free(client: SyncClient) -> None:
@@ -217,26 +285,58 @@ def test_a_limit_that_is_lowered_takes_nothing_away_and_grants_nothing_until_the
     assert has(client, third, name)
 
 
-def test_a_lease_that_nobody_renews_runs_out_and_one_that_is_renewed_does_not(client: SyncClient) -> None:
-    dead, alive = a_limit(client), a_limit(client)
-    kept, waiting = uuid4(), uuid4()
-    assert has(client, uuid4(), dead)
-    assert has(client, kept, alive)
-    over = threading.Event()
+class Desk:
+    """A database at a time that `forward` moves on, with limits of one slot and holders that have leases of a minute."""
 
-    def renew() -> None:
-        while not over.wait(LEASE / 6):
-            client.send(limits.renew_slots([kept]))
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._database, self._now = database, clock.now()
+        monkeypatch.setattr(clock, "now", lambda: self._now)
 
-    thread = threading.Thread(target=renew)
-    thread.start()
-    try:
-        assert not has(client, waiting, dead)
-        assert has(client, waiting, dead, wait=20)
-        assert not has(client, uuid4(), alive)
-    finally:
-        over.set()
-        thread.join()
+    def write(self, operation: Callable[..., Any], *args: Any) -> Any:
+        return self._database.submit_write(operation, *args).result(60)
+
+    def forward(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+    def limit(self) -> str:
+        name = f"limit-{uuid4()}"
+        self.write(create_global_concurrency_limit, GlobalConcurrencyLimitCreate(name=name, limit=1))
+        return name
+
+    def has(self, holder: UUID, name: str, **fields: Any) -> bool:
+        wish = SlotWish(holder_id=holder, names=[name], **fields)
+        granted: list[UUID] = self.write(grant_slots, [(wish, True)], Terms(lease=60, judge_leases=True)).granted
+        return holder in granted
+
+
+@pytest.fixture
+def desk(database: Database, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(database, monkeypatch)
+
+
+def test_a_lease_that_nobody_renews_runs_out_and_one_that_is_renewed_does_not(desk: Desk) -> None:
+    dead, alive, kept = desk.limit(), desk.limit(), uuid4()
+    assert desk.has(uuid4(), dead)
+    assert desk.has(kept, alive)
+    for _ in range(3):
+        desk.forward(19)
+        desk.write(renew_slots, [kept], 60)
+        assert not desk.has(uuid4(), dead)
+    desk.forward(4)
+    assert desk.has(uuid4(), dead)
+    desk.forward(55)
+    assert not desk.has(uuid4(), alive)
+    desk.forward(2)
+    assert desk.has(uuid4(), alive)
+
+
+def test_who_waits_gets_the_slot_of_a_lease_that_has_run_out(hasty: TestServer) -> None:
+    with hasty.client() as client:
+        name, waiting, began = a_limit(client), uuid4(), time.monotonic()
+        assert has(client, uuid4(), name)
+        while not has(client, waiting, name, wait=20):
+            pass
+        assert time.monotonic() - began >= SHORT_LEASE
 
 
 def test_a_renewal_tells_who_holds_nothing_any_more(client: SyncClient) -> None:
@@ -245,36 +345,34 @@ def test_a_renewal_tells_who_holds_nothing_any_more(client: SyncClient) -> None:
     assert client.send(limits.renew_slots([holder, stranger])).lost == [stranger]
 
 
-def test_a_slot_that_is_bound_to_a_run_needs_no_renewal(running: TestServer, client: SyncClient) -> None:
-    from wire import Api
-
-    name = a_limit(client)
-    with Api(running.api_url) as api:
-        run_id = UUID(api.run("RUNNING")["id"])
+def test_a_slot_that_is_bound_to_a_run_needs_no_renewal(hasty: TestServer) -> None:
+    with hasty.client() as client, Api(hasty.api_url) as api:
+        name, run_id = a_limit(client), UUID(api.run("RUNNING")["id"])
         assert has(client, uuid4(), name, flow_run_id=run_id, leased=False)
         holder = client.send(
             limits.read_slot_holders(client.send(limits.read_global_concurrency_limit_by_name(name)).id)
         )
         assert [(held.flow_run_id, held.expires_at) for held in holder] == [(run_id, None)]
         waiting = uuid4()
-        assert not has(client, waiting, name, wait=LEASE + 0.5)
+        assert not has(client, waiting, name, wait=SHORT_LEASE * 3)
         api.propose(str(run_id), "COMPLETED")
-        assert has(client, waiting, name, wait=20)
+        while not has(client, waiting, name, wait=20):
+            pass
 
 
-def test_the_reports_of_a_run_renew_the_leases_of_its_slots(running: TestServer, client: SyncClient) -> None:
-    from wire import Api
-
-    name, stream, sequence = a_limit(client), str(uuid4()), 0
-    with Api(running.api_url) as api:
-        run_id = api.run("RUNNING")["id"]
-        assert has(client, uuid4(), name, flow_run_id=UUID(run_id), leased=True)
-        ends = time.monotonic() + LEASE * 1.5
-        while time.monotonic() < ends:
-            sequence += 1
-            assert api.post("/reports", {"stream": stream, "sequence": sequence, "flow_run_id": run_id}).status == 200
-            threading.Event().wait(LEASE / 6)
-        assert not has(client, uuid4(), name)
+def test_the_reports_of_a_run_renew_the_leases_of_its_slots(desk: Desk) -> None:
+    name, stream = desk.limit(), uuid4()
+    flow_id = desk.write(create_flow, FlowCreate(name="flow"))[0].id
+    asked = FlowRunCreate(flow_id=flow_id, state=StateCreate(type=StateType.RUNNING))
+    run_id = desk.write(create_flow_run, asked)[0].id
+    assert desk.has(uuid4(), name, flow_run_id=run_id, leased=True)
+    for sequence in range(1, 5):
+        desk.forward(30)
+        desk.write(apply_reports, ReportBatch(stream=stream, sequence=sequence, flow_run_id=run_id))
+    desk.forward(59)
+    assert not desk.has(uuid4(), name)
+    desk.forward(2)
+    assert desk.has(uuid4(), name)
 
 
 def test_slots_for_a_rate_come_free_as_they_decay(client: SyncClient) -> None:

@@ -44,14 +44,14 @@ def test_a_task_run_goes_its_way(api: Api) -> None:
 
 
 def test_a_failed_task_with_retries_left_awaits_its_retry(api: Api) -> None:
-    policy = {"retries": 2, "retry_delay": [50, 100]}
+    policy = {"retries": 2, "retry_delay": [500, 1000]}
     task = _task(api, api.run("RUNNING")["id"], empirical_policy=policy)["id"]
     api.propose(task, "RUNNING", "task_runs")
     answer = api.propose(task, "FAILED", "task_runs")
     assert (answer.status, answer.body["status"], answer.body["state"]["name"]) == (201, "REJECT", "AwaitingRetry")
     waiting = api.propose(task, "RUNNING", "task_runs")
     assert waiting.body["status"] == "WAIT"
-    assert 40 < waiting.body["details"]["delay_seconds"] <= 50
+    assert 400 < waiting.body["details"]["delay_seconds"] <= 500
 
 
 def test_a_task_does_not_start_when_its_flow_run_does_not_run(api: Api) -> None:

@@ -15,6 +15,9 @@ from wire import Api
 
 from penstock.testing import wait_until
 
+#: Seconds that a poll is ready to wait, and that its answer may take: longer than any of these should.
+POLL, ANSWER = 60, 120
+
 
 class Place:
     """A deployment with a queue of its own, and agents that ask for it, each with a connection of its own."""
@@ -33,7 +36,7 @@ class Place:
 
     def question(self, agent_id: str | None = None, **fields: Any) -> dict[str, Any]:
         ids = {"agent_id": agent_id or str(uuid4()), "request_id": str(uuid4())}
-        return {**ids, "name": "agent", "work_queues": [self.queue], "wait_seconds": 5, **fields}
+        return {**ids, "name": "agent", "work_queues": [self.queue], "wait_seconds": POLL, **fields}
 
     def poll(self, agent_id: str | None = None, **fields: Any) -> Any:
         with Api(self.api.url) as connection:
@@ -70,7 +73,7 @@ def test_a_due_run_reaches_an_agent_that_waits(place: Place) -> None:
         waiting = place.poll_aside(agent_id, attempts=list(held))
         began = monotonic()
         run_id = place.run()
-        orders = waiting.result(30)
+        orders = waiting.result(ANSWER)
         times.append(monotonic() - began)
         assert runs_in(orders) == [run_id]
         held.append(orders["claims"][0]["attempt"]["id"])
@@ -81,7 +84,7 @@ def test_a_due_run_reaches_an_agent_that_waits(place: Place) -> None:
 def test_a_run_that_becomes_due_while_an_agent_waits_reaches_it(place: Place) -> None:
     waiting = place.poll_aside()
     run_id = place.run(due=0.7)
-    orders = waiting.result(30)
+    orders = waiting.result(ANSWER)
     assert runs_in(orders) == [run_id]
     claim = orders["claims"][0]
     assert claim["attempt"]["claimed_at"] >= claim["flow_run"]["expected_start_time"]
@@ -96,10 +99,10 @@ def test_a_poll_with_nothing_to_say_ends_when_its_time_is_up(place: Place) -> No
 def test_a_newer_poll_of_the_same_agent_ends_the_older_one_with_nothing(place: Place) -> None:
     agent_id = str(uuid4())
     older = place.poll_aside(agent_id)
-    newer = place.poll_aside(agent_id, wait_seconds=4)
-    assert runs_in(older.result(30)) == []
+    newer = place.poll_aside(agent_id)
+    assert runs_in(older.result(ANSWER)) == []
     run_id = place.run()
-    assert runs_in(newer.result(30)) == [run_id]
+    assert runs_in(newer.result(ANSWER)) == [run_id]
 
 
 def test_nothing_is_claimed_for_an_agent_that_has_hung_up(place: Place) -> None:
@@ -123,7 +126,7 @@ def test_a_cancel_order_reaches_an_agent_that_waits(place: Place) -> None:
     waiting = place.poll_aside(agent_id, attempts=[attempt_id])
     answer = place.api.propose(run_id, "CANCELLING")
     assert answer.body["state"]["type"] == "CANCELLING"
-    assert [order["attempt_id"] for order in waiting.result(30)["cancel"]] == [attempt_id]
+    assert [order["attempt_id"] for order in waiting.result(ANSWER)["cancel"]] == [attempt_id]
     report = {"attempt_id": attempt_id, "agent_id": agent_id, "gone": True}
     (result,) = place.api.post("/attempts/reports", {"reports": [report]}).body
     assert result == {"attempt_id": attempt_id, "known": True, "status": "ENDED"}

@@ -13,7 +13,7 @@ from wire import Api
 from penstock.testing import wait_until
 
 #: Seconds that a poll is ready to wait: longer than any of these answers takes.
-POLL = 20
+POLL = 60
 
 
 class Line:
@@ -50,7 +50,7 @@ def woken_by(line: Line, remedy: Callable[[], Any], what: str, **asked: Any) -> 
         assert not waiting.done(), waiting.result()
         began = monotonic()
         remedy()
-        orders = waiting.result(60)
+        orders = waiting.result(120)
     print(f"{what} -> answer to the poll that waits: {(monotonic() - began) * 1e3:.1f} ms")
     return [claim["flow_run"]["id"] for claim in orders["claims"]]
 
