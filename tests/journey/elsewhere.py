@@ -71,7 +71,7 @@ class RunElsewhere:
                 start_new_session=True,
             )
             try:
-                wait_until(lambda: "waiting" in (tmp_path / "said").read_text(), 240, "the flow runs")
+                wait_until(lambda: "it waits and waits" in (tmp_path / "said").read_text(), 240, "the flow runs")
                 started.send_signal(signal.SIGINT)
                 code = started.wait(240)
             finally:

@@ -41,7 +41,7 @@ def crashes():
 
 @flow
 def waits():
-    print("waiting")
+    print("it waits and waits")
     while True:
         time.sleep(0.02)
 '''
