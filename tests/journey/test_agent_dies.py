@@ -56,7 +56,7 @@ def test_an_agent_killed_in_mid_run_is_relieved_by_another_one_on_its_host(world
     world.wait_for(run, StateType.RUNNING)
     first.kill()
     world.agent("-q", "elsewhere", "--name", "second")
-    wait_until(lambda: world.attempts(run)[0].agent_name == "second", 40, "the attempt was taken over")
+    wait_until(lambda: world.attempts(run)[0].agent_name == "second", 120, "the attempt was taken over")
     world.let("r-go")
     world.wait_for(run, StateType.COMPLETED)
     attempt = world.ended(run)
@@ -74,9 +74,9 @@ def test_an_agent_told_to_stop_leaves_its_runs_alone(world: "World", again: bool
     agent.terminate()
     if again:
         agent.terminate()
-        assert agent.wait(10) in (0, 130)
+        assert agent.wait(120) in (0, 130)
     else:
-        assert agent.wait(10) == 0
+        assert agent.wait(120) == 0
     late = world.run(deployment, name="late")
     assert world.read(run).state_type is StateType.RUNNING
     world.let("r-go")
@@ -92,7 +92,7 @@ def test_an_agent_told_to_stop_leaves_its_runs_alone(world: "World", again: bool
 
 
 def test_an_agent_with_time_to_drain_waits_for_its_runs_and_takes_no_more(world: "World") -> None:
-    agent = world.agent("-q", "queue", env={"PENSTOCK_AGENT_DRAIN_SECONDS": "60"})
+    agent = world.agent("-q", "queue", env={"PENSTOCK_AGENT_DRAIN_SECONDS": "250"})
     deployment = world.deploy(TALKS)
     run = world.run(deployment, name="r")
     world.wait_for_mark("r")
@@ -101,7 +101,7 @@ def test_an_agent_with_time_to_drain_waits_for_its_runs_and_takes_no_more(world:
     late = world.run(deployment, name="late")
     assert agent.running
     world.let("r-go")
-    assert agent.wait(30) == 0
+    assert agent.wait(120) == 0
     world.wait_for(run, StateType.COMPLETED)
     assert world.attempts(run)[0].status == "ENDED"
     assert world.read(late).state_type is StateType.SCHEDULED

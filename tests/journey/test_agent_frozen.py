@@ -45,16 +45,18 @@ def test_a_frozen_agent_that_was_relieved_leaves_the_job_to_the_other_one(short_
     run = world.run(world.deploy(WAITS))
     world.wait_for_mark("pid")
     world.wait_for(run, StateType.RUNNING)
+    began = world.attempts(run)[-1].number  # a slow machine may let go of a run that it has not started yet
     freeze(first.pid)
     world.agent("-q", "elsewhere", "--name", "second")
-    wait_until(lambda: world.attempts(run)[0].agent_name == "second", 40, "the attempt was taken over")
+    wait_until(lambda: world.attempts(run)[-1].agent_name == "second", 120, "the attempt was taken over")
     _thaw(first)
-    first.wait_for_output("another agent's now")
+    first.wait_for_output("another agent's now", 120)
     world.let("go")
     world.wait_for(run, StateType.COMPLETED)
     attempt = world.ended(run)
-    assert (attempt.agent_name, attempt.exit and attempt.exit.code, attempt.number) == ("second", 0, 1)
-    assert len(world.marked("done")) == 1
+    # whose it is in the end: on a slow machine the second one may have been too late for its lease in turn
+    assert (attempt.exit and attempt.exit.code, attempt.number) == (0, began)
+    assert len(world.marked("pid")) == len(world.marked("done")) == 1
 
 
 def test_what_was_declared_dead_while_its_agent_stood_still_is_stopped_when_that_goes_on(short_leases: "World") -> None:
@@ -63,11 +65,11 @@ def test_what_was_declared_dead_while_its_agent_stood_still_is_stopped_when_that
     run = world.run(world.deploy(WAITS, infra_overrides={"run_timeout": 2, "grace_seconds": 1, "cancel_timeout": 2}))
     pid = int(world.wait_for_mark("pid")[0])
     freeze(agent.pid)
-    state = world.wait_for(run, StateType.CRASHED, timeout=60).state
+    state = world.wait_for(run, StateType.CRASHED).state
     assert state is not None
     assert state.state_details.reason is Reason.RUN_TIMEOUT
     _thaw(agent)
-    wait_until(lambda: not psutil.pid_exists(pid), 30, "the job was stopped")
+    wait_until(lambda: not psutil.pid_exists(pid), 120, "the job was stopped")
     world.let("go")
     assert world.marked("done") == []
     assert world.read(run).state_type is StateType.CRASHED
@@ -76,17 +78,16 @@ def test_what_was_declared_dead_while_its_agent_stood_still_is_stopped_when_that
 def test_what_was_declared_dead_while_no_agent_lived_is_swept_away_by_the_next_one(short_leases: "World") -> None:
     world = short_leases
     agent = world.agent("-q", "queue", "--name", "a")
-    # the launcher is up after that, so that the limit is not over before the job has started
-    world.wait_for(world.run(world.deploy("@flow\ndef main(): pass")), StateType.COMPLETED)
     deployment = world.deploy(
         '@flow\ndef main():\n    mark("ran")',
-        infra_overrides={"command": ["sleep", "600"], "start_timeout": 2, "grace_seconds": 1, "cancel_timeout": 2},
+        infra_overrides={"command": ["sleep", "600"], "grace_seconds": 1, "cancel_timeout": 2},
     )
     run = world.run(deployment)
-    wait_until(lambda: (found := world.attempts(run)) and found[0].status == "STARTED", 30)
-    pid = (world.attempts(run)[0].handle or {})["data"]["pid"]
+    wait_until(lambda: (found := world.attempts(run)) and found[-1].status == "STARTED", 120)
+    pid = (world.attempts(run)[-1].handle or {})["data"]["pid"]
     agent.kill()
+    world.pass_start_limit(run)
     world.wait_for(run, StateType.CRASHED)
     assert psutil.pid_exists(pid)
     world.agent("-q", "elsewhere", "--name", "sweeper")
-    wait_until(lambda: not psutil.pid_exists(pid), 120, "the orphan was stopped")
+    wait_until(lambda: not psutil.pid_exists(pid), 240, "the orphan was stopped")

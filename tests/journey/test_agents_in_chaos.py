@@ -38,6 +38,7 @@ def _kill_launcher(world: "World") -> None:
             continue
 
 
+@pytest.mark.timeout(1800)  # its pace is the machine's
 @pytest.mark.parametrize(
     "victims",
     [
@@ -62,7 +63,7 @@ def test_every_run_is_executed_exactly_once_whatever_is_killed_and_whatever_answ
             for n in range(3)
         ]
         for agent in agents:
-            agent.wait_for_output("It can run")
+            agent.wait_for_output("It can run", 240)
         # where agents take long to come up, they are killed more seldom: else none would ever do anything
         pace = max(1.0, time.monotonic() - began)
         deployment = world.deploy(ONCE)

@@ -56,7 +56,7 @@ class Place:
         """What the program of the environment writes to stdout; it has to end with that exit code."""
         env = {**self.server.env, "WAREHOUSE_PASSWORD": "hunter2", "PATH": f"{self.bin}:{os.environ['PATH']}"}
         done = subprocess.run(
-            [str(self.bin / program), *arguments], env=env, cwd=self.folder, capture_output=True, text=True, timeout=120
+            [str(self.bin / program), *arguments], env=env, cwd=self.folder, capture_output=True, text=True, timeout=280
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout

@@ -90,7 +90,7 @@ def penstock(running: TestServer, tmp_path: Path) -> Command:
 
     def run(*arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-m", "penstock.cli", *arguments]
-        done = subprocess.run(command, env=running.env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=running.env, cwd=tmp_path, capture_output=True, text=True, timeout=280)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

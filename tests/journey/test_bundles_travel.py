@@ -87,7 +87,7 @@ def started(world: "World", deployment: Deployment, mark: str) -> FlowRun:
 def penstock(*arguments: str, exit_code: int = 0) -> str:
     """What the command says, which has to end with that code."""
     command = [sys.executable, "-m", "penstock.cli", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert ended.returncode == exit_code, ended.stderr
     return ended.stdout + ended.stderr
 

@@ -41,7 +41,7 @@ def hammer(api_url: str, writers: int, seconds: float) -> tuple[list[float], lis
     end = monotonic() + seconds
 
     def write(number: int) -> None:
-        with get_sync_client(api_url, max_retries=0, timeout=30) as client:
+        with get_sync_client(api_url, max_retries=0, timeout=120) as client:
             while monotonic() < end:
                 started = monotonic()
                 try:
@@ -93,10 +93,10 @@ def test_what_is_asked_of_a_server_that_dies_and_comes_back_happens_exactly_once
             thread.start()
         for round_number in range(3):
             enough = sum(map(len, made)) + 20
-            wait_until(partial(at_least, made, enough), message=f"{enough} runs in round {round_number}")
+            wait_until(partial(at_least, made, enough), 120, message=f"{enough} runs in round {round_number}")
             running.kill()
             running.restart()
-        wait_until(partial(at_least, made, sum(map(len, made)) + 1), message="a run after the last restart")
+        wait_until(partial(at_least, made, sum(map(len, made)) + 1), 120, message="a run after the last restart")
         stop.set()
         for thread in threads:
             thread.join()

@@ -64,7 +64,7 @@ class Job:
     def end(self):
         """Exit code and output, once it has ended."""
         try:
-            self.output, _ = self.process.communicate(timeout=60)
+            self.output, _ = self.process.communicate(timeout=240)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError(self.process.communicate()[0]) from None
@@ -309,7 +309,7 @@ def test_a_run_can_be_executed_by_hand(shared_world):
     run = shared_world.run(shared_world.deploy("@flow\ndef main(n: int): mark('by-hand', n)\n", queue="nobody"), n=3)
     env = {**shared_world.server.env, "PENSTOCK__FLOW_RUN_ID": str(run.id)}
     done = subprocess.run(
-        [sys.executable, "-m", "penstock.engine"], env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "penstock.engine"], env=env, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == job.COMPLETED, done.stderr
     assert shared_world.read(run).state_name == "Completed"
@@ -320,7 +320,7 @@ def test_a_run_can_be_executed_by_hand(shared_world):
 def test_an_environment_that_names_no_run_is_refused(shared_world, flow_run_id):
     env = {**shared_world.server.env, "PENSTOCK__FLOW_RUN_ID": flow_run_id}
     done = subprocess.run(
-        [sys.executable, "-m", "penstock.engine"], env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "penstock.engine"], env=env, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == job.REFUSED, done.stderr
     assert done.stderr.startswith("penstock: ")
@@ -372,7 +372,7 @@ def test_a_run_that_is_run_again_goes_on_with_its_task_runs(make_job):
     ).start()
     assert job_.end() == -signal.SIGKILL
     env = {**job_.world.server.env, "PENSTOCK__FLOW_RUN_ID": str(job_.run.id)}
-    done = subprocess.run(ENGINE, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(ENGINE, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == job.COMPLETED, done.stderr
     only = {"id": {"any_": [str(job_.run.id)]}}
     found = {t.name: t for t in job_.world.client.read_task_runs(flow_run_filter=only)}
@@ -414,7 +414,7 @@ def test_a_program_that_runs_a_flow_and_is_told_to_end_cleans_up_and_says_so(sha
     )
     shared_world.wait_for_mark(f"long-started-{name}")
     process.send_signal(number)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=240)[0]
     assert process.returncode == code, output
     assert shared_world.marked(f"long-cleaned-{name}")
     (run,) = shared_world.client.read_flow_runs(flow_filter={"name": {"any_": [f"program-{name}"]}})

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.model.states import StateType
-from penstock.testing import wait_until
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
@@ -59,8 +58,9 @@ def test_a_cancelled_jobs_hooks_are_called_before_it_is_gone(
     world: "World", entrypoint: str, expected: list[str]
 ) -> None:
     world.agent("-q", "queue")
-    run = world.run(world.deploy(HOOKED, entrypoint=f"code.py:{entrypoint}"))
+    patient = {"grace_seconds": 120}  # who leaves by itself is not hurried, however busy the machine
+    run = world.run(world.deploy(HOOKED, entrypoint=f"code.py:{entrypoint}", infra_overrides=patient))
     world.wait_for_mark("begun")
     world.cancel(run)
-    wait_until(lambda: world.read(run).state_type is StateType.CANCELLED, 60)
+    world.wait_for(run, StateType.CANCELLED)
     assert world.marked("hooks") == expected

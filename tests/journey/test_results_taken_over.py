@@ -70,7 +70,7 @@ class Retried:
             "PENSTOCK_LOCAL_STORAGE_PATH": str(self.storage),
         }
         command = [sys.executable, "-m", "penstock.engine"]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
 
     @property
     def storage(self):

@@ -33,23 +33,24 @@ STUBBORN = """
 def test_cancelled_is_said_when_every_process_is_gone_however_they_hide(world: "World") -> None:
     world.agent("-q", "queue")
     run = world.run(world.deploy(STUBBORN, infra_overrides={"grace_seconds": 1}))
-    wait_until(lambda: len(world.marked("stubborn")) == 4, 60)
+    wait_until(lambda: len(world.marked("stubborn")) == 4, 120)
     pids = [int(pid) for pid in world.marked("stubborn")]
     assert all(psutil.pid_exists(pid) for pid in pids)
     world.wait_for(run, StateType.RUNNING)
     world.cancel(run)
-    assert world.read(run).state_type is StateType.CANCELLING
-    wait_until(lambda: world.read(run).state_type is StateType.CANCELLED, 30)
+    world.wait_for(run, StateType.CANCELLED)
     alive = [pid for pid in pids if psutil.pid_exists(pid)]
     assert alive == []
     attempt = world.ended(run)
     assert attempt.reason is Reason.CANCELLED
     assert attempt.exit is not None
+    assert world.states(run)[-2:] == ["Cancelling", "Cancelled"]
 
 
 def test_a_polite_flow_gets_to_clean_up(world: "World") -> None:
     world.agent("-q", "queue")
-    deployment = world.deploy("""
+    deployment = world.deploy(
+        """
         @flow
         def main():
             try:
@@ -57,7 +58,9 @@ def test_a_polite_flow_gets_to_clean_up(world: "World") -> None:
                 wait_for("never-comes")
             finally:
                 mark("cleaned")
-    """)
+    """,
+        infra_overrides={"grace_seconds": 120},
+    )
     run = world.run(deployment)
     world.wait_for_mark("begun")
     world.wait_for(run, StateType.RUNNING)
@@ -71,7 +74,7 @@ def test_a_run_that_nobody_has_taken_is_cancelled_at_once_and_never_starts(world
     world.cancel(run)
     assert world.read(run).state_type is StateType.CANCELLED
     agent = world.agent("-q", "queue", "--run-once")
-    assert agent.wait(30) == 0
+    assert agent.wait(120) == 0
     assert world.marked("ran") == []
 
 

@@ -122,7 +122,9 @@ def test_a_run_that_nobody_waits_for_goes_on_and_its_placeholder_follows(here: "
     made, parent_id = does_not_wait()
     assert not made.state.is_final()
     here.wait_for(made, StateType.RUNNING)
-    wait_until(lambda: placeholders(here, parent_id)[0].state_type is StateType.RUNNING, 10, "its placeholder follows")
+    wait_until(
+        lambda: placeholders(here, parent_id)[0].state_type is StateType.RUNNING, message="its placeholder follows"
+    )
     here.let("let-go-on")
     here.wait_for(made, StateType.COMPLETED)
     assert placeholders(here, parent_id)[0].state_type is StateType.COMPLETED
@@ -160,7 +162,7 @@ def test_what_a_flow_has_asked_for_is_cancelled_with_it_and_what_is_apart_is_not
     child = placeholder.state.state_details.child_flow_run_id
     here.cancel(parent)
     here.wait_for(parent, StateType.CANCELLED)
-    wait_until(lambda: here.read(child).state_type is StateType.CANCELLED, 30, "the tracked run is cancelled")
+    wait_until(lambda: here.read(child).state_type is StateType.CANCELLED, 120, "the tracked run is cancelled")
     assert placeholders(here, parent.id)[0].state_type is StateType.CANCELLED
     only = {"id": {"any_": [str(apart.id)]}}
     (other,) = here.client.send(flow_runs.read_flow_runs(deployment_filter=only))

@@ -43,7 +43,7 @@ def test_scheduled_runs_complete_one_after_the_other_with_the_parameters_of_thei
             )
         )
         ended = {"state": {"name": {"any_": ["Completed"]}}}
-        wait_until(lambda: len(client.read_flow_runs(flow_run_filter=ended)) >= 2, 60, "two runs have completed")
+        wait_until(lambda: len(client.read_flow_runs(flow_run_filter=ended)) >= 2, 240, "two runs have completed")
         client.set_schedule_inactive(deployment.id)
         runs = client.read_flow_runs(flow_run_filter=ended)
         assert {run.created_by.display_value for run in runs if run.created_by is not None} == {"fast"}

@@ -74,7 +74,7 @@ def test_the_next_run_gets_the_slots_of_one_that_was(limited: "World", ending: s
     assert held(world) == (1, 1)
     follower = world.run(deployment, name=second)
     world.wait_for(follower, StateType.RUNNING)
-    wait_until(lambda: "AwaitingConcurrencySlot" in task_states(world, follower.id), 30)
+    wait_until(lambda: "AwaitingConcurrencySlot" in task_states(world, follower.id), 120)
     if ending == "killed":
         os.kill(int(pid), signal.SIGKILL)
         world.wait_for(run, StateType.CRASHED)
@@ -118,7 +118,7 @@ def test_a_program_keeps_its_lease_while_it_lives_and_loses_it_when_it_is_killed
         """,
     )
     try:
-        wait_until(lambda: (world.probes() / "program-holds").exists(), 30)
+        wait_until(lambda: (world.probes() / "program-holds").exists(), 120)
         limit = world.client.send(limits.read_global_concurrency_limit_by_name("license"))
 
         def renewed() -> bool:
@@ -126,7 +126,7 @@ def test_a_program_keeps_its_lease_while_it_lives_and_loses_it_when_it_is_killed
             assert holder.expires_at is not None
             return (holder.expires_at - holder.since).total_seconds() > 2 * LEASE
 
-        wait_until(renewed, 30, "the lease was renewed more than once")
+        wait_until(renewed, 120, "the lease was renewed more than once")
         assert held(world) == (0, 1)
     finally:
         holding.kill()
@@ -135,11 +135,11 @@ def test_a_program_keeps_its_lease_while_it_lives_and_loses_it_when_it_is_killed
         world,
         """
         from penstock.concurrency.sync import concurrency
-        with concurrency("license", timeout_seconds=60):
+        with concurrency("license", timeout_seconds=240):
             (PROBES / "follower-holds").touch()
         """,
     )
-    assert follower.wait(60) == 0
+    assert follower.wait(240) == 0
     assert Path(world.probes() / "follower-holds").exists()
     assert held(world) == (0, 0)
 
@@ -164,7 +164,7 @@ def test_a_flow_of_a_program_that_is_killed_loses_its_slots_before_its_run_is_fo
         """,
     )
     try:
-        wait_until(lambda: (world.probes() / "flow-holds").exists(), 30)
+        wait_until(lambda: (world.probes() / "flow-holds").exists(), 120)
     finally:
         holding.kill()
         holding.wait()
