@@ -79,8 +79,8 @@ class RunsOnWorkers:
 
         @flow(task_runner=runner)
         def killing():
-            crashed = dying.submit().wait(timeout=60)
-            return crashed.name, crashed.message, dying_once.submit().result(timeout=60)
+            crashed = dying.submit().wait(timeout=240)
+            return crashed.name, crashed.message, dying_once.submit().result(timeout=240)
 
         name, message, second = killing()
         assert (name, second) == ("Crashed", "alive")
@@ -99,7 +99,7 @@ class RunsOnWorkers:
             endless.submit(witness).wait()
 
         def cancel():
-            wait_until(witness.with_suffix(".begun").exists, 30, "the task did not begin")
+            wait_until(witness.with_suffix(".begun").exists, 120, "the task did not begin")
             run = accounts.flow_run(cancelled)
             accounts.client.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLING))
 
@@ -108,6 +108,6 @@ class RunsOnWorkers:
         state = cancelled(return_state=True)
         canceller.join()
         assert state.name == "Cancelled"
-        wait_until(witness.with_suffix(".stopped").exists, 15, "the task went on")
+        wait_until(witness.with_suffix(".stopped").exists, 120, "the task went on")
         (run,) = accounts.task_runs(accounts.flow_run(cancelled)).values()
         assert run.state_name == "Cancelled"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 from runs_on_workers import RunsOnWorkers, add, endless
+from time_is_up import time_is_up
 
 from penstock import allow_failure, flow, get_run_logger, runtime, tags, task
 from penstock.context import get_run_context
@@ -298,15 +299,16 @@ class TestAsOnAnyCluster(RunsOnWorkers):
 def test_a_flow_that_is_over_time_stops_what_runs_on_workers(accounts, runner, tmp_path):
     witness = tmp_path / "task"
 
-    @flow(task_runner=runner, timeout_seconds=2)
+    @flow(task_runner=runner, timeout_seconds=200)
     def too_long():
         endless.submit(witness)
+        wait_until(witness.with_suffix(".begun").exists, 120, "the task did not begin")
+        time_is_up()
         while True:
             time.sleep(0.01)
 
     assert too_long(return_state=True).name == "TimedOut"
-    assert witness.with_suffix(".begun").exists()
-    wait_until(witness.with_suffix(".stopped").exists, 15, "the task went on")
+    wait_until(witness.with_suffix(".stopped").exists, 120, "the task went on")
     (run,) = accounts.task_runs(accounts.flow_run(too_long)).values()
     assert run.state_name == "Crashed"
 
@@ -339,7 +341,7 @@ def test_a_script_travels_with_the_files_beside_it(accounts, cluster, tmp_path):
         )
     )
     command = [sys.executable, str(folder / "script.py"), cluster.scheduler_address]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert "bought 3" in ended.stdout, ended.stderr
 
 
@@ -362,7 +364,7 @@ def test_a_cluster_made_for_the_run_ends_with_it(accounts, monkeypatch, caplog):
 
     process = temporary()
     assert process != os.getpid()
-    wait_until(lambda: not psutil.pid_exists(process), 15, "the worker is still there")
+    wait_until(lambda: not psutil.pid_exists(process), 120, "the worker is still there")
     assert "Dask wrote no performance report: ModuleNotFoundError" in caplog.text
 
 

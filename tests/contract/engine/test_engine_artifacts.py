@@ -196,7 +196,6 @@ def test_asynchronous_code_outside_of_runs_awaits_them(accounts):
 def test_an_artifact_survives_an_api_that_is_away(accounts, monkeypatch):
     with FaultProxy(accounts.server.api_url) as proxy:
         monkeypatch.setenv("PENSTOCK_API_URL", proxy.url)
-        monkeypatch.setenv("PENSTOCK_API_REQUEST_TIMEOUT", "1")
         monkeypatch.setenv("PENSTOCK_CLIENT_MAX_RETRIES", "0")
 
         @task

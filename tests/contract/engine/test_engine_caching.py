@@ -81,12 +81,12 @@ def test_other_processes_find_what_one_has_made(accounts, tmp_path):
     outputs = []
     for seed in ("1", "2"):
         env = {**accounts.server.env, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, program], env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, program], env=env, capture_output=True, text=True, timeout=240)
         outputs.append(done.stdout.strip())
     assert outputs == ["ran ['a', 'b', 'c']", "['a', 'b', 'c']"]
     program.write_text(PROGRAM.replace("sorted(names)", "sorted(names, reverse=True)"))
     done = subprocess.run(
-        [sys.executable, program], env=accounts.server.env, capture_output=True, text=True, timeout=60
+        [sys.executable, program], env=accounts.server.env, capture_output=True, text=True, timeout=240
     )
     assert done.stdout.strip() == "ran ['c', 'b', 'a']", "other code with the same name has another key"
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from time_is_up import time_is_up
 
 from penstock import allow_failure, flow, get_run_logger, tags, task
 from penstock.context import get_run_context
@@ -218,9 +219,11 @@ def test_tasks_that_go_on_when_the_flow_times_out_are_stopped(accounts):
         while True:
             time.sleep(0.01)
 
-    @flow(timeout_seconds=0.2)
+    @flow(timeout_seconds=200)
     def impatient():
-        endless.submit().wait()
+        future = endless.submit()
+        time_is_up()
+        future.wait()
 
     with pytest.raises(TimeoutError):
         impatient()
@@ -312,7 +315,7 @@ def test_async_tasks_run_side_by_side(accounts):
         while len(started) < 3:
             await asyncio.sleep(0.001)
 
-    @flow(timeout_seconds=30)
+    @flow(timeout_seconds=200)
     async def meeting():
         await asyncio.gather(*(meet() for _ in range(3)))
 
@@ -522,10 +525,11 @@ def test_the_sequential_runner_runs_async_tasks_one_by_one(accounts):
 def test_a_try_after_a_timeout_can_submit_again(accounts):
     tries = []
 
-    @flow(timeout_seconds=0.5, retries=1)
+    @flow(timeout_seconds=200, retries=1)
     def slow_at_first():
         tries.append(1)
         if len(tries) == 1:
+            time_is_up()
             time.sleep(60)
         return add.submit(1, 2).result()
 

@@ -77,7 +77,7 @@ def test_an_asynchronous_task_awaits_what_it_calls(accounts):
 def test_the_dynamic_keys_of_nested_calls_do_not_depend_on_the_threads(accounts):
     @task
     def outer(x, turn):
-        turn.wait(10)
+        turn.wait(60)
         double(x)
         double(x)
 
@@ -282,7 +282,7 @@ def test_what_a_task_calls_is_stopped_by_the_tasks_timeout(accounts):
         while True:
             time.sleep(0.01)
 
-    @task(timeout_seconds=0.1)
+    @task(timeout_seconds=1)
     def impatient():
         endless()
 

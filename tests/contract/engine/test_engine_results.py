@@ -84,7 +84,7 @@ def read_elsewhere(accounts: Any, run: Any, tmp_path: Path) -> dict[str, str]:
     """What a process finds that knows only the server's address."""
     env = {**accounts.server.env, "PENSTOCK_HOME": str(tmp_path / "another-home")}
     command = [sys.executable, "-c", READER, str(run.id)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 

@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
+from time_is_up import time_is_up
 
-from penstock import flow, get_run_logger, tags, task
+from penstock import clock, flow, get_run_logger, tags, task
 from penstock.client import concurrency_limits as limits
 from penstock.client import flow_runs
 from penstock.concurrency import asyncio as coroutines
 from penstock.concurrency import sync as threads
 from penstock.context import get_run_context
+from penstock.engine import slots
 from penstock.errors import ParameterError
 from penstock.model.concurrency_limits import GlobalConcurrencyLimitCreate, GlobalConcurrencyLimitUpdate
 from penstock.model.states import StateCreate, StateType
@@ -83,11 +85,12 @@ def test_submitted_tasks_with_a_limited_tag_never_run_beyond_the_limit(accounts)
 
 
 def test_asynchronous_tasks_wait_without_holding_anybody_up(accounts):
-    tag, witness, others = a_tag(accounts, 2), Witness(), []
+    tag, witness, others, freed = a_tag(accounts, 2), Witness(), [], asyncio.Event()
 
     @task(tags=[tag])
     async def visiting(_):
         with witness:
+            await freed.wait()
             await asyncio.sleep(0.005)
 
     @task
@@ -97,14 +100,15 @@ def test_asynchronous_tasks_wait_without_holding_anybody_up(accounts):
     @flow
     async def slots_async():
         futures = [await visiting.submit(n) for n in range(40)]
-        for n in range(20):
-            await free.submit(n)
+        for future in [await free.submit(n) for n in range(20)]:
+            await future.wait()
+        freed.set()
         for future in futures:
             await future.wait()
 
     asyncio.run(slots_async())
     assert (witness.visits, witness.most <= 2, len(others)) == (40, True, 20)
-    assert min(visits for _, visits in others) < 40
+    assert max(visits for _, visits in others) <= 2
 
 
 def test_tags_of_the_surroundings_are_limited_too(accounts):
@@ -124,7 +128,8 @@ def test_tags_of_the_surroundings_are_limited_too(accounts):
     assert [task_run_id in found for task_run_id, found in seen] == [True, False]
 
 
-def test_tags_that_are_not_limited_cost_no_request_per_task(accounts):
+def test_tags_that_are_not_limited_cost_no_request_per_task(accounts, monkeypatch):
+    monkeypatch.setattr(slots, "KNOWN_FOR", 3600.0)  # longer than a busy machine can take for the tasks
     seen = []
 
     @task(tags=["unlimited"])
@@ -168,7 +173,7 @@ def test_a_waiting_task_run_says_so(accounts):
                 if tag in run.tags and run.state_name == "AwaitingConcurrencySlot"
             ]
 
-        wait_until(lambda: len(states()) == 1, timeout=20)
+        wait_until(lambda: len(states()) == 1, timeout=60)
         accounts.client.send(limits.create_concurrency_limit(tag, 1))
 
     with ThreadPoolExecutor(1) as pool:
@@ -219,7 +224,7 @@ def test_a_task_that_fails_gives_its_slot_back(accounts):
         assert following() == 2
 
     slots_failed(return_state=True)
-    wait_until(lambda: holders(accounts, tag) == [], timeout=10)
+    wait_until(lambda: holders(accounts, tag) == [], timeout=60)
 
 
 def test_tasks_that_need_two_limited_tags_never_wait_for_each_other(accounts):
@@ -245,27 +250,31 @@ def test_tasks_that_need_two_limited_tags_never_wait_for_each_other(accounts):
 
 @pytest.mark.parametrize("ending", ["cancel", "timeout"])
 def test_a_run_that_is_stopped_ends_its_waiting_tasks(accounts, ending):
-    tag, started = a_tag(accounts, 0), threading.Event()
+    tag, started, late = a_tag(accounts, 0), threading.Event(), threading.Event()
 
     @task(tags=[tag])
     def never():
         pytest.fail("ran without a slot")
 
-    @flow(name=f"slots-{ending}-{tag}", timeout_seconds=2 if ending == "timeout" else None)
+    @flow(name=f"slots-{ending}-{tag}", timeout_seconds=200)
     def slots_stopped():
         future = never.submit()
         started.set()
         while not future.wait(0.05):
+            if late.is_set():
+                time_is_up()
             get_run_logger().info("The answer to a report tells that the run is to be cancelled")
 
     def cancel():
-        started.wait(20)
+        assert started.wait(60)
         run = accounts.flow_run(slots_stopped)
         wait_until(
-            lambda: [r.state_name for r in accounts.task_runs(run).values()] == ["AwaitingConcurrencySlot"], timeout=20
+            lambda: [r.state_name for r in accounts.task_runs(run).values()] == ["AwaitingConcurrencySlot"], timeout=60
         )
         if ending == "cancel":
             accounts.client.send(flow_runs.set_flow_run_state(run.id, StateCreate(type=StateType.CANCELLING)))
+        else:
+            late.set()
 
     with ThreadPoolExecutor(1) as pool:
         cancelling = pool.submit(cancel)
@@ -380,7 +389,7 @@ def test_waiting_ends_after_the_timeout_and_leaves_the_line(accounts):
         ):
             pytest.fail("there was a slot")
         assert issubclass(threads.AcquireConcurrencySlotTimeoutError, TimeoutError)
-    with threads.concurrency(name, timeout_seconds=20):
+    with threads.concurrency(name, timeout_seconds=60):
         assert taken(accounts, name) == 1
 
 
@@ -397,8 +406,8 @@ def test_a_coroutine_that_is_cancelled_while_it_waits_takes_nothing(accounts):
 
     with threads.concurrency(name):
         asyncio.run(cancelling())
-    wait_until(lambda: taken(accounts, name) == 0, timeout=10)
-    with threads.concurrency(name, timeout_seconds=20):
+    wait_until(lambda: taken(accounts, name) == 0, timeout=60)
+    with threads.concurrency(name, timeout_seconds=60):
         assert taken(accounts, name) == 1
 
 
@@ -416,14 +425,14 @@ def test_a_name_without_a_limit_limits_nothing_and_is_warned_of_once(accounts, c
         for _ in range(3):
             with threads.concurrency(f"{name}x"):
                 pass
-    (message,) = [record.getMessage() for record in caplog.records]
+    (message,) = [record.getMessage() for record in caplog.records if record.name == "penstock.concurrency"]
     assert f"There is no concurrency limit '{name}x'" in message
     assert f"Did you mean '{name}'?" in message
 
 
 def test_an_inactive_limit_limits_nothing(accounts):
     name = a_limit(accounts, 1, active=False, active_slots=1)
-    with threads.concurrency(name, timeout_seconds=20):
+    with threads.concurrency(name, timeout_seconds=60):
         pass
 
 
@@ -452,10 +461,11 @@ def test_a_rate_is_kept_by_threads_and_coroutines(accounts):
     async def paced():
         await coroutines.rate_limit(name)
 
+    begun = clock.monotonic()
     threads.rate_limit(name)
     threads.rate_limit([name], occupy=1)
     asyncio.run(paced())
-    assert taken(accounts, name) >= 1
+    assert clock.monotonic() - begun > 0.09
 
 
 def test_a_rate_needs_a_limit_whose_slots_decay(accounts):

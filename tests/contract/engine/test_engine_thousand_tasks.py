@@ -70,10 +70,11 @@ def proxy(accounts, monkeypatch):
     with FaultProxy(accounts.server.api_url) as proxy:
         monkeypatch.setenv("PENSTOCK_API_URL", proxy.url)
         monkeypatch.setenv("PENSTOCK_API_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv("PENSTOCK_CLIENT_MAX_RETRIES", "30")  # so many seconds may a busy server take
         yield proxy
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_thousand_tasks_outlive_an_api_that_is_away(accounts, proxy):
     calls.clear()
 

@@ -1,6 +1,7 @@
 """Every option of tasks does what it says: one row each, and each is seen to make a difference."""
 
 import itertools
+import re
 import threading
 from datetime import timedelta
 
@@ -61,16 +62,21 @@ def executions(accounts, **options):
 
 
 def delays(accounts, **options):
-    """What the server was told, and whether each try was scheduled so late."""
+    """What the server was told, and how late each further try was to be."""
 
     @task(**options)
     def failing():
         raise ValueError
 
     _, task_run = task_run_of(accounts, failing)
-    waiting = [s for s in accounts.client.read_task_run_states(task_run.id) if s.name == "AwaitingRetry"]
-    waited = [(s.state_details.scheduled_time - s.timestamp).total_seconds() for s in waiting]
-    return task_run.empirical_policy.retry_delay, [round(seconds, 2) for seconds in waited]
+    lines = accounts.client.read_logs(log_filter={"task_run_id": {"any_": [str(task_run.id)]}}, sort="TIMESTAMP_ASC")
+    told = [float(found[1]) for line in lines if (found := re.search(r"the next one in (\S+) s", line.message))]
+    states = accounts.client.read_task_run_states(task_run.id)
+    retries = [(before, after) for before, after in itertools.pairwise(states) if after.name == "AwaitingRetry"]
+    for seconds, (before, after) in zip(told, retries, strict=True):
+        delay, scheduled = timedelta(seconds=seconds), after.state_details.scheduled_time
+        assert before.timestamp + delay < scheduled < after.timestamp + delay + timedelta(microseconds=2)
+    return task_run.empirical_policy.retry_delay, told
 
 
 def lengthened(accounts, **options):

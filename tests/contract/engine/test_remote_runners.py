@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from time_is_up import time_is_up
 
 from penstock import flow, task
 from penstock.engine.remote import run_call
@@ -63,12 +64,12 @@ def test_task_runs_that_are_away_or_wait_for_a_retry_take_no_threads(accounts):
     def crowded():
         before = threading.active_count()
         futures = [*double.map(range(1000)), *shy.map(range(200))]
-        wait_until(lambda: len(runner.place["sent"]) == 1200, 60)
+        wait_until(lambda: len(runner.place["sent"]) == 1200, 120)
         away = threading.active_count()
         runner.release()
-        wait_until(lambda: len(runner.place["sent"]) == 200, 60)
+        wait_until(lambda: len(runner.place["sent"]) == 200, 120)
         runner.release()
-        return sum(future.result(timeout=60) for future in futures), away - before
+        return sum(future.result(timeout=240) for future in futures), away - before
 
     total, threads = crowded()
     assert total == sum(range(0, 2000, 2)) + sum(range(200))
@@ -82,10 +83,10 @@ def test_what_is_lost_on_the_way_ends_as_crashed_in_the_words_of_the_platform(ac
     @flow(task_runner=runner)
     def losing():
         future = double.submit(1)
-        wait_until(lambda: runner.place["sent"], 30)
+        wait_until(lambda: runner.place["sent"], 60)
         ((_, away),) = runner.place["sent"].values()
         away.set_exception(ConnectionError("scheduler tcp://10.0.0.7:8786 is closed"))
-        return future.wait(timeout=30)
+        return future.wait(timeout=60)
 
     state = losing(return_state=True)
     assert state.name == "Crashed"
@@ -95,10 +96,11 @@ def test_what_is_lost_on_the_way_ends_as_crashed_in_the_words_of_the_platform(ac
 def test_what_nobody_waits_for_any_more_is_withdrawn(accounts):
     runner = HeldTaskRunner()
 
-    @flow(task_runner=runner, timeout_seconds=0.5)
+    @flow(task_runner=runner, timeout_seconds=200)
     def hasty():
         future = double.submit(1)
-        wait_until(lambda: runner.place["sent"], 30)
+        wait_until(lambda: runner.place["sent"], 60)
+        time_is_up()
         future.wait()
 
     assert hasty(return_state=True).name == "TimedOut"
@@ -127,9 +129,9 @@ def test_a_worker_with_another_version_says_so(accounts, monkeypatch):
     @flow(task_runner=runner)
     def mismatched():
         future = double.submit(1)
-        wait_until(lambda: runner.place["sent"], 30)
+        wait_until(lambda: runner.place["sent"], 60)
         monkeypatch.setattr("penstock.engine.remote_calls.__version__", "99.0")
         runner.release()
-        return future.result(raise_on_failure=False, timeout=30)
+        return future.result(raise_on_failure=False, timeout=60)
 
     assert "this worker has 99.0" in str(mismatched())
