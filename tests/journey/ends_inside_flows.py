@@ -14,6 +14,8 @@ from penstock import flow, get_run_logger, task
 
 KEY, PROBES = os.environ["KEY"], Path(os.environ["PROBES"])
 FLOWS = {}
+#: Seconds: code that hangs has come to that by then, and what does not is over.
+HANGS_BEFORE = 6
 
 
 def case(fn=None, **options):
@@ -206,12 +208,12 @@ def raising_hook():
     raise ValueError("the flow")
 
 
-@task(timeout_seconds=0.2)
+@task(timeout_seconds=HANGS_BEFORE)
 def stuck():
     time.sleep(1000)
 
 
-@task(timeout_seconds=0.2, retries=1)
+@task(timeout_seconds=HANGS_BEFORE, retries=1)
 def stuck_once():
     mark("tries")
     if len((PROBES / f"{KEY}-tries").read_text().split()) == 1:
@@ -236,7 +238,7 @@ def stuck_task_is_retried():
     return stuck_once.submit().result()
 
 
-@case(timeout_seconds=0.3)
+@case(timeout_seconds=HANGS_BEFORE)
 def flow_times_out_with_stuck_task():
     hang.submit().result()
 
@@ -265,8 +267,8 @@ async def stuck_beside_the_loop():
 
 @task
 def endless():
-    mark("started")
     try:
+        mark("started")
         while True:
             time.sleep(0.01)
     finally:
@@ -275,8 +277,8 @@ def endless():
 
 @task
 async def endless_async():
-    mark("started")
     try:
+        mark("started")
         await asyncio.sleep(1000)
     finally:
         mark("cleaned")

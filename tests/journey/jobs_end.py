@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 WAITS = """
     @flow
     def main(name: str):
-        mark(name + "-began")
-        print("it began", flush=True)
         try:
+            mark(name + "-began")
+            print("it began", flush=True)
             wait_for(name + "-go")
         finally:
             mark(name + "-left")
@@ -209,8 +209,8 @@ class JobsEnd:
             @flow
             def main(name: str):
                 {deaf}
-                mark(name + "-began")
                 try:
+                    mark(name + "-began")
                     wait_for(name + "-go")
                 finally:
                     mark(name + "-left")

@@ -57,10 +57,10 @@ class TestAgent:
         """SIGTERM, without waiting."""
         self._child.terminate()
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 120) -> int:
         return self._child.wait(timeout)
 
-    def wait_for_output(self, text: str, timeout: float = 60) -> None:
+    def wait_for_output(self, text: str, timeout: float = 120) -> None:
         self._child.wait_for_output(text, timeout)
 
     def restart(self) -> None:

@@ -50,7 +50,7 @@ class Child:
         """Ask it to end (SIGTERM), without waiting."""
         self.signal(signal.SIGTERM)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 120) -> int:
         """Its exit code. Raises AssertionError with its output if it still runs after `timeout` seconds."""
         try:
             return self._process.wait(timeout)
@@ -58,7 +58,7 @@ class Child:
             name = " ".join(self.command)
             raise AssertionError(f"{name} still runs after {timeout:g} s. Its output:\n{self.output}") from None
 
-    def wait_for_output(self, text: str, timeout: float = 60) -> None:
+    def wait_for_output(self, text: str, timeout: float = 120) -> None:
         """Return when its output contains `text`; an end without it is an AssertionError."""
 
         def seen() -> bool:

@@ -16,7 +16,7 @@ from penstock.testing.process import Child
 from penstock.testing.zygote import ForkedServer, NoZygote, fork_server
 
 #: Seconds that a server may take until it listens.
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 #: Seconds that it gets to stop before it is killed.
 STOP_SECONDS = 30.0
 

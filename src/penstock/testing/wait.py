@@ -9,7 +9,7 @@ from penstock import clock
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 60, message: str = "", *, interval: float = 0.02) -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 120, message: str = "", *, interval: float = 0.02) -> T:
     """Call `predicate` until it returns something true, and return that.
 
     Raises AssertionError with `message` and the last value after `timeout` seconds. An exception of `predicate` ends

@@ -24,7 +24,7 @@ from penstock.infrastructure.variables import READ_AT_START
 #: Seconds that a zygote stays without a server.
 IDLE_SECONDS = 120.0
 #: Seconds that it may take to load everything.
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 #: Settings that a zygote is started without: its servers bring their own.
 _OURS = "PENSTOCK"
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from penstock.testing import server, wait_until
 
 #: Seconds that any answer may take.
-PATIENCE = 60
+PATIENCE = 120
 
 
 def needed(module: str) -> Any:
@@ -54,7 +55,11 @@ class Terminal:
         self.child.sendintr()
 
     def close(self) -> None:
-        self.child.close(force=True)
+        # by hand: what pexpect itself does by force has to be over within a tenth of a second
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()
+        self.child.close()
 
 
 class Notebook:

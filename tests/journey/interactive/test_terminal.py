@@ -57,10 +57,11 @@ def test_the_asyncio_prompt_awaits_flows(place):
 
 
 DEBUGGED = """
+    import pdb  # which takes its time, and the task shall have no part in that
     import time
     from penstock import flow, task
 
-    @task(timeout_seconds=0.5)
+    @task(timeout_seconds=4)
     def looked_at(x):
         secret = x + 1
         breakpoint()
@@ -84,7 +85,7 @@ def debug(place, call):
         assert "secret = x + 1" in lines
         assert "| INFO" not in lines
         # longer than the task's timeout: it does not run out while somebody looks
-        assert "slept" in debugger.type("!time.sleep(0.8) or 'slept'")
+        assert "slept" in debugger.type("!time.sleep(4.5) or 'slept'")
         debugger.send("c")
         said = debugger.expect("returned 42")
         assert "after 42" in said
