@@ -18,6 +18,7 @@ import bcrypt
 import docker
 
 from penstock.testing import wait_until
+from penstock.testing.ports import HeldPort
 
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/bin"
 
@@ -63,13 +64,13 @@ class Registry:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_until(self._answers, timeout=30, message="docker-registry did not start")
+        wait_until(self._answers, timeout=120, message="docker-registry did not start")
 
     def stop(self) -> None:
         """It keeps what it has for the next start, on the same port."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(20)
+            self._process.wait()
             self._process = None
 
     def _answers(self) -> bool:
@@ -77,7 +78,7 @@ class Registry:
         if self._process.poll() is not None:
             raise RuntimeError(f"docker-registry ended: {self.output[-2000:]}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection(("127.0.0.1", self.port), 30).close()
         except OSError:
             return False
         return True
@@ -94,7 +95,8 @@ def running_registry(users: Mapping[str, str]) -> Iterator[Registry]:
     if find_registry() is None:
         raise FileNotFoundError("docker-registry is not installed")
     folder = Path(tempfile.mkdtemp(prefix="penstock-registry-"))
-    registry = Registry(folder, _free_port(), dict(users))
+    held = HeldPort()  # also while it is stopped
+    registry = Registry(folder, held.take("127.0.0.1"), dict(users))
     try:
         (folder / "config.yml").write_text(json.dumps(_config(folder, registry.port, users)))  # JSON is YAML
         lines = [f"{user}:{_hashed(password)}\n" for user, password in users.items()]
@@ -103,6 +105,7 @@ def running_registry(users: Mapping[str, str]) -> Iterator[Registry]:
         yield registry
     finally:
         registry.stop()
+        held.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -120,10 +123,3 @@ def _config(folder: Path, port: int, users: Mapping[str, str]) -> dict[str, obje
 
 def _hashed(password: str) -> str:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

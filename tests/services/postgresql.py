@@ -7,7 +7,6 @@ It listens on a free port of loopback, keeps its data in a temporary folder, and
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+
+from penstock.testing.ports import HeldPort
 
 #: Settings for data that nobody will miss.
 _FAST = {
@@ -69,7 +70,8 @@ def cluster() -> Iterator[Cluster]:
     if user is not None:
         owner = pwd.getpwnam(user)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    data, port = folder / "data", _free_port()
+    held = HeldPort()
+    data, port = folder / "data", held.take("127.0.0.1")
 
     def run(*command: str) -> None:
         done = subprocess.run(command, user=user, cwd=folder, capture_output=True, text=True, check=False)
@@ -89,7 +91,7 @@ def cluster() -> Iterator[Cluster]:
             str(data),
             "-w",
             "-t",
-            "60",
+            "200",
             "-l",
             str(folder / "log"),
             "-o",
@@ -99,13 +101,7 @@ def cluster() -> Iterator[Cluster]:
         try:
             yield Cluster(port)
         finally:
-            run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-m", "immediate", "stop")
+            run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", "200", "-m", "immediate", "stop")
     finally:
+        held.release()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.testing import wait_until
+from penstock.testing.ports import HeldPort
 
 #: Where Debian puts it; an ordinary user's PATH may lack that.
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
@@ -67,20 +68,20 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        wait_until(self._answers, timeout=30, message="smbd did not start")
+        wait_until(self._answers, timeout=120, message="smbd did not start")
 
     def stop(self) -> None:
         """Takes its connections along."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(120)
 
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError(f"smbd ended: {(self.folder / 'output').read_text()}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection(("127.0.0.1", self.port), 30).close()
         except OSError:
             return False
         return True
@@ -97,7 +98,8 @@ def samba(password: str) -> Iterator[Server]:
     if find_smbd() is None:
         raise FileNotFoundError("Samba is not installed: there is no smbd")
     folder = Path(tempfile.mkdtemp(prefix="penstock-smb-"))
-    server = Server(folder, _free_port(), getpass.getuser(), password)
+    held = HeldPort()
+    server = Server(folder, held.take("127.0.0.1"), getpass.getuser(), password)
     try:
         for name in ("private", "state", "cache", "lock", "pid", "ncalrpc", "flows", "closed"):
             (folder / name).mkdir()
@@ -126,11 +128,5 @@ def samba(password: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+        held.release()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

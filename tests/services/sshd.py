@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.testing import wait_until
+from penstock.testing.ports import HeldPort
 
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
 
@@ -78,7 +79,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        wait_until(self._answers, timeout=30, message="sshd did not start")
+        wait_until(self._answers, timeout=120, message="sshd did not start")
 
     def stop(self) -> None:
         """Takes its connections along."""
@@ -88,7 +89,7 @@ class Server:
             # a connection is a child of its own, which goes on without the server
             children = psutil.Process(self.process.pid).children(recursive=True) if self.process.poll() is None else []
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(120)
             for child in children:
                 if child.is_running():
                     child.kill()
@@ -98,7 +99,7 @@ class Server:
         if self.process.poll() is not None:
             raise RuntimeError(f"sshd ended: {(self.folder / 'output').read_text()}")
         try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            socket.create_connection(("127.0.0.1", self.port), 30).close()
         except OSError:
             return False
         return True
@@ -115,7 +116,8 @@ def sshd() -> Iterator[Server]:
     if find_sshd() is None:
         raise FileNotFoundError("OpenSSH's server is not installed: there is no sshd")
     folder = Path(tempfile.mkdtemp(prefix="penstock-ssh-"))
-    server = Server(folder, _free_port(), getpass.getuser())
+    held = HeldPort()
+    server = Server(folder, held.take("127.0.0.1"), getpass.getuser())
     try:
         server.files.mkdir()
         server.make_key("host_key")
@@ -125,11 +127,5 @@ def sshd() -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+        held.release()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -16,6 +16,19 @@ class HeldPort:
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
 
+    def take(self, host: str) -> int:
+        """A port that is free, from now on."""
+        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, 0))
+        port: int = found.getsockname()[1]
+        if sys.platform == "linux":
+            self.release()
+            self._socket = found
+        else:
+            found.close()
+        return port
+
     def hold(self, host: str, port: int) -> None:
         """From now on; a port that somebody else has got by now is his."""
         if sys.platform != "linux" or self._socket is not None or not port:
