@@ -6,7 +6,18 @@ import kubernetes_cluster
 import pytest
 from kubernetes_fixtures import cluster
 
+from penstock.infrastructure.kubernetes import probing, starting, stopping, watches
+
 __all__ = ["cluster"]
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers late on a busy machine is waited for: the test that is to see a limit reached sets it."""
+    monkeypatch.setattr(watches, "CONFIRM_SECONDS", 60.0)
+    monkeypatch.setattr(starting, "_AGAIN_SECONDS", 120.0)
+    monkeypatch.setattr(stopping, "CONFIRM_SECONDS", 240.0)
+    monkeypatch.setattr(probing, "PROBE_SECONDS", 240.0)
 
 
 @pytest.fixture

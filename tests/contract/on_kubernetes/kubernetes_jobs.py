@@ -23,10 +23,12 @@ from penstock.infrastructure.kubernetes.render import render
 from penstock.infrastructure.names import job_name
 from penstock.infrastructure.variables import ATTEMPT_ID, ATTEMPT_TOKEN, FLOW_RUN_ID
 from penstock.model.attempts import Observation
-from penstock.testing import FaultProxy
+from penstock.testing import FaultProxy, wait_until
 
-#: Seconds within which a test's cluster is expected to do anything.
-PATIENCE = 90.0
+#: Seconds within which a test's cluster is expected to do anything, however busy its machine is.
+PATIENCE = 240.0
+#: A command that exits with code 3 as soon as it is let go.
+HELD = ("sh", "-c", "until [ -e /go ]; do sleep 0.1; done; exit 3")
 _T = TypeVar("_T")
 
 
@@ -94,6 +96,11 @@ def request(namespace: str, job: Job, **settings: Any) -> Any:
     return render(config, job)
 
 
+def let_go(cluster: kubernetes_cluster.Cluster, namespace: str, handle: Handle) -> None:
+    """Let a job end that runs `HELD`."""
+    cluster.kubectl("-n", namespace, "exec", f"job/{handle.data['name']}", "--", "touch", "/go")
+
+
 def a_token(cluster: kubernetes_cluster.Cluster, namespace: str, allowed: list[dict[str, Any]]) -> str:
     """The token of a new service account that may do what the rules allow."""
     cluster.kubectl("-n", namespace, "create", "serviceaccount", "agent")
@@ -106,10 +113,31 @@ def a_token(cluster: kubernetes_cluster.Cluster, namespace: str, allowed: list[d
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(role))
     who = f"--serviceaccount={namespace}:agent"
     cluster.kubectl("-n", namespace, "create", "rolebinding", "agent", "--role=agent", who)
+    account = f"system:serviceaccount:{namespace}:agent"
+    wanted = (allowed[0]["verbs"][0], allowed[0]["resources"][0], allowed[0]["apiGroups"][0])
+    wait_until(lambda: may(cluster, account, *wanted, namespace), PATIENCE, "the API server has heard of the role")
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/agent/token"
     review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
     answer = json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=review))
     return str(answer["status"]["token"])
+
+
+def may(cluster: kubernetes_cluster.Cluster, user: str, verb: str, resource: str, group: str, namespace: str) -> bool:
+    """Whether the API server would let a user do that."""
+    kind, _, part = resource.partition("/")
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": user,
+            "resourceAttributes": {
+                "verb": verb, "resource": kind, "subresource": part, "group": group, "namespace": namespace,
+            },
+        },
+    }  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    answer = json.loads(cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(review)))
+    return bool(answer["status"]["allowed"])
 
 
 def as_user(cluster: kubernetes_cluster.Cluster, folder: Path, user: dict[str, Any]) -> Path:

@@ -15,9 +15,9 @@ from penstock.infrastructure.kubernetes import KubernetesJob
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from penstock.infrastructure.kubernetes.permissions import rules
 from penstock.model.reasons import Reason
-from penstock.testing import server
+from penstock.testing import server, wait_until
 
-from .kubernetes_jobs import a_job, a_token, as_user, findings, request
+from .kubernetes_jobs import PATIENCE, a_job, a_token, as_user, findings, request
 
 
 @pytest.fixture
@@ -81,6 +81,7 @@ def test_each_missing_right_is_named_with_what_it_is_for(
 
 def test_what_is_wrong_with_the_place_is_found(cluster: Cluster, namespace: str, no_api: None) -> None:
     cluster.kubectl("-n", namespace, "create", "quota", "full", "--hard=pods=0")
+    wait_until(lambda: "used" in cluster.get("quota", "full", "-n", namespace)["status"], PATIENCE, "it is counted")
     found = findings(
         cluster.kubeconfig, KubernetesJob(image=BUSYBOX, namespace=namespace, service_account_name="nobody")
     )

@@ -14,13 +14,13 @@ from penstock.infrastructure.kubernetes import KubernetesJob
 from penstock.infrastructure.kubernetes.driver import KubernetesDriver
 from penstock.infrastructure.kubernetes.render import render
 from penstock.testing import FaultProxy
-from penstock.testing.driver_contract import KILLED, Candidate, DriverContract
+from penstock.testing.driver_contract import KILLED, STUBBORN, Candidate, DriverContract
 
 from .kubernetes_jobs import way
 
 
 class KubernetesCandidate(Candidate):
-    patience = 60.0
+    patience = 240.0
     tells_unended_lines = False
 
     def __init__(self, kubeconfig: Path, namespace: str, proxy: FaultProxy | None = None) -> None:
@@ -33,8 +33,12 @@ class KubernetesCandidate(Candidate):
         # the first process of a container takes no signal of its own: there it must not be the first
         patch = [{"op": "add", "path": "/spec/template/spec/shareProcessNamespace", "value": True}]
         customizations = patch if job.command == KILLED else []
+        # Kubernetes itself gives a pod no more than its manifest's grace: only who does not hear is to be out of it soon
         config = KubernetesJob(
-            image=kubernetes_cluster.BUSYBOX, namespace=self._namespace, customizations=customizations, grace_seconds=2
+            image=kubernetes_cluster.BUSYBOX,
+            namespace=self._namespace,
+            customizations=customizations,
+            grace_seconds=2 if job.command == STUBBORN else 30,
         )
         return render(config, job)
 

@@ -70,14 +70,34 @@ async def _until_nothing_runs(
     await comes_true(nothing_runs, "its pods end")
 
 
+_CONTAINER = {"name": "tried", "image": BUSYBOX, "resources": {"limits": {"memory": "128Mi"}}}
+_POD_SPEC = {"restartPolicy": "Never", "containers": [_CONTAINER]}
+#: What a new one of a kind looks like.
+_TRIED: dict[str, dict[str, Any]] = {
+    "pods": {"apiVersion": "v1", "kind": "Pod", "spec": _POD_SPEC},
+    "count/jobs.batch": {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": _POD_SPEC}}},
+    "count/secrets": {"apiVersion": "v1", "kind": "Secret"},
+}
+
+
+async def _are_refused(cluster: Cluster, namespace: str, kind: str, words: str) -> None:
+    """Return when new ones are: the API server hears of a rule a moment after it was made."""
+    tried = json.dumps({**_TRIED[kind], "metadata": {"name": "tried"}})
+
+    async def is_refused() -> bool:
+        try:
+            cluster.kubectl("-n", namespace, "create", "--dry-run=server", "-f", "-", stdin=tried)
+        except RuntimeError as error:
+            return words in str(error)
+        return False
+
+    await comes_true(is_refused, f"{kind} are refused")
+
+
 async def _no_room(cluster: Cluster, namespace: str, kind: str) -> None:
-    """A quota that holds: a new one is not heeded until its controller has counted."""
+    """A quota that holds."""
     cluster.kubectl("-n", namespace, "create", "quota", "none", f"--hard={kind}=0")
-
-    async def is_counted() -> bool:
-        return kind in (cluster.get("quota", "none", "-n", namespace)["status"].get("used") or {})
-
-    await comes_true(is_counted, "the quota is counted")
+    await _are_refused(cluster, namespace, kind, "exceeded quota: none")
 
 
 async def _started(driver: KubernetesDriver, wanted: Any) -> Handle:
@@ -148,11 +168,46 @@ ENDS: dict[str, tuple[tuple[str, ...], dict[str, Any], Reason, str]] = {
         (
             "sh",
             "-c",
-            "until [ -e /shared/up ]; do sleep 0.1; done; while pidof tail; do sleep 0.1; done; sleep 1.1; exit 3",
+            # times are told by the second: what ended first has to end a second before
+            "until [ -s /shared/pid ]; do sleep 0.1; done; "
+            "while [ -e /proc/$(cat /shared/pid) ]; do sleep 0.1; done; sleep 1.1; exit 3",
         ),
-        {"customizations": _beside("touch /shared/up; exec tail /dev/zero", resources={"limits": {"memory": "32Mi"}})},
+        {
+            "customizations": _beside(
+                "echo $$ > /shared/pid; exec tail /dev/zero", resources={"limits": {"memory": "32Mi"}}
+            )
+        },
         Reason.EXITED,
         "container beside had exited with code 137 (OOMKilled)",
+    ),
+    "a liveness probe that fails": (
+        ("sleep", "600"),
+        {
+            "customizations": [
+                *_patch(
+                    "containers/0/livenessProbe",
+                    {
+                        "exec": {"command": ["sh", "-c", "echo no pulse; exit 1"]},
+                        "periodSeconds": 1,
+                        "failureThreshold": 1,
+                    },
+                ),
+                *_patch("terminationGracePeriodSeconds", 1),
+            ]
+        },
+        Reason.SIGNALLED,
+        "Liveness probe failed: no pulse",
+    ),
+    "a hook after its start that fails": (
+        ("sleep", "600"),
+        {
+            "customizations": [
+                *_patch("containers/0/lifecycle", {"postStart": {"exec": {"command": ["no-such-hook"]}}}),
+                *_patch("terminationGracePeriodSeconds", 1),
+            ]
+        },
+        Reason.SIGNALLED,
+        "no-such-hook",
     ),
 }
 
@@ -196,9 +251,9 @@ def test_a_pod_without_room_waits_and_says_what_the_scheduler_says(cluster: Clus
     async def question(driver: KubernetesDriver) -> None:
         job = request(namespace, a_job(*POLITE), resources={"requests": {"cpu": "1000"}})
         handle = await driver.start(job)
-        seen = await until(driver, handle, lambda seen: seen.reason is not None)
+        seen = await until(driver, handle, lambda seen: "Insufficient cpu" in (seen.message or ""))
         assert (seen.status, seen.phase, seen.waiting_for) == ("PENDING", Phase.SCHEDULE, "room on a node")
-        assert "Insufficient cpu" in (seen.message or "")
+        assert seen.reason is not None
         await driver.stop(handle, 0)
         seen = (await driver.observe([handle]))[0]
         assert (seen.status, seen.exit and seen.exit.code) == ("ENDED", None)
@@ -226,6 +281,7 @@ def test_a_pod_that_no_rule_of_the_namespace_lets_in_ends_its_job_long_before_th
     cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(rule))
 
     async def question(driver: KubernetesDriver) -> None:
+        await _are_refused(cluster, namespace, "pods", "maximum memory usage")
         resources = {"limits": {"memory": "128Mi"}}
         greedy = await driver.start(request(namespace, a_job("true"), resources=resources))
         unknown = await driver.start(request(namespace, a_job("true"), priority_class_name="nobody-made-this"))
@@ -261,10 +317,9 @@ def test_a_full_quota_of_jobs_or_secrets_is_waited_for_and_leaves_nothing(
 def test_a_registry_that_does_not_answer_is_waited_for(cluster: Cluster, namespace: str, impatient: None) -> None:
     async def question(driver: KubernetesDriver) -> None:
         handle = await driver.start(request(namespace, a_job("true"), image="127.0.0.1:9/team/flows:1"))
-        seen = await until(driver, handle, lambda seen: seen.reason is not None)
+        seen = await until(driver, handle, lambda seen: "connection refused" in (seen.message or ""))
         assert (seen.status, seen.phase, seen.reason) == ("PENDING", Phase.IMAGE, Reason.IMAGE_PULL_FAILED)
         assert seen.waiting_for == "image 127.0.0.1:9/team/flows:1"
-        assert "connection refused" in (seen.message or "")
         for _ in range(10):  # longer than what is hopeless is left alone
             await driver.wait_for_news(0.2)
             assert (await driver.observe([handle]))[0].status == "PENDING"
@@ -363,11 +418,11 @@ def test_a_sidecar_that_crashed_changes_nothing_of_a_run_that_ends_well(cluster:
 def test_what_a_stopped_job_printed_last_can_be_read_after_its_pod_is_gone(cluster: Cluster, namespace: str) -> None:
     async def question(driver: KubernetesDriver) -> None:
         command = "trap 'echo the end; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
-        handle = await driver.start(request(namespace, a_job("sh", "-c", command)))
+        handle = await driver.start(request(namespace, a_job("sh", "-c", command), grace_seconds=60))
         await until(driver, handle, lambda seen: seen.status == "RUNNING")
         while not (first := await driver.output(handle)).text:
             await driver.wait_for_news(0.1)
-        await driver.stop(handle, 10)
+        await driver.stop(handle, 60)
         assert (await driver.output(handle)).text == "ready\nthe end\n"
         assert (await driver.output(handle, first.offset)).text == "the end\n"
         seen = (await driver.observe([handle]))[0]

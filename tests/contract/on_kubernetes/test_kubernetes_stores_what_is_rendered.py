@@ -180,11 +180,11 @@ def test_the_secret_holds_what_was_concealed_and_belongs_to_the_job_afterwards(
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job["metadata"]["uid"]}
     patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
     cluster.kubectl("patch", "secret", name, "-n", namespace, "--type", "merge", "-p", patch)
-    cluster.kubectl("wait", "job", name, "-n", namespace, "--for=condition=complete", "--timeout=60s")
+    cluster.kubectl("wait", "job", name, "-n", namespace, "--for=condition=complete", "--timeout=600s")
     assert cluster.kubectl("logs", f"job/{name}", "-n", namespace) == "a token"
-    cluster.kubectl("delete", "job", name, "-n", namespace, "--wait=true", "--timeout=60s")
+    cluster.kubectl("delete", "job", name, "-n", namespace, "--wait=true", "--timeout=600s")
     left = ("get", "secret", name, "-n", namespace, "--ignore-not-found")
-    wait_until(lambda: cluster.kubectl(*left) == "", timeout=60, message="the Secret is still there")
+    wait_until(lambda: cluster.kubectl(*left) == "", timeout=240, message="the Secret is still there")
 
 
 @settings(

@@ -1,4 +1,4 @@
-"""Lists that nobody waits for any more."""
+"""Lists that nobody waits for any more, and watches that tell late."""
 
 import asyncio
 import gc
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes_objects import a_job
 
 from penstock.infrastructure.kubernetes.access import Access
 from penstock.infrastructure.kubernetes.connection import Connection
-from penstock.infrastructure.kubernetes.watches import Collection
+from penstock.infrastructure.kubernetes.watches import Collection, Mirror
 
 
 def _kubeconfig(folder: Path, port: int) -> Access:
@@ -57,3 +58,23 @@ def test_a_list_that_fails_after_all_have_left_is_no_error_in_the_log(tmp_path: 
         return troubles
 
     assert asyncio.run(story()) == []
+
+
+@pytest.mark.parametrize("late", ["ADDED", "MODIFIED"])
+def test_a_job_that_was_removed_does_not_come_back_by_what_a_watch_tells_late(late: str) -> None:
+    mirror = Mirror(Connection(Access()), "n", "owner", lambda: None)
+    first, second = a_job(), a_job()
+    second["metadata"]["uid"] = "another of the name"
+
+    def tell(kind: str, job: dict[str, Any]) -> None:
+        mirror.jobs._take(json.dumps({"type": kind, "object": job}).encode())
+
+    tell("ADDED", first)
+    mirror.forget("run")
+    tell(late, first)
+    assert mirror.job("run") is None
+    tell("DELETED", first)
+    tell(late, second)
+    found = mirror.job("run")
+    assert found is not None
+    assert found["metadata"]["uid"] == "another of the name"

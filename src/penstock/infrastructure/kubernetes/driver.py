@@ -225,9 +225,9 @@ class KubernetesDriver:
     async def _stop(self, handle: Handle, grace: float, end: Exit | None) -> None:
         namespace, name = await self._places.of(handle), handle.data["name"]
 
-        def leaving(pod: dict[str, Any], container: str) -> None:
+        async def leaving(pod: dict[str, Any], container: str) -> None:
             if objects.has_started(pod, container):
-                self._tails.follow(name, namespace.connection, namespace.log_of(pod), container)
+                await self._tails.follow(name, namespace.connection, namespace.log_of(pod), container)
 
         mirror = self._pictures.mirror(namespace, handle.data["owner"])
         self._stopping.update({name})
@@ -241,6 +241,8 @@ class KubernetesDriver:
         mirror.see_pods(name, await answered(namespace.pods_of(name)))
         if job is not None:
             mirror.jobs.put(job)
+        else:
+            mirror.forget(name)
 
     # reading
 

@@ -64,8 +64,14 @@ async def _withdraw(namespace: Namespace, name: str) -> None:
     deadline = clock.monotonic() + _GONE_SECONDS
     with suppress(NotReachable, Refusal):
         while clock.monotonic() < deadline:
-            if not await namespace.pods_of(name):
+            pods = await namespace.pods_of(name)
+            if not pods:
                 return
+            for pod in pods:
+                # no node starts what is being deleted; without the right, the garbage collector comes round to it
+                if "deletionTimestamp" not in pod["metadata"]:
+                    with suppress(Refusal):
+                        await namespace.delete_pod(pod["metadata"]["name"], 1)
             await asyncio.sleep(_PAUSE)
 
 

@@ -7,7 +7,7 @@ version; its pods are ended with the grace that was asked for; and how they ende
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from penstock import clock
@@ -25,7 +25,7 @@ Object = dict[str, Any]
 
 
 class Stop:
-    """One stop of one Job. `leaving` is called with each pod before it is ended: its output can be read until then.
+    """One stop of one Job. `leaving` is awaited with each pod before it is ended: its output can be read until then.
 
     `gone`: pods of the Job that were deleted before, as they were last seen.
     """
@@ -35,7 +35,7 @@ class Stop:
         namespace: Namespace,
         name: str,
         grace: float,
-        leaving: Callable[[Object, str], None],
+        leaving: Callable[[Object, str], Awaitable[None]],
         gone: Sequence[Object] = (),
     ) -> None:
         self._namespace, self._name, self._grace, self._leaving = namespace, name, grace, leaving
@@ -46,6 +46,8 @@ class Stop:
         self._seen: dict[str, Object] = {}
         #: the seconds within which each pod was asked to end
         self._asked: dict[str, int] = {}
+        #: the pods that are known to be about to end
+        self._left: set[str] = set()
 
     async def run(self, end: Exit | None = None) -> Object | None:
         """Returns the Job as it is then, when nothing of it runs any more; None if there is no Job.
@@ -61,6 +63,8 @@ class Stop:
         if job is not None:
             # whoever was first knows why: an end that is written down, or a stop that is to be its reason, stays
             first = verdicts.end_of(job) is None and not half_done
+            # the Job ends its pods as soon as it hears that it is to have none
+            await asyncio.gather(*(self._let_leave(pod, container) for pod in self._seen.values()))
             job = await self._halt(container, end if first else None) or job
         await self._until_gone(container)
         if job is None or verdicts.end_of(job) is not None:
@@ -133,15 +137,19 @@ class Stop:
         uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
         if self._asked.get(uid, seconds + 1) <= seconds:
             return
-        if uid not in self._asked:
-            self._leaving(pod, container)
         self._asked[uid] = seconds
+        await self._let_leave(pod, container)
         try:
             await self._namespace.delete_pod(name, seconds)
         except Refusal as error:
             # the Job controller ends its pods itself, in the grace of their manifest: without the right, that is all
             if error.status != 403:
                 raise
+
+    async def _let_leave(self, pod: Object, container: str) -> None:
+        if objects.is_active(pod) and objects.uid_of(pod) not in self._left:
+            self._left.add(objects.uid_of(pod))
+            await self._leaving(pod, container)
 
     def _look_at(self, pods: Sequence[Object]) -> None:
         self._seen.update((pod["metadata"]["uid"], pod) for pod in pods)

@@ -12,8 +12,8 @@ from penstock.infrastructure.kubernetes.connection import Connection, Refusal
 #: Bytes that are kept of each, and how many are kept.
 _MOST_BYTES, _MOST_TAILS = 256 * 1024, 200
 #: Lines of the log before the stop that are read, seconds of silence after which no more come, and of patience with
-#: the rest once the pod is gone.
-_LINES, _SILENCE, _REST = 2000, 120.0, 2.0
+#: a node that is to begin, and with the rest once the pod is gone.
+_LINES, _SILENCE, _BEGIN, _REST = 2000, 120.0, 5.0, 10.0
 
 
 class Tails:
@@ -23,14 +23,21 @@ class Tails:
         self._kept: OrderedDict[str, deque[output.Line]] = OrderedDict()
         self._reading: dict[str, asyncio.Task[None]] = {}
 
-    def follow(self, job_name: str, connection: Connection, path: str, container: str) -> None:
-        """Begin to keep what comes of the log at `path` until its pod is gone."""
+    async def follow(self, job_name: str, connection: Connection, path: str, container: str) -> None:
+        """Keep what comes of the log at `path` until its pod is gone. Returns when it is being read, or soon after.
+
+        Who ends the pod before may find its log gone before it was opened.
+        """
         if job_name not in self._reading:
             lines: deque[output.Line] = deque()
             self._kept[job_name] = lines
             if len(self._kept) > _MOST_TAILS:
                 self._kept.popitem(last=False)
-            self._reading[job_name] = asyncio.create_task(_follow(lines, connection, path, container))
+            begun = asyncio.Event()
+            self._reading[job_name] = asyncio.create_task(_follow(lines, begun, connection, path, container))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_BEGIN):
+                    await begun.wait()
 
     async def complete(self, job_name: str) -> None:
         """The pod is gone: wait for the rest of its output, a moment at most."""
@@ -53,11 +60,16 @@ class Tails:
         self._reading.clear()
 
 
-async def _follow(lines: "deque[output.Line]", connection: Connection, path: str, container: str) -> None:
+async def _follow(
+    lines: "deque[output.Line]", begun: asyncio.Event, connection: Connection, path: str, container: str
+) -> None:
     query = {"container": container, "timestamps": "true", "follow": "true", "tailLines": str(_LINES)}
     size = 0
-    with suppress(Refusal, NotReachable):  # it is an addition: what cannot be read is not there
+    try:
+        if not await _has_begun(connection, path, container):
+            begun.set()
         async with connection.stream(path, query, _SILENCE) as raw_lines:
+            begun.set()
             async for raw in raw_lines:
                 line = output.parse(raw)
                 if line is not None:
@@ -65,6 +77,16 @@ async def _follow(lines: "deque[output.Line]", connection: Connection, path: str
                     size += len(line[1])
                 while size > _MOST_BYTES:
                     size -= len(lines.popleft()[1])
+    except (Refusal, NotReachable):
+        pass  # it is an addition: what cannot be read is not there
+    finally:
+        begun.set()
+
+
+async def _has_begun(connection: Connection, path: str, container: str) -> bool:
+    """Whether there is any log yet: a kubelet does not answer who follows one before its first line."""
+    async with connection.stream(path, {"container": container, "limitBytes": "1"}, _BEGIN) as lines:
+        return bool([line async for line in lines])
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

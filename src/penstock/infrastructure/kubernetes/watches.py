@@ -53,6 +53,8 @@ class Collection:
         self._connection, self._path, self._selector, self._changed = connection, path, selector, changed
         self._version = ""
         self._dropped: set[str] = set()
+        #: those that were deleted before the watch told of it: it may yet tell what was before
+        self._deleted: set[str] = set()
         self._listing: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
@@ -97,6 +99,7 @@ class Collection:
         # what a watch tells meanwhile is newer than the list
         before = set(self.items)
         self._dropped.clear()
+        self._deleted.clear()
         while True:
             try:
                 page = await self._connection.request("GET", self._path, query=query)
@@ -150,14 +153,20 @@ class Collection:
                 raise Expired
             raise NotReachable(f"The watch ended: {item.get('message') or item}")
         if kind == "DELETED":
+            self._deleted.discard(item["metadata"]["uid"])
             self.drop(item)
-        elif kind in {"ADDED", "MODIFIED"}:
+        elif kind in {"ADDED", "MODIFIED"} and item["metadata"]["uid"] not in self._deleted:
             self._keep(item)
 
     def _keep(self, item: Object) -> None:
         item["metadata"].pop("managedFields", None)
         self.items[item["metadata"]["uid"]] = item
         self._changed(item, False)
+
+    def drop_for_good(self, item: Object) -> None:
+        """It was deleted, whatever a watch still tells of it that happened before."""
+        self._deleted.add(item["metadata"]["uid"])
+        self.drop(item)
 
     def drop(self, item: Object) -> None:
         """It is gone."""
@@ -227,7 +236,7 @@ class Mirror:
     def forget(self, name: str) -> None:
         """The Job was deleted."""
         if name in self._by_name:
-            self.jobs.drop(self._by_name[name])
+            self.jobs.drop_for_good(self._by_name[name])
 
     async def close(self) -> None:
         for task in self._tasks:
