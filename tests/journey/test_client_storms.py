@@ -91,15 +91,17 @@ def test_what_is_asked_of_a_server_that_dies_and_comes_back_happens_exactly_once
         threads = [threading.Thread(target=make, args=(mine,)) for mine in made]
         for thread in threads:
             thread.start()
-        for round_number in range(3):
-            enough = sum(map(len, made)) + 20
-            wait_until(partial(at_least, made, enough), 120, message=f"{enough} runs in round {round_number}")
-            running.kill()
-            running.restart()
-        wait_until(partial(at_least, made, sum(map(len, made)) + 1), 120, message="a run after the last restart")
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for round_number in range(3):
+                enough = sum(map(len, made)) + 20
+                wait_until(partial(at_least, made, enough), 120, message=f"{enough} runs in round {round_number}")
+                running.kill()
+                running.restart()
+            wait_until(partial(at_least, made, sum(map(len, made)) + 1), 120, message="a run after the last restart")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         assert failed == []
         known = [run_id for mine in made for run_id in mine]
         with running.client() as client:

@@ -122,12 +122,12 @@ def test_a_program_keeps_its_lease_while_it_lives_and_loses_it_when_it_is_killed
         limit = world.client.send(limits.read_global_concurrency_limit_by_name("license"))
 
         def renewed() -> bool:
-            (holder,) = world.client.send(limits.read_slot_holders(limit.id))
-            assert holder.expires_at is not None
-            return (holder.expires_at - holder.since).total_seconds() > 2 * LEASE
+            # on a slow machine a renewal may come late: nobody else wants the slot
+            found = world.client.send(limits.read_slot_holders(limit.id))
+            return any(one.expires_at and (one.expires_at - one.since).total_seconds() > 2 * LEASE for one in found)
 
         wait_until(renewed, 120, "the lease was renewed more than once")
-        assert held(world) == (0, 1)
+        wait_until(lambda: held(world) == (0, 1), 120, "it is held")
     finally:
         holding.kill()
         holding.wait()

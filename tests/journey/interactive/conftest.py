@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,11 @@ class Notebook:
 
     def __init__(self, env: dict[str, str], cwd: Path) -> None:
         needed("ipykernel")
-        self.manager = needed("jupyter_client.manager").KernelManager(kernel_name="python3")
+        # sockets in a folder: free ports could be somebody else's by the time that the kernel has begun
+        self.sockets = tempfile.TemporaryDirectory()
+        self.manager = needed("jupyter_client.manager").KernelManager(
+            kernel_name="python3", transport="ipc", ip=f"{self.sockets.name}/kernel"
+        )
         self.manager.kernel_spec.argv[0] = sys.executable
         self.manager.start_kernel(env=env, cwd=str(cwd))
         self.client = self.manager.blocking_client()
@@ -110,6 +115,7 @@ class Notebook:
     def close(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        self.sockets.cleanup()
 
 
 class Place:
