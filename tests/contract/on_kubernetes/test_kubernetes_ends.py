@@ -174,7 +174,9 @@ ENDS: dict[str, tuple[tuple[str, ...], dict[str, Any], Reason, str]] = {
         ),
         {
             "customizations": _beside(
-                "echo $$ > /shared/pid; exec tail /dev/zero", resources={"limits": {"memory": "32Mi"}}
+                # $$, as Kubernetes lets a shell see it
+                "echo $$$$ > /shared/pid; exec tail /dev/zero",
+                resources={"limits": {"memory": "32Mi"}},
             )
         },
         Reason.EXITED,
