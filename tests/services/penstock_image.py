@@ -3,8 +3,10 @@
 Where nothing has changed the image is there already; where only Penstock's code has, only the last layers are made.
 """
 
+import fcntl
 import hashlib
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +42,7 @@ def build(client: docker.APIClient, base: str) -> str:
     for name, content in sources.items():
         key.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
     name = f"{_REPOSITORY}:{key.hexdigest()[:16]}"
+    _use(name)
     if not client.images(name, quiet=True):
         started = time.monotonic()
         _build(client, name, base, version, _context(sources, _wheels(version)))
@@ -122,12 +125,35 @@ def _build(client: docker.APIClient, name: str, base: str, version: str, context
             raise RuntimeError(f"the image could not be built: {step['error']}\n{output[-4000:]}")
 
 
+def _use(name: str) -> None:
+    """Until this process ends other test runs leave that image there."""
+    # a bare number, because the end of the process closes it, and nothing before
+    fcntl.flock(os.open(_mark(name), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
+
+
+def _is_used(name: str) -> bool:
+    with _mark(name).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _mark(name: str) -> Path:
+    """The file that is locked by whoever uses an image."""
+    folder = docker_images.cache_folder() / "used-images"
+    folder.mkdir(exist_ok=True)
+    return folder / name.rpartition(":")[2]
+
+
 def _forget_old(client: docker.APIClient, newest: str) -> None:
-    """Images of other states of the checkout go after some hours; those that a container uses stay."""
+    """Images of other states of the checkout go after some hours; those that a container or another test run uses stay."""
     for image in client.images(_REPOSITORY):
         if image["Created"] < time.time() - _KEPT_SECONDS:
             for name in image["RepoTags"] or []:
-                if name != newest and re.fullmatch(rf"(docker\.io/)?{_REPOSITORY}:[0-9a-f]{{16}}", name):
+                ours = re.fullmatch(rf"(docker\.io/)?{_REPOSITORY}:[0-9a-f]{{16}}", name) is not None
+                if ours and name != newest and not _is_used(name):
                     try:
                         client.remove_image(name)
                     except DockerException as error:
