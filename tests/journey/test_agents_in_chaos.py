@@ -14,6 +14,8 @@ from penstock.testing import Fault, FaultProxy
 if TYPE_CHECKING:
     from tests.journey.conftest import World
 
+#: What an agent says when it has begun.
+UP = "It can run"
 SOAK = bool(os.environ.get("PENSTOCK_TEST_SOAK"))
 RUNS = 300 if SOAK else 60
 
@@ -57,33 +59,38 @@ def test_every_run_is_executed_exactly_once_whatever_is_killed_and_whatever_answ
     chance = random.Random(7)
     with FaultProxy(world.server.api_url, seed=7) as proxy:
         lost = proxy.add(Fault("drop_answer", probability=0.05))
-        began = time.monotonic()
         agents = [
             world.agent("-q", "queue", "--name", f"a{n}", "--limit", "4", env={"PENSTOCK_API_URL": proxy.url})
             for n in range(3)
         ]
         for agent in agents:
-            agent.wait_for_output("It can run", 240)
-        # where agents take long to come up, they are killed more seldom: else none would ever do anything
-        pace = max(1.0, time.monotonic() - began)
+            agent.wait_for_output(UP, 240)
+        starts = dict.fromkeys(agents, 1)
         deployment = world.deploy(ONCE)
         runs = [world.run(deployment, name=f"r{n}") for n in range(RUNS)]
-        deadline = time.monotonic() + pace * (90 + RUNS)
-        kills = 0
-        while len(world.marked("ended")) < RUNS:
-            assert time.monotonic() < deadline, _left(world, runs)
+        pace, kills, ended, progressed = 1.0, 0, 0, time.monotonic()
+        while (now_ended := len(world.marked("ended"))) < RUNS:
+            if now_ended > ended:
+                ended, progressed = now_ended, time.monotonic()
+            assert time.monotonic() < progressed + 240 * pace, _left(world, runs)
             time.sleep(pace * chance.uniform(0.2, 1.0))
-            kills += 1
             match chance.choice(victims):
                 case "agent":
                     victim = chance.choice(agents)
+                    if victim.output.count(UP) < starts[victim]:
+                        # where agents take long to come up, they are killed more seldom: else none would ever do anything
+                        pace = min(30.0, 1.5 * pace)
+                        continue
+                    pace = max(1.0, 0.9 * pace)
                     victim.kill()
                     victim.restart()
+                    starts[victim] += 1
                 case "launcher":
                     _kill_launcher(world)
                 case "server":
                     world.server.kill()
                     world.server.start()
+            kills += 1
         proxy.remove(lost)
         for run in runs:
             world.wait_for(run, StateType.COMPLETED)
