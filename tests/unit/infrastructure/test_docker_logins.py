@@ -118,6 +118,10 @@ def test_a_damaged_configuration_is_trouble(tmp_path: Path) -> None:
 class TestHelpers:
     config: ClassVar[dict[str, Any]] = {"credHelpers": {"r.example.com": "test"}}
 
+    @pytest.fixture(autouse=True)
+    def _unhurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("penstock.infrastructure.docker.logins.HELPER_SECONDS", 240.0)
+
     def test_the_one_of_the_registry_is_asked_by_its_name(self, tmp_path: Path) -> None:
         make_helper(tmp_path, """read asked; echo '{"Username": "bob", "Secret": "'$1-$asked'"}'""")
         login = configured(tmp_path, "r.example.com/x:1", self.config)
