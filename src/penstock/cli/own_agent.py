@@ -14,7 +14,7 @@ from penstock.cli.session import Session
 from penstock.errors import NotFound, PenstockError
 
 #: Seconds that the agent has until it takes runs.
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 #: Seconds that it has at the end to see the job end and to clear it away: a pod may use up its grace, and its node some
 #: more to say that it is gone. It leaves as soon as nothing is left.
 _DRAIN = 75.0

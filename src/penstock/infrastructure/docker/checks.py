@@ -28,7 +28,7 @@ from penstock.version import __version__
 #: Seconds for questions to the engine, and for one that it passes on to a registry.
 ASK_SECONDS, REGISTRY_SECONDS = 15.0, 30.0
 #: Seconds that a probe may take from its making to its answer.
-PROBE_SECONDS = 30.0
+PROBE_SECONDS = 60.0
 #: Of an image for another machine that an engine takes all the same.
 _EMULATED = ", and runs there only by emulation"
 #: What engines and what stands before them say of a question that they do not know: no registry's words.

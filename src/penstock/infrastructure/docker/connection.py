@@ -281,9 +281,9 @@ def read_distribution(client: "APIClient", image: str, header: str) -> dict[str,
 
 def _identify(client: "APIClient") -> tuple[str, str]:
     """The name of the engine's machine, and the engine's id. Podman invents another id for each answer: it has none."""
-    first, second = client.info(), client.info()
+    first = client.info()
     name, found = str(first.get("Name") or ""), str(first.get("ID") or "")
-    if not found or found != str(second.get("ID") or ""):
+    if not found or (DOCKERS_OWN not in components(client) and found != str(client.info().get("ID") or "")):
         found = f"{name}:{first.get('DockerRootDir') or ''}"
     return name, found
 

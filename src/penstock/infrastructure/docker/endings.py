@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,14 @@ from penstock import clock
 from penstock.errors import NotReachable
 from penstock.infrastructure.docker.connection import Engine
 from penstock.infrastructure.docker.observation import ENDED, Container
-from penstock.infrastructure.docker.reasons import History, may_not_have_run, needs_history, parse_time, read_history
+from penstock.infrastructure.docker.reasons import (
+    History,
+    may_not_have_run,
+    needs_history,
+    parse_time,
+    read_history,
+    was_killed,
+)
 from penstock.infrastructure.docker.starting import ASK_SECONDS, inspect
 
 if TYPE_CHECKING:
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
 _MOST_KEPT = 4096
 #: Seconds after the end of a container within which the engine writes down what it did to it.
 _AFTERMATH = 0.25
+#: How long at most it is looked at whether an engine that is busy writes that down of a SIGKILL that it has not sent itself.
+_LATE_AFTERMATH = 3.0
 #: Seconds before the start of a container from which on its events are asked for.
 _BEFORE = 5.0
 #: How often in a row they may stay away, while the engine answers, before an end is told without them.
@@ -60,6 +70,10 @@ class Endings:
         found = {each["Id"]: each for each in await asyncio.gather(*map(self._inspect, ids)) if each is not None}
         unclear = {each: whole for each, whole in found.items() if needs_history(whole["State"])}
         histories = await self._histories(unclear) if unclear else {}
+        late = await asyncio.gather(
+            *(self._with_memory(unclear[each], histories.get(each, History())) for each in unclear)
+        )
+        found.update((whole["Id"], whole) for whole in late)
         for each, whole in found.items():
             history = histories.get(each, History())
             if may_not_have_run(whole["State"]):
@@ -77,6 +91,19 @@ class Endings:
             # that it ran out of memory may be written down a moment after its end
             await asyncio.sleep(_AFTERMATH)
             found = await inspect(self._engine, container_id) or found
+        return found
+
+    async def _with_memory(self, found: dict[str, Any], history: History) -> dict[str, Any]:
+        """The same container, when it is known whether it was killed for lack of memory, or no more to be expected."""
+        sent = history.restarted or any(number == signal.SIGKILL for number, _ in history.signals)
+        limited = bool((found.get("HostConfig") or {}).get("Memory"))
+        deadline = clock.monotonic() + _LATE_AFTERMATH
+        while limited and not sent and was_killed(found["State"]) and clock.monotonic() < deadline:
+            await asyncio.sleep(_AFTERMATH)
+            again = await inspect(self._engine, found["Id"])
+            if again is None or Container.inspected(again).status not in ENDED:
+                break
+            found = again
         return found
 
     async def _only_words(self, container_id: str) -> str:
@@ -102,12 +129,13 @@ class Endings:
             [time for whole in found.values() if (time := parse_time(whole["State"].get(name))) is not None]
             for name in ("StartedAt", "FinishedAt")
         )
-        now = clock.now()
-        since, until = min(began, default=now).timestamp(), max(finished, default=now).timestamp()
         try:
-            events = await self._engine.call(
-                lambda client: _events(client, since - _BEFORE, until + _AFTERMATH), seconds=ASK_SECONDS
-            )
+            info: dict[str, Any] = await self._engine.call(lambda client: client.info(), seconds=ASK_SECONDS)
+            # an engine that is busy tells of a start, and of what it did, long after a short container has ended
+            now = parse_time(info.get("SystemTime")) or clock.now()
+            since = min(began, default=now).timestamp() - _BEFORE
+            until = max(now.timestamp(), max(finished, default=now).timestamp() + _AFTERMATH)
+            events = await self._engine.call(lambda client: _events(client, since, until), seconds=ASK_SECONDS)
         except self._engine.APIError:
             return {}
         except NotReachable:
@@ -118,7 +146,7 @@ class Endings:
         self._unheard = 0
         if events is None:
             return {}
-        made, live_restore = await self._network_made(), await self._live_restore()
+        made, live_restore = await self._network_made(), bool(info.get("LiveRestoreEnabled"))
         return {
             each: read_history(events, each, parse_time(whole["State"].get("StartedAt")), made, live_restore)
             for each, whole in found.items()
@@ -133,13 +161,6 @@ class Endings:
         except self._engine.APIError:
             return None
         return parse_time(found.get("Created"))
-
-    async def _live_restore(self) -> bool:
-        try:
-            found: dict[str, Any] = await self._engine.call(lambda client: client.info(), seconds=ASK_SECONDS)
-        except self._engine.APIError:
-            return False
-        return bool(found.get("LiveRestoreEnabled"))
 
 
 def _events(client: "APIClient", since: float, until: float) -> list[dict[str, Any]] | None:

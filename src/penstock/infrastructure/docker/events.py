@@ -19,8 +19,9 @@ _ACTIONS = ("start", "die", "destroy", "oom", "pause", "unpause")
 SILENCE_SECONDS = 45.0
 #: Seconds in which a stream has to open.
 _OPEN_SECONDS = 5.0
-#: Seconds after an event at which it is news: an engine tells of an end some 30 ms before its list of containers does.
-_ECHOES = (0.05, 0.4)
+#: Seconds after an event at which it is news: an engine tells of an end some 30 ms before its list of containers does, and
+#: one that is busy seconds before.
+_ECHOES = (0.05, 0.4, 3.0)
 #: Seconds between two tries to open it: the first, and the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 15.0
 

@@ -119,7 +119,7 @@ def _run(client: "APIClient", request: Mapping[str, Any], way: list[str], url: s
         for network in request.get("connect") or ():
             raw.connect_container_to_network(made, network)
         raw.start(made)
-        code = raw.wait(made, timeout=ASK_SECONDS + 5)["StatusCode"]
+        code = raw.wait(made, timeout=ASK_SECONDS + RUN_SECONDS)["StatusCode"]
         output = raw.logs(made, stdout=True, stderr=True, tail=20).decode(errors="replace").strip()
     finally:
         raw.remove_container(made, v=True, force=True)

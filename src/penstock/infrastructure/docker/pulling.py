@@ -5,12 +5,13 @@ more is given up. Each read is bounded, so that an engine or a registry that has
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,7 @@ class _Fetch:
         self._progress = Progress(image)
         self._askers: set[str] = set()
         self._lock = threading.Lock()
+        self._waiting = 0
         self._wanted_at = monotonic()
         self._begun = False
         self.ended_at = 0.0
@@ -151,18 +153,31 @@ class _Fetch:
 
     async def ask(self, asker: str, patience: float) -> None:
         """Wait a moment for the end. Raises StillPreparing if that has not come; what the pull failed with if it has."""
-        with self._lock:
-            self._wanted_at = monotonic()
         if not self.over:
             self._askers.add(asker)
-            await asyncio.wait([asyncio.wrap_future(self.ended)], timeout=patience)
-        if not self.over:
+            with self._wanted():
+                await asyncio.wait([asyncio.wrap_future(self.ended)], timeout=patience)
+        if not self.over or (
+            self.given_up and self.ended.result() is not None
+        ):  # given up as this one came: it begins anew
             words = self._progress.words()
             raise StillPreparing(words if self._begun else f"{words}, whose turn comes after others")
         self._askers.discard(asker)
         error = self.ended.result()
         if error is not None:
             raise error.with_traceback(None)
+
+    @contextlib.contextmanager
+    def _wanted(self) -> Iterator[None]:
+        """Who is in the block waits for it, however late a busy machine wakes him."""
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self._wanted_at = monotonic()
 
     def give_up(self) -> None:
         """Nobody wants it."""
@@ -220,7 +235,8 @@ class _Fetch:
 
     def _no_longer_wanted(self) -> bool:
         with self._lock:
-            self.given_up = self.given_up or monotonic() - self._wanted_at > self._unwanted
+            unwanted = not self._waiting and monotonic() - self._wanted_at > self._unwanted
+            self.given_up = self.given_up or unwanted
             return self.given_up
 
 

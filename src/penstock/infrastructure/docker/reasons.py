@@ -172,6 +172,11 @@ def needs_history(state: Mapping[str, Any]) -> bool:
     return isinstance(code, int) and code > 128 and not state.get("OOMKilled")
 
 
+def was_killed(state: Mapping[str, Any]) -> bool:
+    """Whether a container ended as one does whose process was sent SIGKILL, and nothing is told of its memory."""
+    return state.get("ExitCode") == 128 + signal.SIGKILL and not state.get("OOMKilled")
+
+
 def read_history(
     events: Iterable[Mapping[str, Any]],
     container_id: str,
