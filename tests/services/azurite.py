@@ -33,12 +33,12 @@ def azurite() -> Iterator[str]:
     command = [program, "--blobPort", "0", "--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
     with output.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as process:
         try:
-            wait_until(lambda: "listens on http://" in output.read_text(), timeout=60, message="azurite did not start")
+            wait_until(lambda: "listens on http://" in output.read_text(), timeout=120, message="azurite did not start")
             port = output.read_text().split("listens on http://127.0.0.1:")[1].split()[0]
             yield connection_string(f"http://127.0.0.1:{port}")
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -57,7 +57,7 @@ def http_service(port: int = 0) -> Iterator[Service]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             told.arrived.append(Arrived(self.command, self.path, dict(self.headers), body))
             status, text = told.answers.pop(0) if told.answers else (200, "ok")
-            told.open.wait(60)
+            told.open.wait(180)
             if not status:
                 self.close_connection = True
                 return

@@ -1,26 +1,31 @@
 """A server whose notification policies are watched, and what a test does with it."""
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from message_services import Service
 from wire import Api
 
+from penstock import clock
 from penstock.blocks.base import Block
 from penstock.blocks.notifications import SlackWebhook
+from penstock.model.notifications import DeliveryStatus
+from penstock.server.database.connection import Database
+from penstock.server.database.tables import notification_delivery as delivery
 from penstock.testing import TestServer, server, wait_until
+from penstock.testing.ports import HeldPort
 
 ROOT = "/flow_run_notification_policies/"
 SECRET = "T0P-s3cr3t-of-the-hook"
-#: A server that has little patience, so that a test need not have any.
+#: A server that has little patience, so that a test need not have any; but what it is sending stays its own.
 HASTY = {
     "PENSTOCK_NOTIFICATIONS_RETRY_SECONDS": "0.2",
-    "PENSTOCK_NOTIFICATIONS_LEASE_SECONDS": "1.5",
+    "PENSTOCK_NOTIFICATIONS_LEASE_SECONDS": "300",
     "PENSTOCK_NOTIFICATIONS_LIMIT": "100",
     "PENSTOCK_UI_URL": "https://flows.example.com",
 }
@@ -38,6 +43,12 @@ class House:
         self.server.restart()
         self.close()
         self.api = Api(self.server.api_url, self.api.headers)
+
+    def end_leases(self) -> None:
+        """Of what the server, on SQLite, was sending when it was killed: the next one need not wait for that."""
+        over = sa.update(delivery).where(delivery.c.status == DeliveryStatus.SENDING).values(due_at=clock.now())
+        with contextlib.closing(Database(f"sqlite:///{self.server.home / 'penstock.db'}")) as database:
+            database.submit_write(lambda tx: tx.execute(over).rowcount).result(60)
 
     def close(self) -> None:
         with self.api:
@@ -73,7 +84,7 @@ class House:
             found = self.deliveries(policy)
             return len(found) >= count and all(one["status"] in ("Sent", "Failed") for one in found)
 
-        wait_until(over, 30, "not every message was settled")
+        wait_until(over, 120, "not every message was settled")
         return self.deliveries(policy)
 
     def notifiers(self) -> list[int]:
@@ -113,8 +124,11 @@ def texts(service: Service) -> list[str]:
     return [arrived.json["text"] for arrived in list(service.arrived)]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def deserted_port() -> Iterator[int]:
+    """A port that refuses connections, and that nobody else is given; who names it may listen there in the end."""
+    held = HeldPort()
+    try:
+        yield held.take("127.0.0.1")
+    finally:
+        held.release()

@@ -18,6 +18,11 @@ SCHEMA = {
 HOURLY = {"interval": 3600.0, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}
 
 
+def hourly() -> dict[str, Any]:
+    """Every hour, and not within the next half an hour: the times that are planned stay the same meanwhile."""
+    return {**HOURLY, "anchor_date": (datetime.now(UTC) + timedelta(minutes=30)).isoformat()}
+
+
 def deploy(api: Api, **fields: Any) -> dict[str, Any]:
     answer = api.post("/deployments/", {"name": "d", "flow_id": fields.pop("flow_id", None) or api.flow(), **fields})
     assert answer.status == 201, answer
@@ -211,7 +216,7 @@ def test_schedules_are_added_changed_and_removed_one_by_one(api: Api):
 
 
 def test_planned_runs_follow_the_schedule(api: Api):
-    deployment = deploy(api, schedule=HOURLY)
+    deployment = deploy(api, schedule=hourly())
     path = f"/deployments/{deployment['id']}"
     wait_until(lambda: planned(api, deployment) > 0, message="the scheduler plans a new deployment's runs")
     before = planned(api, deployment)

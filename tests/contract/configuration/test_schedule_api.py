@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from test_deployment_api import HOURLY, deploy, planned
+from test_deployment_api import HOURLY, deploy, hourly, planned
 from wire import Api
 
 from penstock.testing import wait_until
@@ -107,7 +107,8 @@ def test_the_preview_says_when_clocks_change(api: Api) -> None:
 
 
 def test_runs_of_a_deleted_schedule_go_and_those_of_others_stay(api: Api) -> None:
-    deployment = deploy(api, schedules=[{"schedule": HOURLY}, {"schedule": HOURLY, "parameters": {"x": 1}}])
+    every = hourly()
+    deployment = deploy(api, schedules=[{"schedule": every}, {"schedule": every, "parameters": {"x": 1}}])
     wait_until(lambda: planned(api, deployment) == 6, message="both schedules are planned")
     path = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
     assert api.call("DELETE", path).status == 204

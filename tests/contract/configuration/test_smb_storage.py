@@ -147,7 +147,10 @@ def test_a_part_of_a_tree_that_cannot_be_read_is_an_error_and_not_left_out(
         (folder / "pkg").chmod(0o755)
 
 
-def test_a_file_that_is_being_read_may_be_read_by_others_and_is_replaced_afterwards(server: samba.Server) -> None:
+def test_a_file_that_is_being_read_may_be_read_by_others_and_is_replaced_afterwards(
+    server: samba.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.storage.smb_shares._IN_USE", 300.0)
     storage = smb(server, share_path=f"/flows/{uuid4().hex}")
     storage.write_path("f", b"old")
     folder = server.folder / storage.share_path.strip("/")
@@ -155,9 +158,9 @@ def test_a_file_that_is_being_read_may_be_read_by_others_and_is_replaced_afterwa
         with storage.filesystem.open(f"{storage.share_path}/f", "rb") as reader:
             assert storage.read_path("f") == b"old"
             writing = pool.submit(storage.write_path, "f", b"new")
-            wait_until(lambda: any(file.read_bytes() == b"new" for file in folder.glob("*.draft")), timeout=30)
+            wait_until(lambda: any(file.read_bytes() == b"new" for file in folder.glob("*.draft")))
             assert reader.read() == b"old"
-        assert writing.result(30) == "f"
+        assert writing.result(120) == "f"
     assert storage.read_path("f") == b"new"
 
 

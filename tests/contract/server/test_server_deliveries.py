@@ -52,7 +52,7 @@ class Post:
         self.block_id = self.block("ops", "https://h/s3cret")
 
     def write(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.database.submit_write(function, *args, **kwargs).result(timeout=20)
+        return self.database.submit_write(function, *args, **kwargs).result(timeout=120)
 
     def forward(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -366,7 +366,7 @@ def test_a_try_that_hangs_ends_its_process_and_is_made_again(post: Post, monkeyp
         service = notifications.NotificationsService(post.database)
         await service.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(150):
                 while post.delivery(policy).error is None:
                     await asyncio.sleep(0.05)
         finally:

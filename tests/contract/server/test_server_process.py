@@ -23,11 +23,12 @@ from penstock.testing import server, wait_until
 
 def _run(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock.server", *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_a_stop_is_quick_and_a_success_even_with_a_poll_open() -> None:
-    with server() as running:
+    # a poll waits for a third of a lease at most: this one for longer than a stop may take
+    with server(env={"PENSTOCK_AGENT_LEASE_SECONDS": "180"}) as running:
         poll = {"agent_id": str(uuid4()), "request_id": str(uuid4()), "name": "a", "wait_seconds": 50, "capacity": 0}
         answered: list[int] = []
 
@@ -41,7 +42,7 @@ def test_a_stop_is_quick_and_a_success_even_with_a_poll_open() -> None:
             wait_until(lambda: api.post("/agents/filter", {}).body, message="the agent is known")
         pid = running.pid
         running.stop()
-        asking.join(timeout=10)
+        asking.join(timeout=60)
         assert not asking.is_alive()
         assert answered == [200]
         assert not Path(f"/proc/{pid}").exists()
@@ -75,7 +76,7 @@ def test_an_ephemeral_server_leaves_when_nobody_asks(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "penstock.server", "--port", "0", "--ephemeral"]
         leaving = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
         try:
-            assert leaving.wait(timeout=60) == 0
+            assert leaving.wait(timeout=180) == 0
         finally:
             leaving.kill()
             assert leaving.stderr is not None
@@ -183,7 +184,7 @@ def test_an_interrupt_stops_it_like_a_termination() -> None:
 
 def test_a_broken_request_does_not_disturb_the_next(api: Api) -> None:
     parts = urlsplit(api.url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=120)
     try:
         connection.request("POST", "/api/flows/", "{", {"Content-Type": "application/json"})
         response = connection.getresponse()
