@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.infrastructure.docker import checks, connection, hearing, probe
+from penstock.infrastructure.process import connection as line
 from penstock.testing import wait_until
 
 
@@ -22,7 +24,7 @@ def a_home() -> Iterator[Path]:
     for pid in launchers(folder):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not launchers(folder), message="launchers are left")
+    wait_until(lambda: not launchers(folder), 120, "launchers are left")
     shutil.rmtree(folder)
 
 
@@ -43,6 +45,23 @@ def lasting_home() -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def _no_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "penstock"))
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launcher, an engine, a container, an API that are there are waited for, however busy this machine is."""
+    monkeypatch.setattr(line, "_PATIENCE", 120.0)
+    monkeypatch.setattr(connection, "ASK_SECONDS", 60.0)
+    monkeypatch.setattr(probe, "ASK_SECONDS", 60)
+    monkeypatch.setattr(probe, "RUN_SECONDS", 60.0)
+    monkeypatch.setattr(hearing, "_PROBE_SECONDS", 120.0)
+    monkeypatch.setattr(hearing, "_CONNECT_SECONDS", 30.0)
+    monkeypatch.setattr(checks, "PROBE_SECONDS", 120.0)
+
+
+def the_launcher(launcher_home: Path) -> int:
+    """The pid of the launcher of that home, when others that were started beside it have left again."""
+    return wait_until(lambda: found[0] if len(found := launchers(launcher_home)) == 1 else None, 60, "one launcher")
 
 
 def launchers(launcher_home: Path) -> list[int]:

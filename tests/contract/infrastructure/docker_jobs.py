@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import io
+import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from docker_engine import busybox_image
+from docker_engine import busybox_image, engine
 
 from penstock import clock
 from penstock.blocks.docker_address import engine_address
@@ -23,9 +25,11 @@ from penstock.testing import FaultProxy
 from penstock.testing.driver_contract import Candidate
 
 #: Seconds within which anything is expected to happen.
-PATIENCE = 60.0
+PATIENCE = 120.0
 #: A job that lives until it is stopped.
 LONG = ("sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+#: A part of a program that waits until `let_go` is called.
+WAITS = "while [ ! -e /go ]; do sleep 0.05; done"
 
 
 def driver_at(address: str) -> DockerDriver:
@@ -141,6 +145,15 @@ async def until_written(driver: DockerDriver, handle: Handle, text: str) -> None
     while text not in (written := (await driver.output(handle)).text):
         assert clock.monotonic() < deadline, f"it has written {written!r}, not {text!r}"
         await driver.wait_for_news(0.05)
+
+
+def let_go(handle: Handle) -> None:
+    """Let a container of the shared engine go on that is at `WAITS`."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("go"))
+    with engine().client() as client:
+        client.put_archive(handle.data["id"], "/", packed.getvalue())
 
 
 async def retried(call: Callable[[], Awaitable[Any]], error: type[Exception]) -> Any:

@@ -24,7 +24,7 @@ from penstock.model.attempts import Observation
 
 ENGINE = "probe_engine"
 PROBES = Path(__file__).parent / "probes"
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def a_job(*command: str, owner: str = "tests") -> Job:
@@ -91,6 +91,19 @@ async def until_gone(pids: list[int]) -> None:
     while left := [pid for pid in pids if is_alive(pid)]:
         assert clock.monotonic() < deadline, f"{left} are still there"
         await asyncio.sleep(0.01)
+
+
+def put_jobs_aside(home: Path) -> None:
+    """Have the folder of jobs of a home be a link, before anything is in it: `point_jobs_at` changes where it leads."""
+    (home / "aside").mkdir(exist_ok=True)
+    point_jobs_at(home, "aside")
+
+
+def point_jobs_at(home: Path, place: str) -> None:
+    """At "jobs", a link to itself, the folder cannot be read; at no time is it gone, which would end its jobs."""
+    draft = home / "jobs.draft"
+    draft.symlink_to(place)
+    draft.replace(home / "jobs")
 
 
 def is_alive(pid: int) -> bool:

@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -15,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import docker_daemon
 import docker_engine
 import pytest
 import sshd
@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from penstock import clock
 from penstock.blocks.docker_address import EngineAddress, engine_address
 from penstock.errors import ConfigurationError, NotReachable
+from penstock.infrastructure.docker import connection
 from penstock.infrastructure.docker.connection import THREADS, Engine
 from penstock.testing import Fault, FaultProxy, wait_until
 
@@ -41,7 +42,7 @@ def with_engine(address: EngineAddress | str, story: Callable[[Engine], Awaitabl
     async def told() -> Any:
         line = Engine(address if isinstance(address, EngineAddress) else EngineAddress(address, "DOCKER_HOST"))
         try:
-            return await asyncio.wait_for(story(line), 60)
+            return await asyncio.wait_for(story(line), 240)
         finally:
             await line.close()
 
@@ -74,18 +75,25 @@ class TestOneEngine:
         meeting = threading.Barrier(8)
 
         async def story(line: Engine) -> list[Any]:
-            return await asyncio.gather(*(line.call(lambda _: meeting.wait(20), seconds=30) for _ in range(8)))
+            return await asyncio.gather(*(line.call(lambda _: meeting.wait(90), seconds=120) for _ in range(8)))
 
         assert sorted(with_engine(engine.address, story)) == list(range(8))
 
-    def test_many_calls_wait_for_their_turn_without_being_given_up(self, engine: docker_engine.Engine) -> None:
-        def slow(_: Any) -> bool:
-            time.sleep(0.1)  # as long as a call may take, and shorter than all of them together
-            return True
+    def test_many_calls_wait_for_their_turn_without_being_given_up(
+        self, engine: docker_engine.Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        turns = threading.Event()
 
         async def story(line: Engine) -> list[Any]:
             await line.id()
-            return await asyncio.gather(*(line.call(slow, seconds=0.2) for _ in range(20 * THREADS)))
+            first = [asyncio.create_task(line.call(lambda _: turns.wait(120), seconds=150)) for _ in range(THREADS)]
+            await asyncio.sleep(0)
+            monkeypatch.setattr(connection, "_SLACK", 0.0)
+            others = [asyncio.create_task(line.call(lambda _: True, seconds=0.2)) for _ in range(20 * THREADS)]
+            await asyncio.sleep(0.5)  # longer than a call may take that has its turn
+            monkeypatch.setattr(connection, "_SLACK", 120.0)  # and now it may take its time
+            turns.set()
+            return await asyncio.gather(*first, *others)
 
         assert all(with_engine(engine.address, story))
 
@@ -305,13 +313,13 @@ def test_podman_is_an_engine_with_an_identity_that_stays() -> None:
                 [podman, *storage, "system", "service", "--time=0", address], stdin=subprocess.DEVNULL, stderr=output
             )
         try:
-            wait_until(Path(folder, "podman.sock").exists, timeout=30, message="podman did not start")
+            wait_until(lambda: docker_daemon.answers(address), timeout=120, message="podman did not start")
             first, second = identity(address), identity(address)
             assert first == second
             assert f"{folder}/root" in first
         finally:
-            service.terminate()
-            service.wait(20)
+            service.kill()
+            service.wait()
 
 
 def len_images(client: Any) -> int:
@@ -380,8 +388,14 @@ def tls_before(address: str, folder: Path) -> Iterator[int]:
         writer.close()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(address.removeprefix("unix://"))
-        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+        lines = [writer]
+        try:
+            inner_reader, inner_writer = await asyncio.open_unix_connection(address.removeprefix("unix://"))
+            lines.append(inner_writer)
+            await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+        finally:
+            for line in lines:
+                line.transport.abort()
 
     async def serve() -> None:
         server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
@@ -393,10 +407,11 @@ def tls_before(address: str, folder: Path) -> Iterator[int]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await asyncio.sleep(0.01)  # what was aborted is closed in the turns that follow
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    ready.wait(20)
+    assert ready.wait(60)
     try:
         yield ports[0]
     finally:

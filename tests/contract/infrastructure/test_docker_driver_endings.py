@@ -15,7 +15,7 @@ from penstock.model.attempts import Observation
 from penstock.model.reasons import Reason
 from penstock.testing import Fault, FaultProxy
 
-from .docker_jobs import Jobs, address_of, opened, until, until_written
+from .docker_jobs import PATIENCE, Jobs, address_of, opened, until, until_written
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def test_a_program_for_another_processor_is_a_command_that_cannot_be_executed(jo
 @pytest.mark.parametrize("number", [9, 15])
 def test_a_signal_that_somebody_had_docker_send_is_named(jobs: Jobs, number: int) -> None:
     async def question(driver: DockerDriver) -> None:
-        handle = await driver.start(jobs.request(("sleep", "60")))
-        await until(driver, handle, "RUNNING")
+        handle = await driver.start(jobs.request(("sh", "-c", "echo ready; exec sleep 600")))
+        await until_written(driver, handle, "ready")  # the first process would not hear a signal before it is set up
         with engine().client() as client:
             client.kill(handle.data["id"], number)
         seen = await until(driver, handle, "ENDED")
@@ -132,7 +132,7 @@ def test_a_paused_container_runs_and_can_be_stopped(jobs: Jobs) -> None:
             client.pause(handle.data["id"])
         [seen] = await driver.observe([handle])
         assert (seen.status, seen.message) == ("RUNNING", "The container is paused.")
-        await driver.stop(handle, 30)
+        await driver.stop(handle, PATIENCE)
         seen = await until(driver, handle, "ENDED")
         assert seen.exit is not None
         assert seen.exit.code == 0

@@ -55,7 +55,8 @@ def test_many_containers_are_watched_by_one_list_and_one_stream(jobs: Jobs, prox
         ended = looks.struck
         await driver.observe(handles)
         assert looks.struck == ended  # an end is looked at once
-        assert streams.struck == 1
+        assert streams.struck < many / 2  # one, and one more for each that did not open in time
+        assert sum(thread.name == "docker-events" for thread in threading.enumerate()) == 1
         threads = [thread for thread in threading.enumerate() if thread.name.startswith("docker")]
         assert len(threads) <= 2 * THREADS + 1
         assert len(proxy._open) <= 2 * THREADS + 1
@@ -68,9 +69,11 @@ def test_news_come_again_after_the_stream_broke_and_ends_are_told_without_them(j
 
     async def question(driver: DockerDriver) -> None:
         handle = await driver.start(jobs.request(("sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done")))
-        await driver.wait_for_news(0.5)
-        proxy.drop_connections()
         deadline = clock.monotonic() + PATIENCE
+        while not streams.struck:
+            assert clock.monotonic() < deadline
+            await driver.wait_for_news(0.2)
+        proxy.drop_connections()
         while streams.struck < 2:
             assert clock.monotonic() < deadline
             await driver.wait_for_news(0.2)

@@ -104,19 +104,20 @@ def test_what_docker_refuses_is_told_in_its_words_with_a_reason_and_leaves_nothi
 
 
 def test_a_port_that_another_container_has_is_refused_for_now(jobs: Jobs) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    ports = {"port_bindings": {80: ("127.0.0.1", port)}, "network_mode": "bridge"}
+    def at(port: str | None) -> dict[str, Any]:
+        binding = {"port_bindings": {80: ("127.0.0.1", port)}, "network_mode": "bridge"}
+        request = jobs.request(host_config=binding)
+        request["create"]["ports"] = [80]
+        return request
 
     async def question(driver: DockerDriver) -> None:
-        requests = [jobs.request(host_config=ports) for _ in range(2)]
-        for request in requests:
-            request["create"]["ports"] = [80]
-        first = await driver.start(requests[0])
+        first = await driver.start(at(None))  # any that is free
+        with engine().client() as client:
+            port = client.port(first.data["id"], 80)[0]["HostPort"]
         with pytest.raises(JobRejected) as refused:
-            await driver.start(requests[1])
+            await driver.start(at(port))
         assert refused.value.reason == Reason.START_FAILED
-        assert str(port) in refused.value.message
+        assert port in refused.value.message
         assert [found.handle for found in await driver.find(jobs.owner)] == [first]
 
     jobs.ask(question)

@@ -26,7 +26,8 @@ from penstock.model.findings import Finding
 from penstock.testing import Fault, FaultProxy
 
 USERS = {"alice": "alices-secret", "bob": "bobs-secret"}
-SECONDS = 60.0
+SECONDS = 240.0
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +217,9 @@ def test_a_pull_that_is_cut_in_the_middle_goes_on(
             tidy.append(fresh)
             registry.push(client, fresh, "team/large:1")
             client.remove_image(fresh, force=True)
-        proxy.add(Fault("cut_answer", path="/v2/team/large/blobs", times=1, after_bytes=1_000_000))
+        _, manifest = read_manifest(registry, "team/large", "1")
+        layer = json.loads(manifest)["layers"][0]["digest"]
+        proxy.add(Fault("cut_answer", path=f"/v2/team/large/blobs/{layer}", times=1, after_bytes=1_000_000))
         proxy.add(Fault("delay", path="/v2/team/large/blobs", seconds=0.5))
         image = f"127.0.0.1:{proxy.port}/team/large:1"
         tidy.append(image)
@@ -251,17 +254,20 @@ def test_two_logins_at_once_do_not_mix(engine: docker_engine.Engine, registry: R
 
 def test_those_who_want_the_same_share_one_pull(registry: Registry, tidy: list[str]) -> None:
     with FaultProxy(f"http://{registry.address}") as proxy:
-        proxy.add(Fault("delay", path="/v2/team/busybox/manifests", seconds=1.5, times=1))
         image = f"127.0.0.1:{proxy.port}/team/busybox:1"
         tidy.append(image)
 
         async def story(_: Engine, pulls: Pulls) -> list[Any]:
-            wanted = pull_of(image, policy="ALWAYS")
-            return await asyncio.gather(*(until_there(pulls, wanted, f"job-{number}") for number in range(20)))
+            wanted, askers = pull_of(image, policy="ALWAYS"), [f"job-{number}" for number in range(20)]
+            proxy.partition()
+            said = await asyncio.gather(*(pulls.ensure(wanted, asker) for asker in askers), return_exceptions=True)
+            proxy.partition(False)
+            await asyncio.gather(*(until_there(pulls, wanted, asker) for asker in askers))
+            return said
 
-        said = run(story)
-        assert any(said)
-        assert all(words.startswith(f"the image {image}") for each in said for words in each)
+        said = run(story, patience=0.1)
+        assert [type(each) for each in said] == [StillPreparing] * 20
+        assert all(each.message.startswith(f"the image {image}") for each in said)
         alone = proxy.requests
         run(lambda _, pulls: until_there(pulls, pull_of(image, policy="ALWAYS")))
         assert proxy.requests - alone > 0, "ALWAYS asks the registry, also where the image is there"
@@ -303,7 +309,7 @@ def test_what_nobody_asks_for_any_more_is_given_up(registry: Registry, tidy: lis
             (fetch,) = pulls._fetches.values()
             await asyncio.sleep(0.2)  # longer than it is wanted for
             proxy.partition(False)
-            await asyncio.wait([asyncio.wrap_future(fetch.ended)], timeout=40)
+            await asyncio.wait([asyncio.wrap_future(fetch.ended)], timeout=SECONDS)
             return fetch.given_up
 
         assert run(story, patience=0.05, unwanted=0.1)
@@ -471,19 +477,28 @@ def make_helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> N
 
 def put_index(registry: Registry, repository: str, tag: str, index_tag: str, machine: str) -> None:
     """An index in the registry whose only image is that of `tag`, said to be for `machine`."""
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
     index_kind = "application/vnd.docker.distribution.manifest.list.v2+json"
-    base = f"http://{registry.address}/v2/{repository}/manifests"
-    login = base64.b64encode(f"alice:{USERS['alice']}".encode()).decode()
-    headers = {"Authorization": f"Basic {login}"}
-    with urlopen(Request(f"{base}/{tag}", headers={**headers, "Accept": kind})) as answer:
-        digest, size = answer.headers["Docker-Content-Digest"], len(answer.read())
+    digest, manifest = read_manifest(registry, repository, tag)
     platform = {"architecture": machine, "os": "linux"}
-    entry = {"mediaType": kind, "digest": digest, "size": size, "platform": platform}
+    entry = {"mediaType": MANIFEST, "digest": digest, "size": len(manifest), "platform": platform}
     index = json.dumps({"schemaVersion": 2, "mediaType": index_kind, "manifests": [entry]}).encode()
-    request = Request(f"{base}/{index_tag}", index, {**headers, "Content-Type": index_kind}, method="PUT")
-    with urlopen(request) as answer:
+    with ask_registry(registry, f"{repository}/manifests/{index_tag}", index, {"Content-Type": index_kind}) as answer:
         assert answer.status == 201
+
+
+def read_manifest(registry: Registry, repository: str, tag: str) -> tuple[str, bytes]:
+    """The manifest of an image in the registry: its digest, its text."""
+    with ask_registry(registry, f"{repository}/manifests/{tag}", None, {"Accept": MANIFEST}) as answer:
+        return answer.headers["Docker-Content-Digest"], answer.read()
+
+
+def ask_registry(registry: Registry, path: str, body: bytes | None, headers: dict[str, str]) -> Any:
+    """The answer to alice; with a body, that is put there."""
+    login = base64.b64encode(f"alice:{USERS['alice']}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}", **headers}
+    return urlopen(
+        Request(f"http://{registry.address}/v2/{path}", body, headers, method="PUT" if body is not None else "GET")
+    )
 
 
 def import_bytes(client: Any, folder: Path, count: int) -> str:

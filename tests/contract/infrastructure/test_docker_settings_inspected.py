@@ -421,7 +421,7 @@ def test_the_token_is_where_its_variable_says_and_everybody_in_the_container_can
             assert archive is not None
             client.put_archive(made, *archive)
             client.start(made)
-            client.wait(made, timeout=30)
+            client.wait(made)
             assert client.logs(made).decode().split() == [TOKEN, place]
         finally:
             client.remove_container(made, force=True, v=True)

@@ -14,6 +14,8 @@ from penstock.infrastructure.process.driver import ProcessDriver
 from penstock.infrastructure.process.render import ProcessRequest, render
 from penstock.testing.driver_contract import Candidate, DriverContract
 
+from .processes import point_jobs_at, put_jobs_aside
+
 ENGINE = "probe_engine"
 PROBES = Path(__file__).parent / "probes"
 
@@ -23,6 +25,7 @@ class ColdCandidate(Candidate):
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        put_jobs_aside(home)
 
     def driver(self) -> Driver:
         return ProcessDriver(self.home, ENGINE)
@@ -36,14 +39,11 @@ class ColdCandidate(Candidate):
     @contextmanager
     def cut(self) -> Iterator[None]:
         """The folder cannot be read any more."""
-        jobs, aside = self.home / "jobs", self.home / "jobs-aside"
-        jobs.rename(aside)
-        jobs.symlink_to("jobs")  # a link to itself
+        point_jobs_at(self.home, "jobs")
         try:
             yield
         finally:
-            jobs.unlink()
-            aside.rename(jobs)
+            point_jobs_at(self.home, "aside")
 
 
 class WarmCandidate(ColdCandidate):

@@ -17,12 +17,14 @@ from penstock.infrastructure.process.driver import ProcessDriver
 from penstock.infrastructure.process.folder import JobFolder
 from penstock.model.reasons import Reason
 
-from .conftest import launchers
+from .conftest import launchers, the_launcher
 from .processes import (
     ENGINE,
     a_driver,
     is_alive,
     keeper_of,
+    point_jobs_at,
+    put_jobs_aside,
     python,
     shell,
     until_ended,
@@ -73,11 +75,12 @@ def test_a_job_survives_its_agent_and_the_next_one_knows_all_of_it(home: Path, t
 def test_a_job_survives_its_launcher_and_the_next_one_starts_more(home: Path) -> None:
     async def story() -> None:
         async with a_driver(home) as driver:
-            first = await driver.start(shell("sleep 0.5; exit 3"))
-            [launcher] = launchers(home)
+            first = await driver.start(shell(f"while [ ! -e {home}/go ]; do sleep 0.05; done; exit 3"))
+            launcher = the_launcher(home)
             os.kill(launcher, signal.SIGKILL)
             await until_gone([launcher])
             second = await driver.start(shell("exit 4"))
+            (home / "go").touch()
             for handle, code in ((first, 3), (second, 4)):
                 seen = await until_ended(driver, handle)
                 assert seen.exit is not None
@@ -90,7 +93,7 @@ def test_a_start_whose_launcher_is_killed_in_the_middle_happens_once(home: Path,
     async def story() -> None:
         async with a_driver(home) as driver:
             await driver.prepare()
-            [launcher] = launchers(home)
+            launcher = the_launcher(home)
             freeze(launcher)
             request = shell(f"echo ran >> {tmp_path}/ran; echo ready; sleep 600")
             starting = asyncio.create_task(driver.start(request))
@@ -117,7 +120,7 @@ def test_a_job_whose_keeper_is_killed_is_stopped_and_its_end_is_called_unknown(
             handle = await driver.start(python(HIDING + "time.sleep(600)"))
             pids = [int(line) for line in await until_written(driver, handle, lines=3)]
             if not launcher_lives:
-                [launcher] = launchers(home)
+                launcher = the_launcher(home)
                 os.kill(launcher, signal.SIGKILL)
                 await until_gone([launcher])
             os.kill(keeper_of(home, handle).keeper_pid, signal.SIGKILL)
@@ -204,17 +207,18 @@ def test_a_job_whose_folder_is_gone_is_stopped_because_nobody_can_find_it_any_mo
 
 
 def test_a_disk_that_cannot_be_read_for_a_while_costs_no_job(home: Path) -> None:
+    put_jobs_aside(home)
+
     async def story() -> None:
         async with a_driver(home) as driver:
-            handle = await driver.start(shell("sleep 0.3; exit 3"))
+            handle = await driver.start(shell(f"while [ ! -e {home}/go ]; do sleep 0.05; done; exit 3"))
             keeper = keeper_of(home, handle).keeper_pid
-            (home / "jobs").rename(home / "aside")
-            (home / "jobs").symlink_to("jobs")  # a link to itself
+            point_jobs_at(home, "jobs")
             os.kill(keeper, signal.SIGUSR1)  # look for orders
+            (home / "go").touch()
             await until_gone([handle.data["pid"]])
             assert is_alive(keeper)
-            (home / "jobs").unlink()
-            (home / "aside").rename(home / "jobs")
+            point_jobs_at(home, "aside")
             seen = await until_ended(driver, handle)
             assert seen.exit is not None
             assert seen.exit.code == 3

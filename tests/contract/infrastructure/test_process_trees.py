@@ -10,7 +10,7 @@ from penstock.infrastructure.base import Handle
 from penstock.infrastructure.process.driver import ProcessDriver
 from penstock.model.reasons import Reason
 
-from .processes import a_driver, is_alive, keeper_of, python, until_ended, until_gone, until_written
+from .processes import PATIENCE, a_driver, is_alive, keeper_of, python, until_ended, until_gone, until_written
 
 #: Prints the pids of a main process, a child, and a grandchild orphaned into its own session, all deaf to SIGTERM.
 HIDING = """
@@ -69,7 +69,7 @@ def test_a_stopped_process_runs_and_can_be_stopped_for_good(home: Path) -> None:
             await until_written(driver, handle)
             freeze(handle.data["pid"])
             assert (await driver.observe([handle]))[0].status == "RUNNING"
-            await driver.stop(handle, 10)
+            await driver.stop(handle, PATIENCE)
             seen = (await driver.observe([handle]))[0]
             assert seen.exit is not None
             assert seen.exit.signal == signal.SIGTERM  # it went on, and heard it
