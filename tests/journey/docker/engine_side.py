@@ -1,5 +1,6 @@
 """What a Docker engine knows of the runs of one server: their containers, and what is left when they are over."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import docker
+import docker.errors
 from docker_engine import Engine
 
 from penstock.agent.platforms import owner_of
@@ -39,9 +41,9 @@ class EngineSide:
             ids = [str(one["Id"]) for one in self.containers(run) if one["State"] == "running"]
             return ids[0] if ids else None
 
-        return wait_until(running, 60, f"{run.name} has a container that runs")
+        return wait_until(running, 120, f"{run.name} has a container that runs")
 
-    def wait_until_gone(self, run: FlowRun, timeout: float = 30) -> None:
+    def wait_until_gone(self, run: FlowRun, timeout: float = 120) -> None:
         """Return when the engine has no container of the run any more."""
         wait_until(lambda: not self.containers(run), timeout, f"no container of {run.name} is left")
 
@@ -66,9 +68,11 @@ class EngineSide:
             self.client.remove_network(made)
 
     def remove_all(self) -> None:
-        """Remove the containers that a test has left, whatever they do."""
+        """Remove the containers that a test has left, whatever they do. An agent may be removing some of them as well."""
         for one in self.containers():
-            self.client.remove_container(one["Id"], v=True, force=True)
+            with contextlib.suppress(docker.errors.APIError):
+                self.client.remove_container(one["Id"], v=True, force=True)
+        wait_until(lambda: not self.containers(), message="nothing is left of the runs of this server")
 
 
 @contextmanager

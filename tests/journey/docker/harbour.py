@@ -36,7 +36,7 @@ class Harbour:
 
         `block`: fields of the DockerContainer beyond image and mount.
         """
-        fields = {"image": self.image, "grace_seconds": 5, **(block or {})}
+        fields = {"image": self.image, "grace_seconds": 60, **(block or {})}
         folder = self.world.folder
         self.world.probes().chmod(0o777)  # whoever the image's user is
         made = DockerContainer(**{**fields, "volumes": [f"{folder}:{folder}", *fields.get("volumes", [])]})

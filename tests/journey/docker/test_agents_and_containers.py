@@ -1,8 +1,10 @@
 """Agents and engines come and go while containers run: each run is started once, told once, and cleared away."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import docker_engine
@@ -70,13 +72,13 @@ def test_a_container_left_by_a_dead_agent_is_swept_by_its_next_life_without_any_
     block = {"cancel_timeout": 0.5, "grace_seconds": 0, "command": stubborn, "auto_remove": True}
     run = world.run(apart.deploy(WAITS, block=block), name="r")
     container = apart.engine.container(run)
-    wait_until(lambda: world.attempts(run)[-1].handle, 30, "its handle is told")
+    wait_until(lambda: world.attempts(run)[-1].handle, message="its handle is told")
     agent.kill()
     world.cancel(run)
     world.wait_for(run, StateType.CANCELLED)
     assert apart.engine.client.inspect_container(container)["State"]["Running"]
     agent.restart()
-    apart.engine.wait_until_gone(run, timeout=60)
+    apart.engine.wait_until_gone(run, timeout=240)  # a sweep that takes its time is made seldom
 
 
 def test_an_agent_that_is_killed_while_an_image_is_fetched_starts_one_container_when_it_is_back(
@@ -86,7 +88,7 @@ def test_an_agent_that_is_killed_while_an_image_is_fetched_starts_one_container_
     with docker_engine.registry() as registry, FaultProxy(f"http://{registry.address}") as proxy:
         registry.push(apart.engine.client, docker_engine.busybox_image(engine), "team/slow:1")
         image = f"127.0.0.1:{proxy.port}/team/slow:1"
-        slow = proxy.add(Fault("delay", path="/v2/team/slow/manifests", seconds=60))
+        slow = proxy.add(Fault("delay", path="/v2/team/slow/manifests", seconds=600))
         agent = world.agent("-q", "queue", "--name", "a")
         block = {"image": image, "command": ["echo", "it ran"], "auto_remove": True}
         run = world.run(apart.deploy(WAITS, block=block), name="r")
@@ -140,9 +142,9 @@ def test_an_engine_that_is_killed_and_comes_back_costs_no_run_and_is_not_offered
         deployment = harbour.deploy(WAITS, block={"command": ["sh", "-c", once], "auto_remove": True})
         first = world.run(deployment, name="first")
         side.container(first)
-        wait_until(lambda: world.attempts(first)[-1].handle, 30, "its handle is told")
+        wait_until(lambda: world.attempts(first)[-1].handle, message="its handle is told")
         engine.kill()
-        known = wait_until(lambda: world.client.send(agents.read_agents())[0].away, 30, "the server knows")
+        known = wait_until(lambda: world.client.send(agents.read_agents())[0].away, message="the server knows")
         assert "docker-container" in known
         assert world.attempts(first)[-1].status == "STARTED"
         second = world.run(deployment, name="second")
@@ -153,7 +155,7 @@ def test_an_engine_that_is_killed_and_comes_back_costs_no_run_and_is_not_offered
         assert "It needs docker-container, whose platform does not answer" in explained
         engine.start()
         # an engine that is started again ends the containers that it finds, unless it was told to let them live
-        wait_until(lambda: len(world.attempts(first)) == 2, 60, "the first run is launched again")
+        wait_until(lambda: len(world.attempts(first)) == 2, 120, "the first run is launched again")
         assert world.attempts(first)[0].reason == "HostRebooted"
         for run, launches in ((first, 2), (second, 1)):
             attempt = world.ended(run, timeout=90)
@@ -161,4 +163,7 @@ def test_an_engine_that_is_killed_and_comes_back_costs_no_run_and_is_not_offered
             assert attempt.output_tail == "it began\nit ended\n"
             side.wait_until_gone(run)
         assert agent.running
-        assert agent.output.count("The platform of docker-container jobs does not answer") == 1
+        told = re.findall("The platform of docker-container jobs (does not answer|answers again)", agent.output)
+        # once for each time: an engine that is busy may be away again for a moment
+        assert told[0] == "does not answer"
+        assert all(one != another for one, another in pairwise(told))

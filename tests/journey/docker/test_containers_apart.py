@@ -113,7 +113,8 @@ def test_a_container_that_loses_its_network_goes_on_and_tells_everything_when_it
 ) -> None:
     world, client = guarded.world, guarded.engine.client
     with guarded.engine.network() as network:
-        block = {**_in(network, guarded), "auto_remove": True}
+        # what was on its way is asked again when it has timed out
+        block = {**_in(network, guarded, PENSTOCK_API_REQUEST_TIMEOUT="20"), "auto_remove": True}
         run = world.run(guarded.deploy(SOURCE, block=block), name=name)
         world.wait_for_mark(f"{name}-began")
         container = guarded.engine.container(run)
@@ -124,7 +125,7 @@ def test_a_container_that_loses_its_network_goes_on_and_tells_everything_when_it
         assert world.read(run).state_type is StateType.RUNNING
         client.connect_container_to_network(container, network[0])
         world.let(f"{name}-go")
-        world.wait_for(run, StateType.COMPLETED, timeout=90)
+        world.wait_for(run, StateType.COMPLETED, timeout=200)
         assert [line for line in world.logs(run) if line.startswith("step")] == ["step 1", "step 2", "step 3"]
         assert len(world.marked(f"{name}-began")) == 1
         guarded.engine.wait_until_gone(run)
@@ -135,10 +136,11 @@ def test_a_container_that_never_gets_its_network_back_is_judged_by_what_it_says_
 ) -> None:
     world, client = guarded.world, guarded.engine.client
     with guarded.engine.network() as network:
-        # a connection that is cut off without a word is known for dead only when its request has timed out
+        # A connection that is cut off without a word is known for dead only when its request has timed out. Before it is
+        # cut off, a server that takes its time is not to be taken for one that is lost.
         soon = {
-            "PENSTOCK_API_LOSS_SECONDS": "2",
-            "PENSTOCK_API_REQUEST_TIMEOUT": "1",
+            "PENSTOCK_API_LOSS_SECONDS": "15",
+            "PENSTOCK_API_REQUEST_TIMEOUT": "5",
             "PENSTOCK_CLIENT_MAX_RETRIES": "0",
         }
         block = _in(network, guarded, **soon)
@@ -147,7 +149,7 @@ def test_a_container_that_never_gets_its_network_back_is_judged_by_what_it_says_
         client.disconnect_container_from_network(guarded.engine.container(run), network[0])
         world.let(f"{name}-on")
         world.let(f"{name}-go")
-        state = world.wait_for(run, StateType.CRASHED, timeout=90).state
+        state = world.wait_for(run, StateType.CRASHED, timeout=200).state
         assert state is not None
         assert state.state_details.reason is Reason.API_LOST, world.story(run)
         attempt = world.ended(run)

@@ -116,4 +116,4 @@ def _side_by_side(harbour: "Harbour", name: str, count: int) -> None:
     for run in runs:
         world.wait_for(run, StateType.COMPLETED, timeout=240)
         assert [attempt.number for attempt in world.attempts(run)] == [1]
-        harbour.engine.wait_until_gone(run, timeout=60)
+        harbour.engine.wait_until_gone(run)

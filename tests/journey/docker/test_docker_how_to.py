@@ -33,7 +33,7 @@ def test_its_commands_run_as_they_stand(running: TestServer, image: str, tmp_pat
     project = Project(tmp_path / "project", running.env)
     for name, text in CODE.items():
         (project.folder / name).write_text(text)
-    subprocess.run([sys.executable, "block.py"], env=project.env, cwd=project.folder, check=True, timeout=60)
+    subprocess.run([sys.executable, "block.py"], env=project.env, cwd=project.folder, check=True)
     lines = [shlex.split(line) for line in re.findall(r"^\$ penstock (.*)$", PAGE, re.M)]
     assert [line[0] for line in lines] == ["run", "deployment", "deployment", "deployment", "flow-run"]
     said = {"run flows.py:hello": ["--image", image], "deployment build": ["--override", f"image={image}"]}
@@ -44,7 +44,8 @@ def test_its_commands_run_as_they_stand(running: TestServer, image: str, tmp_pat
             assert "in a container: True" in done.stdout
     with running.client() as client:
         wait_until(
-            lambda: [run.state_name for run in client.read_flow_runs()] == ["Completed"] * 2, 60, "both are Completed"
+            lambda: [run.state_name for run in client.read_flow_runs()] == ["Completed"] * 2,
+            message="both are Completed",
         )
 
 

@@ -15,7 +15,7 @@ from harbour import Harbour
 from penstock.blocks.credentials.docker_registry import DockerRegistry
 from penstock.model.reasons import Phase, Reason
 from penstock.model.states import StateType
-from penstock.testing import Fault, FaultProxy
+from penstock.testing import Fault, FaultProxy, wait_until
 
 if TYPE_CHECKING:
     from tests.journey.conftest import World
@@ -68,19 +68,19 @@ def test_an_image_that_is_there_only_after_the_start_limit_never_runs_anything(o
     with docker_engine.registry() as registry, FaultProxy(f"http://{registry.address}") as proxy:
         with _unique_image(side, once.image) as image:
             registry.push(side.client, image, f"{name}:1")
-        slow = proxy.add(Fault("delay", method="GET", path=".*/blobs/", seconds=6))
+        slow = proxy.add(Fault("delay", method="GET", path=".*/blobs/", seconds=20))
         reference = f"127.0.0.1:{proxy.port}/{name}:1"
         block = {
             "image": reference,
             "command": ["sh", "-c", f"echo ran > {world.probes()}/{name}"],
-            "start_timeout": 3,
+            "start_timeout": 12,  # it passes before the image is there, and not before the image is asked for
             "image_pull_policy": "ALWAYS",
         }
         run = world.run(once.deploy(FLOW, block=block))
         state = world.wait_for(run, StateType.CRASHED).state
         assert state is not None
         assert (state.state_details.phase, state.state_details.reason) == (Phase.IMAGE, Reason.START_TIMEOUT)
-        assert slow.struck
+        wait_until(lambda: slow.struck, message="its layers were asked for")
         world.ended(run)
         proxy.clear()
         side.client.pull(reference)  # waits for what is under way of it
