@@ -19,7 +19,7 @@ assert logging.getLogger().handlers == handlers, "logging was set up"
 
 def loaded_by(code: str) -> set[str]:
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(code=code)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", PROGRAM.format(code=code)], capture_output=True, text=True, check=True, timeout=240
     )
     return set(filter(None, result.stdout.strip().split(",")))
 

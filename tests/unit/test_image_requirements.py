@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def _run(folder: Path, extras: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, str(ROOT / "images" / "build" / "requirements.py"), str(ROOT), extras]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize("extras", ["docker,s3", "[docker,s3]", " docker , s3 "])

@@ -34,12 +34,13 @@ class Platform:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr(availability, "DOUBT_SECONDS", 3600.0)
 
 
 def play(story: Callable[[Platform], Awaitable[None]]) -> Platform:
     async def put() -> Platform:
         platform = Platform()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await story(platform)
         return platform
 
@@ -59,7 +60,7 @@ def test_one_that_is_silent_is_away_until_it_answers_and_both_is_logged_once(cap
             await asyncio.sleep(0.01)
         assert "fake" in platform.known.away()
         platform.answer = "here"
-        assert await platform.known.back(20)
+        assert await platform.known.back(60)
         assert platform.known.away() == {}
 
     with caplog.at_level(logging.WARNING):
@@ -95,7 +96,7 @@ def test_a_configuration_that_leads_nowhere_takes_nothing_away_for_those_that_ar
     async def story(platform: Platform) -> None:
         platform.known.answered("fake", "here", "right")
         platform.known.silent("fake", "nowhere", "no such host")
-        assert await platform.known.back(20)
+        assert await platform.known.back(60)
         while platform.asked != ["right", "nowhere"]:
             await asyncio.sleep(0.01)
         assert platform.known.away() == {}
@@ -118,7 +119,7 @@ def test_one_that_is_silent_by_every_configuration_is_away_until_it_answers_by_a
         assert platform.asked[:4] == ["right", "other", "right", "other"]
         assert list(platform.known.away()) == ["fake"]
         platform.answer = "here"
-        assert await platform.known.back(20)
+        assert await platform.known.back(60)
         assert platform.known.away() == {}
 
     play(story)
@@ -160,7 +161,7 @@ def test_doubts_are_looked_into_once_in_a_while_and_silence_at_once() -> None:
             await asyncio.sleep(0.02)
         assert platform.asked == ["config"]
         platform.known.silent("fake", "config", "refused")
-        await platform.known.back(20)
+        await platform.known.back(60)
         assert platform.known.away() == {}
 
     assert len(play(story).asked) == 2

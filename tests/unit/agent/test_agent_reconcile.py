@@ -73,7 +73,7 @@ def test_jobs_whose_output_cannot_be_read_keep_no_others_end_and_no_others_outpu
         driver.readable |= {"ends", "talks"}
         for one in (mute, ends_mute, ends, talks):
             ledger.add(one)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while ends.final is None or not talks.offset:
                 await reconciler.tick(driver)  # type: ignore[arg-type]
                 await asyncio.sleep(0.01)

@@ -126,7 +126,7 @@ def _run(server: ScriptedServer, *batches: AttemptReport) -> list[AttemptReport]
         for report in batches:
             reports.add(report)
         task = asyncio.create_task(reports.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await reports.flushed()
         task.cancel()
 

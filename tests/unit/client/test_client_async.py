@@ -115,7 +115,7 @@ def test_no_request_is_left_behind_an_idle_thread_that_was_just_taken() -> None:
         try:
             for _ in range(200):
                 blocked.clear()
-                first = asyncio.create_task(threads.run(lambda _ticket: blocked.wait(30)))
+                first = asyncio.create_task(threads.run(lambda _ticket: blocked.wait(120)))
                 second = asyncio.create_task(threads.run(lambda _ticket: blocked.set()))
                 assert await first is True
                 await second

@@ -64,14 +64,14 @@ def ask(home: Path) -> subprocess.Popen[str]:
 
 def test_eight_processes_that_need_it_at_once_start_exactly_one(home: Path) -> None:
     asking = [ask(home) for _ in range(8)]
-    answers = [process.communicate(timeout=120)[0] for process in asking]
+    answers = [process.communicate(timeout=240)[0] for process in asking]
     assert [process.returncode for process in asking] == [0] * 8
     assert len(set(answers)) == 1
     assert answers[0].strip() == state(home)["api_url"]
 
 
 def test_it_outlives_its_starter_and_is_found_again(home: Path) -> None:
-    first, second = (ask(home).communicate(timeout=60)[0] for _ in range(2))
+    first, second = (ask(home).communicate(timeout=240)[0] for _ in range(2))
     assert first == second
     assert not is_gone(int(str(state(home)["pid"])))
 

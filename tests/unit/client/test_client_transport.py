@@ -1,9 +1,12 @@
 """What the transport does when the other side, or the road to it, misbehaves. Real sockets on both sides."""
 
+import contextlib
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -24,6 +27,7 @@ from penstock.errors import (
     Refused,
     Unreachable,
 )
+from penstock.testing import wait_until
 
 ASK = Call("GET", "/thing", any_json)
 MAKE = Call("POST", "/things", any_json, body={"a": 1}, repeatable=False)
@@ -31,7 +35,7 @@ REPEATABLE = Call("POST", "/things", any_json, body={"a": 1})
 
 
 def transport(server: ScriptedServer, **options: object) -> Transport:
-    options = {"max_retries": 3, "retry_seconds": 0.01, "timeout": 5.0, **options}
+    options = {"max_retries": 3, "retry_seconds": 0.01, "timeout": 60.0, **options}
     return Transport(server.api_url, **options)  # type: ignore[arg-type]
 
 
@@ -157,10 +161,10 @@ def test_a_deadline_bounds_a_try_that_is_not_answered(scripted: ScriptedServer) 
 
 
 def test_a_request_without_an_answer_times_out_and_is_repeated(scripted: ScriptedServer) -> None:
-    speaker = transport(scripted, timeout=0.1)
-    scripted.then(Act(answer=False, end="hang"), Act(body="done"))
+    speaker = transport(scripted, timeout=0.1, max_retries=100)
+    scripted.then(Act(answer=False, end="hang"), *[Act(body="done")] * 100)  # a busy machine may be late again
     assert speaker.send(ASK) == "done"
-    assert len(scripted.asked) == 2
+    assert len(scripted.asked) >= 2
     speaker.close()
 
 
@@ -170,7 +174,7 @@ def test_a_long_poll_is_given_its_patience(scripted: ScriptedServer) -> None:
     timer = threading.Timer(0.3, scripted.closing.set)  # then it hangs up
     timer.start()
     with pytest.raises(Unreachable) as caught:
-        speaker.send(Call("GET", "/poll", any_json, patience=20))
+        speaker.send(Call("GET", "/poll", any_json, patience=120))
     timer.join()
     assert not isinstance(caught.value.__cause__, TimeoutError)
     speaker.close()
@@ -221,11 +225,12 @@ def test_nothing_that_is_not_repeatable_is_sent_twice_on_a_dying_connection(scri
 
 
 def test_a_refused_connection_is_told_apart_and_says_what_to_do() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    speaker = Transport(f"http://127.0.0.1:{port}/api", max_retries=2, retry_seconds=0.01)
-    with pytest.raises(Refusal, match=f"127.0.0.1:{port}.*3 tries") as caught:
-        speaker.send(MAKE)
+    with socket.socket() as taken:  # so that nobody else listens there
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        speaker = Transport(f"http://127.0.0.1:{port}/api", max_retries=2, retry_seconds=0.01)
+        with pytest.raises(Refusal, match=f"127.0.0.1:{port}.*3 tries") as caught:
+            speaker.send(MAKE)
     assert caught.value.hint is not None
     assert "penstock server start" in caught.value.hint
     speaker.close()
@@ -306,11 +311,8 @@ def test_a_waiting_request_can_be_given_up_from_outside(scripted: ScriptedServer
     speaker = transport(scripted, timeout=60.0, max_retries=100)
     scripted.then(Act(answer=False, end="hang"))
     ticket = Ticket()
-    timer = threading.Timer(0.1, ticket.give_up)
-    timer.start()
-    with pytest.raises(Interrupted):
+    with giving_up_once_asked(ticket, scripted), pytest.raises(Interrupted):
         speaker.send(ASK, ticket=ticket)
-    timer.join()
     assert len(scripted.asked) == 1
     assert speaker.send(ASK) is True  # and the transport lives on
     speaker.close()
@@ -320,11 +322,8 @@ def test_a_wait_for_the_next_try_can_be_given_up_from_outside(scripted: Scripted
     speaker = transport(scripted, retry_seconds=3600.0)
     scripted.then(Act(503, headers={"Retry-After": "3600"}))
     ticket = Ticket()
-    timer = threading.Timer(0.1, ticket.give_up)
-    timer.start()
-    with pytest.raises(Interrupted):
+    with giving_up_once_asked(ticket, scripted), pytest.raises(Interrupted):
         speaker.send(ASK, ticket=ticket)
-    timer.join()
     speaker.close()
 
 
@@ -352,10 +351,26 @@ def test_a_forked_child_leaves_its_parents_connections_alone(scripted: ScriptedS
     assert sorted(asked.connection for asked in scripted.asked) == [1, 1, 2]
 
 
+@contextlib.contextmanager
+def giving_up_once_asked(ticket: Ticket, server: ScriptedServer) -> Iterator[None]:
+    """In the body, the request of that ticket is given up a moment after it has come to the server."""
+
+    def give_up() -> None:
+        wait_until(lambda: server.asked, 60)
+        time.sleep(0.1)
+        ticket.give_up()
+
+    other = threading.Thread(target=give_up)
+    other.start()
+    try:
+        yield
+    finally:
+        other.join()
+
+
 def wait_for_close(speaker: Transport) -> None:
     """Return when the server's hanging up has arrived at the idle connection."""
     from penstock.client.connections import _is_usable
-    from penstock.testing import wait_until
 
     idle = speaker._connections._idle
     wait_until(lambda: not idle or not _is_usable(idle[0]), message="the idle connection is closed")

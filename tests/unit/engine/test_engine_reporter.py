@@ -24,7 +24,7 @@ class Server:
 
     def __call__(self, body):
         self.arrived.set()
-        self.gate.wait(30)
+        self.gate.wait(120)
         batch = json.loads(body)
         if self.troubles:
             raise self.troubles.pop(0)
@@ -73,8 +73,8 @@ def test_batches_are_numbered_and_keep_the_order(make, server):
     for n in range(100):
         one.log(line(n))
         if n % 10 == 0:
-            assert one.flush(30)
-    assert one.flush(30)
+            assert one.flush(120)
+    assert one.flush(120)
     assert server.lines == [str(n) for n in range(100)]
     assert [batch["sequence"] for batch in server.batches] == list(range(1, len(server.batches) + 1))
     assert {batch["stream"] for batch in server.batches} == {str(one.stream)}
@@ -84,11 +84,11 @@ def test_what_happens_to_a_task_run_between_two_batches_is_one_report(make, serv
     one = make()
     server.gate.clear()
     one.log(line("first"))
-    assert server.arrived.wait(30)
+    assert server.arrived.wait(120)
     one.task_run("t", {"create": {"name": "x"}, "states": [1]})
     one.task_run("t", {"states": [2], "run_count": 1})
     server.gate.set()
-    assert one.flush(30)
+    assert one.flush(120)
     reports = [report for batch in server.batches for report in batch["task_runs"]]
     assert reports == [{"task_run_id": "t", "create": {"name": "x"}, "states": [1, 2], "run_count": 1}]
 
@@ -103,7 +103,7 @@ def test_flush_gives_up_when_its_time_is_over(make, server):
     one.log(line(1))
     assert one.flush(0.05) is False
     server.gate.set()
-    assert one.flush(30)
+    assert one.flush(120)
 
 
 @pytest.mark.parametrize("trouble", [Unreachable("away"), NotAuthorized("key?"), Invalid("what?", code="answer")])
@@ -111,7 +111,7 @@ def test_a_passing_trouble_is_waited_out(make, server, trouble):
     server.troubles = [trouble] * 3
     one = make()
     one.log(line(1))
-    assert one.flush(30)
+    assert one.flush(120)
     assert server.lines == ["1"]
 
 
@@ -119,9 +119,9 @@ def test_a_report_that_the_server_does_not_take_does_not_hold_up_the_others(make
     server.troubles = [Invalid("no such field")]
     one = make()
     one.log(line(1))
-    one.flush(30)
+    one.flush(120)
     one.log(line(2))
-    assert one.flush(30)
+    assert one.flush(120)
     assert server.lines == ["2"]
     assert server.batches[0]["sequence"] == 1
     assert "no such field" in capsys.readouterr().err
@@ -130,10 +130,10 @@ def test_a_report_that_the_server_does_not_take_does_not_hold_up_the_others(make
 def test_a_server_that_has_lost_batches_gets_the_rest_as_a_new_stream(make, server):
     one = make()
     one.log(line(1))
-    assert one.flush(30)
+    assert one.flush(120)
     server.troubles = [Conflict("expected 1", code="report_gap")]
     one.log(line(2))
-    assert one.flush(30)
+    assert one.flush(120)
     assert server.lines == ["1", "2"]
     assert server.batches[0]["stream"] != server.batches[1]["stream"]
     assert server.batches[1]["sequence"] == 1
@@ -144,10 +144,10 @@ def test_a_run_that_is_over_for_this_process_ends_all_reports(make, server, trou
     server.troubles = [trouble]
     one = make()
     one.log(line(1))
-    assert one.flush(30) is False
+    assert one.flush(120) is False
     wait_until(lambda: one.told.over == [trouble.message])
     one.log(line(2))
-    assert one.flush(30) is False
+    assert one.flush(120) is False
     assert server.batches == []
 
 
@@ -156,7 +156,7 @@ def test_a_cancellation_is_told_once(make, server):
     one = make()
     for n in range(3):
         one.log(line(n))
-        assert one.flush(30)
+        assert one.flush(120)
     wait_until(lambda: len(server.batches) >= 3)
     assert one.told.cancel == 1
 
@@ -172,10 +172,10 @@ def test_reports_that_never_arrive_are_left_on_disk_and_named(make, server, tmp_
     server.troubles = [Unreachable("away")] * 10_000
     one = make(patience=0.1)
     one.log(line("precious"))
-    assert one.flush(30) is False
+    assert one.flush(120) is False
     (file,) = tmp_path.rglob("*.json")
     assert b"precious" in file.read_bytes()
-    assert str(file.parent) in capsys.readouterr().err
+    wait_until(lambda: str(file.parent) in capsys.readouterr().err)  # told when nobody has to wait any more
 
 
 def test_during_an_outage_memory_is_bounded_and_nothing_is_lost(make, server, monkeypatch, tmp_path):
@@ -185,12 +185,12 @@ def test_during_an_outage_memory_is_bounded_and_nothing_is_lost(make, server, mo
     one = make()
     server.gate.clear()
     one.log(line(0))
-    assert server.arrived.wait(30)
+    assert server.arrived.wait(120)
     for n in range(1, 500):
         one.log(line(n))
     assert len(list(tmp_path.rglob("*.json"))) > 10
     server.gate.set()
-    assert one.flush(30)
+    assert one.flush(120)
     assert server.lines == [str(n) for n in range(500)]
     assert list(tmp_path.rglob("*.json")) == []
 
@@ -221,12 +221,12 @@ def test_when_memory_and_spool_are_full_whoever_logs_waits_and_no_line_is_lost(m
     one = make(spool_limit=1_000)
     server.gate.clear()
     thread, done = logging_on(one, 500)
-    assert server.arrived.wait(30)
+    assert server.arrived.wait(120)
     wait_until(lambda: "has grown to its limit" in capsys.readouterr().err)
     assert len(done) < 200
     server.gate.set()
-    thread.join(30)
-    assert one.flush(30)
+    thread.join(120)
+    assert one.flush(120)
     assert server.lines == [str(n) for n in range(500)]
 
 
@@ -239,8 +239,8 @@ def test_a_disk_that_takes_nothing_is_told_and_no_line_is_lost(make, server, sma
     wait_until(lambda: "cannot be written: " in capsys.readouterr().err)
     assert len(done) < 200
     server.gate.set()
-    thread.join(30)
-    assert one.flush(30)
+    thread.join(120)
+    assert one.flush(120)
     assert server.lines == [str(n) for n in range(500)]
 
 
@@ -248,10 +248,10 @@ def test_a_process_that_is_told_to_end_does_not_wait_for_room(make, server, smal
     one = make(spool_limit=1_000, in_a_hurry=lambda: True)
     server.gate.clear()
     thread, done = logging_on(one, 500)
-    thread.join(30)
+    thread.join(120)
     assert len(done) == 500
     server.gate.set()
-    assert one.flush(30)
+    assert one.flush(120)
     assert server.lines == [str(n) for n in range(500)]
 
 
@@ -259,22 +259,22 @@ def test_waiting_for_room_ends_when_the_api_is_given_up(make, server, small):
     server.troubles = [Unreachable("away")] * 10_000
     one = make(spool_limit=1_000, patience=0.3)
     thread, done = logging_on(one, 500)
-    thread.join(30)
+    thread.join(120)
     assert len(done) == 500
-    assert one.flush(30) is False
+    assert one.flush(120) is False
 
 
 def test_a_spooled_batch_that_somebody_removed_is_told_and_the_others_arrive(make, server, small, tmp_path, capsys):
     one = make()
     server.gate.clear()
     one.log(line("first"))
-    assert server.arrived.wait(30)
+    assert server.arrived.wait(120)
     for n in range(100):
         one.log(line(n))
     files = sorted(tmp_path.rglob("*.json"))
     files[1].unlink()
     server.gate.set()
-    assert one.flush(30)
+    assert one.flush(120)
     assert "reports in the spool are lost" in capsys.readouterr().err
     assert server.lines[0] == "first"
     assert server.lines[-1] == "99"
@@ -288,5 +288,5 @@ def test_a_thread_that_dies_leaves_nobody_waiting(make, server):
     one = make()
     (thread,) = set(threading.enumerate()) - others
     one.log(line(1))
-    assert one.flush(30) is False
-    thread.join(30)  # what is warned of at its end belongs to this test
+    assert one.flush(120) is False
+    thread.join(120)  # what is warned of at its end belongs to this test

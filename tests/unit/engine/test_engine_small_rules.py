@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.engine import wire
+from penstock.engine import deadlines, wire
 from penstock.engine.batches import batches
 from penstock.engine.deadlines import Timeout, call_within
 from penstock.engine.interruption import Stoppable, TerminationSignal, interrupt
@@ -95,7 +95,7 @@ def in_thread(fn):
     found = []
     thread = threading.Thread(target=lambda: found.append(fn()))
     thread.start()
-    thread.join(30)
+    thread.join(120)
     return found[0]
 
 
@@ -128,7 +128,8 @@ def raising():
 
 @pytest.mark.parametrize("where", [lambda fn: fn(), in_thread], ids=["main thread", "other thread"])
 class TestDeadline:
-    def test_code_that_takes_too_long_is_stopped(self, where):
+    def test_code_that_takes_too_long_is_stopped(self, where, monkeypatch):
+        monkeypatch.setattr(deadlines, "GRACE", 60.0)  # it heeds its deadline, as soon as the machine lets it
         assert where(too_slow) is False
 
     def test_code_that_is_in_time_is_left_alone(self, where):
@@ -183,9 +184,9 @@ def test_a_thread_that_waits_is_interrupted_by_whom_it_waits_for():
 
     thread = threading.Thread(target=waiting)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(120)
     interrupt(thread.ident, TerminationSignal)
-    thread.join(30)
+    thread.join(120)
     assert told == ["told"]
 
 
@@ -219,9 +220,9 @@ def test_a_thread_that_is_interrupted_when_its_task_has_just_ended_serves_the_ne
         ended.set()
 
     runner.submit(first)
-    assert ended.wait(30)
-    wait_until(lambda: runner._idle, 30, "it has no work any more")
+    assert ended.wait(120)
+    wait_until(lambda: runner._idle, 60, "it has no work any more")
     interrupt(served[0], TerminationSignal)
     runner.submit(next_ended.set)
-    assert next_ended.wait(10), "nobody serves the next task"
+    assert next_ended.wait(120), "nobody serves the next task"
     runner.stop()

@@ -20,7 +20,7 @@ def test_all_are_carried_out_and_never_more_at_once_than_allowed() -> None:
         with lock:
             running += 1
             most = max(most, running)
-        together.wait(30)
+        together.wait(120)
         with lock:
             running -= 1
             done.add(transfer.source)
@@ -59,7 +59,7 @@ def test_the_log_is_told_how_far_files_have_come(
 
     def copy(transfer: Transfer) -> None:
         Path(transfer.target).write_bytes(bytes(1000 if transfer.source == "a" else 500))
-        assert transfer.source == "a" or told.wait(30)  # b is half there until the log has said so
+        assert transfer.source == "a" or told.wait(120)  # b is half there until the log has said so
 
     try:
         both = [Transfer("a", tmp_path / "f" / "a", 1000), Transfer("b", tmp_path / "f" / "b", 2000)]
