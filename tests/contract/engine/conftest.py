@@ -1,13 +1,18 @@
 """One real server for the tests of a module, which call flows in this very process."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from penstock.client.sync import SyncClient
+from penstock.engine import flow_runs, session
 from penstock.testing import server
 from penstock.testing.servers import TestServer
+
+# On a busy machine workers of Dask are long in coming, and none the less alive. Read when Dask is imported, here or by them.
+os.environ.update({f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{what}": "300s" for what in ("CONNECT", "TCP")})
 
 
 class Accounts:
@@ -64,5 +69,7 @@ def accounts() -> Iterator[Accounts]:
     with server() as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENSTOCK_API_URL", running.api_url)
         patch.setenv("PENSTOCK_HOME", str(running.home))
+        for module in (flow_runs, session):
+            patch.setattr(module, "LAST_WORDS", 60.0)  # a busy server hears of a run that is stopped, however late
         with running.client() as client:
             yield Accounts(running, client)

@@ -25,7 +25,7 @@ class InThread:
             self.error = error
         self.ended = time.monotonic()
 
-    def result(self, timeout: float = 20) -> Any:
+    def result(self, timeout: float = 120) -> Any:
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "it has not ended"
         if self.error is not None:
@@ -38,4 +38,4 @@ def paused_run(accounts: Any, fl: Any) -> Any:
         runs = [run for run in accounts.flow_runs(fl) if run.state_type is StateType.PAUSED]
         return runs[0] if runs else None
 
-    return wait_until(found, 20, "the run is paused")
+    return wait_until(found, 120, "the run is paused")

@@ -371,7 +371,8 @@ def test_a_cluster_made_for_the_run_ends_with_it(accounts, monkeypatch, caplog):
 def test_annotations_of_dask_say_which_worker_it_is(accounts, cluster, runner):
     import dask
 
-    address = min(worker.worker_address for worker in cluster.workers.values())
+    # one that was killed before comes back in its own time
+    address = wait_until(lambda: min(cluster.scheduler.workers, default=""), 120, "a worker is there")
 
     @task
     def which():

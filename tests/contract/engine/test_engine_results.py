@@ -524,7 +524,9 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize("serializer", ["pickle", "json", "compressed/json"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=50
+)
 @given(value=values)
 def test_whatever_is_kept_comes_back_equal(monkeypatch, tmp_path, serializer, value):
     monkeypatch.setenv("PENSTOCK_LOCAL_STORAGE_PATH", str(tmp_path))

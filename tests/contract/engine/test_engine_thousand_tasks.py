@@ -74,7 +74,6 @@ def proxy(accounts, monkeypatch):
         yield proxy
 
 
-@pytest.mark.timeout(600)
 def test_a_thousand_tasks_outlive_an_api_that_is_away(accounts, proxy):
     calls.clear()
 

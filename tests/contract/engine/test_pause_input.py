@@ -1,6 +1,7 @@
 """A pause may wait for typed input, which the server checks before the run goes on."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ class Approval(RunInput):
 def test_a_flow_gets_what_whoever_resumes_it_gives(accounts):
     @flow
     def asks():
-        return pause_flow_run(wait_for_input=Approval, timeout=60)
+        return pause_flow_run(wait_for_input=Approval, timeout=600)
 
     running = InThread(asks)
     run = paused_run(accounts, asks)
@@ -55,7 +56,7 @@ def test_input_that_does_not_fit_is_refused_and_the_run_stays_paused(accounts, s
 def shared_question(accounts):
     @flow
     def asks_for_long():
-        return pause_flow_run(wait_for_input=Approval, timeout=60)
+        return pause_flow_run(wait_for_input=Approval, timeout=600)
 
     running = InThread(asks_for_long)
     run = paused_run(accounts, asks_for_long)
@@ -68,7 +69,7 @@ def test_the_question_can_be_read_by_anybody(accounts):
     @flow
     def asks_kindly():
         wanted = Approval.with_initial_data(description="# Shall it go on?", comment="fine")
-        return pause_flow_run(wait_for_input=wanted, timeout=60)
+        return pause_flow_run(wait_for_input=wanted, timeout=600)
 
     running = InThread(asks_kindly)
     run = paused_run(accounts, asks_kindly)
@@ -87,7 +88,7 @@ def test_the_question_can_be_read_by_anybody(accounts):
 def test_plain_types_are_given_as_a_value(accounts, wanted, given):
     @flow(name=f"asks for {getattr(wanted, '__name__', wanted)} {type(given).__name__}")
     def asks_for_value():
-        return pause_flow_run(wait_for_input=wanted, timeout=60)
+        return pause_flow_run(wait_for_input=wanted, timeout=600)
 
     running = InThread(asks_for_value)
     run = paused_run(accounts, asks_for_value)
@@ -102,7 +103,7 @@ def test_an_answer_is_the_same_when_the_run_is_tried_again(accounts):
 
     @flow(retries=1)
     def asks_once():
-        answers.append(pause_flow_run(wait_for_input=int, timeout=60))
+        answers.append(pause_flow_run(wait_for_input=int, timeout=600))
         if len(answers) == 1:
             raise ValueError("the first try fails")
 
@@ -129,33 +130,39 @@ def test_runs_send_each_other_inputs_and_answers(accounts):
 
     @flow
     def answering():
-        asked = Question.receive(timeout=20).next()
+        asked = Question.receive(timeout=120).next()
         asked.respond(Reply(double=2 * asked.number))
         return asked.metadata.sender
 
     @flow
     def asking(receiver):
         Question(number=21).send_to(receiver)
-        return Reply.receive(timeout=20).next().double
+        return Reply.receive(timeout=120).next().double
 
     running = InThread(answering)
-    run = wait_until(lambda: (found := accounts.flow_runs(answering)) and found[0], 10, "it runs")
+    run = wait_until(lambda: (found := accounts.flow_runs(answering)) and found[0], 60, "it runs")
     assert asking(run.id) == 42
     sender = accounts.flow_run(asking)
     assert running.result() == f"penstock.flow-run.{sender.id}"
 
 
 def test_plain_inputs_arrive_in_order_and_the_wait_for_more_ends(accounts):
-    @flow
-    def gets_numbers(wait):
-        return [list(receive_input(int, timeout=wait)), list(receive_input(str, timeout=0))]
+    sent = threading.Event()
 
-    running = InThread(lambda: gets_numbers(2))
-    run = wait_until(lambda: (found := accounts.flow_runs(gets_numbers)) and found[0], 10, "it runs")
+    @flow
+    def gets_numbers():
+        patient, hasty = receive_input(int, timeout=120), receive_input(int, timeout=0.5)
+        first = patient.next()
+        assert sent.wait(120)
+        return [first, *hasty], list(receive_input(str, timeout=0))
+
+    running = InThread(gets_numbers)
+    run = wait_until(lambda: (found := accounts.flow_runs(gets_numbers)) and found[0], 60, "it runs")
     for number in (1, 2, 3):
         send_input(number, run.id)
-    assert running.result() == [[1, 2, 3], []]
-    assert wait_for_flow_run(run.id, timeout=5, client=accounts.client).state.is_completed()
+    sent.set()
+    assert running.result() == ([1, 1, 2, 3], [])
+    assert wait_for_flow_run(run.id, timeout=60, client=accounts.client).state.is_completed()
 
 
 def test_whoever_waits_for_a_run_gets_it_when_it_is_over_and_not_for_ever(accounts):
@@ -163,7 +170,7 @@ def test_whoever_waits_for_a_run_gets_it_when_it_is_over_and_not_for_ever(accoun
 
     @flow
     def long_one():
-        pause_flow_run(timeout=60)
+        pause_flow_run(timeout=600)
 
     running = InThread(long_one)
     run = paused_run(accounts, long_one)
@@ -176,4 +183,4 @@ def test_whoever_waits_for_a_run_gets_it_when_it_is_over_and_not_for_ever(accoun
 
 
 async def awaited(run_id: Any) -> Any:
-    return await wait_for_flow_run(run_id, timeout=20)
+    return await wait_for_flow_run(run_id, timeout=120)

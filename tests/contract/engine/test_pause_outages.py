@@ -25,7 +25,7 @@ def paused(running: TestServer) -> object:
         def found() -> object:
             return client.read_flow_runs(flow_run_filter={"state": {"type": {"any_": ["PAUSED"]}}})
 
-        return wait_until(found, 20, "the run is paused")[0].id
+        return wait_until(found, 120, "the run is paused")[0].id
 
 
 def test_a_run_that_waits_outlives_a_restart_of_the_server(own_server: TestServer) -> None:
@@ -37,7 +37,7 @@ def test_a_run_that_waits_outlives_a_restart_of_the_server(own_server: TestServe
     run_id = paused(own_server)
     own_server.restart()
     resume_flow_run(run_id, run_input={"value": 3})
-    assert running.result(30) == 3
+    assert running.result() == 3
 
 
 def test_the_answer_to_a_resume_may_be_lost(own_server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def test_the_answer_to_a_resume_may_be_lost(own_server: TestServer, monkeypatch:
         monkeypatch.setenv("PENSTOCK_API_URL", proxy.url)
         resume_flow_run(run_id, run_input={"value": 4})
         assert sum(proxy.injected.values()) == 1
-    assert running.result(30) == 4
+    assert running.result() == 4
 
 
 def test_the_question_may_be_asked_through_a_bad_network(
@@ -68,6 +68,6 @@ def test_the_question_may_be_asked_through_a_bad_network(
         running = InThread(asks_badly)
         run_id = paused(own_server)
         resume_flow_run(run_id, run_input={"value": 5})
-        assert running.result(60) == 5
+        assert running.result() == 5
     with own_server.client() as client:
         assert client.read_flow_run(run_id).state_type is StateType.COMPLETED

@@ -76,7 +76,9 @@ def outcome(state):
 
 
 @given(nodes=graphs())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_results_and_states_are_the_same_on_every_runner(accounts, runners, nodes):
     def graph():
         futures = []

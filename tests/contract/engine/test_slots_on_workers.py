@@ -22,7 +22,7 @@ if os.environ.get("CI", "").lower() not in ("1", "true"):
 @pytest.fixture(scope="module")
 def client():
     """A client of a server whose leases are short."""
-    with server(env={"PENSTOCK_CONCURRENCY_LEASE_SECONDS": "5"}) as running, pytest.MonkeyPatch.context() as patch:
+    with server(env={"PENSTOCK_CONCURRENCY_LEASE_SECONDS": "10"}) as running, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PENSTOCK_API_URL", running.api_url)
         patch.setenv("PENSTOCK_HOME", str(running.home))
         with running.client() as opened:
@@ -61,7 +61,7 @@ def test_a_killed_worker_loses_what_it_held_and_the_flow_goes_on(client, runner,
     @flow(task_runner=runner)
     def going_on():
         holding = hold.with_options(tags=[tag]).submit(name, str(place))
-        pid = int(wait_until(lambda: place.exists() and place.read_text(), timeout=60))
+        pid = int(wait_until(lambda: place.exists() and place.read_text(), timeout=120))
         try:
             (held,) = client.send(limits.read_slot_holders(limit_id))
             assert (held.flow_run_id, held.expires_at is None) == (None, False)
@@ -73,4 +73,4 @@ def test_a_killed_worker_loses_what_it_held_and_the_flow_goes_on(client, runner,
 
     assert going_on()
     assert client.send(limits.read_slot_holders(limit_id)) == []
-    wait_until(lambda: client.send(limits.read_concurrency_limit_by_tag(tag)).active_slots == [], timeout=20)
+    wait_until(lambda: client.send(limits.read_concurrency_limit_by_tag(tag)).active_slots == [], timeout=60)
