@@ -7,14 +7,16 @@ from uuid import uuid4
 import pytest
 from wire import Api
 
-RUNNING_ON = {"reach": "test:here", "infrastructure_type": "process"}
-
 
 @dataclass
 class Launched:
-    """A deployed run with its attempt, claimed by an agent that this test plays."""
+    """A deployed run with its attempt, claimed by an agent that this test plays.
+
+    Its reach is nobody else's: what agents of other tests have left behind there would be given to it, too.
+    """
 
     api: Api
+    reach: str
     agent_id: str
     run_id: str
     attempt_id: str
@@ -25,7 +27,8 @@ class Launched:
         return {"X_Penstock_Attempt": f"{self.attempt_id}:{self.token}"}
 
     def intend(self) -> None:
-        body = {"agent_id": self.agent_id, "job_name": f"job-{self.attempt_id}", **RUNNING_ON}
+        body = {"agent_id": self.agent_id, "job_name": f"job-{self.attempt_id}"}
+        body |= {"reach": self.reach, "infrastructure_type": "process"}
         assert self.api.post(f"/attempts/{self.attempt_id}/intent", body).status == 200
 
     def present(self) -> None:
@@ -49,7 +52,7 @@ class Launched:
 
 @pytest.fixture
 def launched(api: Api) -> Launched:
-    queue, agent_id = f"queue-{uuid4().hex[:8]}", str(uuid4())
+    queue, reach, agent_id = f"queue-{uuid4().hex[:8]}", f"test:{uuid4()}", str(uuid4())
     deployment = api.post(
         "/deployments/", {"name": f"d-{uuid4().hex[:8]}", "flow_id": api.flow(), "work_queue_name": queue}
     )
@@ -58,11 +61,11 @@ def launched(api: Api) -> Launched:
     assert run.status == 201, run
     poll = {
         "agent_id": agent_id, "request_id": str(uuid4()), "name": "test", "work_queues": [queue], "capacity": 1,
-        "reaches": [RUNNING_ON["reach"]], "wait_seconds": 5,
+        "reaches": [reach], "wait_seconds": 5,
     }  # fmt: skip
     (claim,) = api.post("/agents/poll", poll).body["claims"]
     assert claim["flow_run"]["id"] == run.body["id"]
-    return Launched(api, agent_id, run.body["id"], claim["attempt"]["id"], claim["token"])
+    return Launched(api, reach, agent_id, run.body["id"], claim["attempt"]["id"], claim["token"])
 
 
 def test_a_run_that_was_only_claimed_is_cancelled_at_once_and_its_attempt_fenced(api: Api, launched: Launched) -> None:
