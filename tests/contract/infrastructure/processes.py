@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from penstock import clock
@@ -25,6 +25,9 @@ from penstock.model.attempts import Observation
 ENGINE = "probe_engine"
 PROBES = Path(__file__).parent / "probes"
 PATIENCE = 120.0
+
+#: A pid, which another process may get soon on a busy machine, and when the process that is meant began.
+Known: TypeAlias = tuple[int, int]
 
 
 def a_job(*command: str, owner: str = "tests") -> Job:
@@ -86,9 +89,9 @@ async def until_written(driver: ProcessDriver, handle: Handle, lines: int = 1) -
     return found
 
 
-async def until_gone(pids: list[int]) -> None:
+async def until_gone(processes: list[Known]) -> None:
     deadline = clock.monotonic() + PATIENCE
-    while left := [pid for pid in pids if is_alive(pid)]:
+    while left := [each for each in processes if is_alive(each)]:
         assert clock.monotonic() < deadline, f"{left} are still there"
         await asyncio.sleep(0.01)
 
@@ -106,9 +109,19 @@ def point_jobs_at(home: Path, place: str) -> None:
     draft.replace(home / "jobs")
 
 
-def is_alive(pid: int) -> bool:
-    found = procfs.entry(pid)
-    return found is not None and found.alive
+def known(pid: int | str) -> Known:
+    """The process that has that pid now."""
+    found = procfs.entry(int(pid))
+    return int(pid), found.start_time if found is not None else 0
+
+
+def is_alive(process: Known) -> bool:
+    return procfs.is_alive(*process)
+
+
+def keeper(home: Path, handle: Handle) -> Known:
+    record = keeper_of(home, handle)
+    return record.keeper_pid, record.keeper_start_time
 
 
 def keeper_of(home: Path, handle: Handle) -> KeeperRecord:

@@ -18,10 +18,13 @@ from .conftest import launchers, the_launcher
 from .processes import (
     ENGINE,
     PROBES,
+    Known,
     a_driver,
     children_of,
     is_alive,
+    keeper,
     keeper_of,
+    known,
     open_descriptors,
     shell,
     until_ended,
@@ -70,7 +73,7 @@ def test_fifty_jobs_started_at_once_all_end_and_leave_neither_descriptors_nor_zo
                 seen = await until_ended(driver, handle)
                 assert seen.exit is not None
                 assert seen.exit.code == number
-            keepers = [keeper_of(home, handle).keeper_pid for handle in handles]
+            keepers = [keeper(home, handle) for handle in handles]
             await until_gone(keepers)
             wait_until(lambda: children_of(launcher) == [], message="the launcher has not reaped its children")
             await driver.wait_for_news(0)  # takes note of what it was told
@@ -119,11 +122,11 @@ def test_a_launcher_that_retires_leaves_jobs_alone_and_the_next_serves_the_same_
     async def story() -> None:
         async with a_driver(home) as driver:
             first = await driver.start(shell("sleep 600"))
-            old = the_launcher(home)
+            old = known(the_launcher(home))
             await driver._connection.ask("retire")
             second = await driver.start(shell("sleep 600"))
             await until_gone([old])
-            assert old not in launchers(home)
+            assert old[0] not in launchers(home)
             assert [seen.status for seen in await driver.observe([first, second])] == ["RUNNING", "RUNNING"]
 
     asyncio.run(story())
@@ -141,10 +144,10 @@ def test_new_code_on_the_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_launcher_without_jobs_and_agents_leaves(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_LAUNCHER_IDLE_SECONDS", "0.2")
 
-    async def story() -> int:
+    async def story() -> Known:
         async with a_driver(home) as driver:
             handle = await driver.start(shell("sleep 1"))
-            launcher = the_launcher(home)
+            launcher = known(the_launcher(home))
             await until_ended(driver, handle)
             assert is_alive(launcher)  # an agent is there
             return launcher
@@ -155,10 +158,10 @@ def test_a_launcher_without_jobs_and_agents_leaves(home: Path, monkeypatch: pyte
 
 
 def test_a_launcher_whose_home_was_removed_leaves(home: Path) -> None:
-    async def story() -> int:
+    async def story() -> Known:
         async with a_driver(home) as driver:
             await driver.prepare()
-            return the_launcher(home)
+            return known(the_launcher(home))
 
     launcher = asyncio.run(story())
     [socket] = home.glob("*.sock")

@@ -22,7 +22,9 @@ from .processes import (
     ENGINE,
     a_driver,
     is_alive,
+    keeper,
     keeper_of,
+    known,
     point_jobs_at,
     put_jobs_aside,
     python,
@@ -76,8 +78,8 @@ def test_a_job_survives_its_launcher_and_the_next_one_starts_more(home: Path) ->
     async def story() -> None:
         async with a_driver(home) as driver:
             first = await driver.start(shell(f"while [ ! -e {home}/go ]; do sleep 0.05; done; exit 3"))
-            launcher = the_launcher(home)
-            os.kill(launcher, signal.SIGKILL)
+            launcher = known(the_launcher(home))
+            os.kill(launcher[0], signal.SIGKILL)
             await until_gone([launcher])
             second = await driver.start(shell("exit 4"))
             (home / "go").touch()
@@ -118,16 +120,16 @@ def test_a_job_whose_keeper_is_killed_is_stopped_and_its_end_is_called_unknown(
     async def story() -> None:
         async with a_driver(home) as driver:
             handle = await driver.start(python(HIDING + "time.sleep(600)"))
-            pids = [int(line) for line in await until_written(driver, handle, lines=3)]
+            processes = [known(line) for line in await until_written(driver, handle, lines=3)]
             if not launcher_lives:
-                launcher = the_launcher(home)
-                os.kill(launcher, signal.SIGKILL)
+                launcher = known(the_launcher(home))
+                os.kill(launcher[0], signal.SIGKILL)
                 await until_gone([launcher])
             os.kill(keeper_of(home, handle).keeper_pid, signal.SIGKILL)
             if launcher_lives:
-                await until_gone(pids)  # with no agent looking
+                await until_gone(processes)  # with no agent looking
             seen = await until_ended(driver, handle)
-            assert not any(is_alive(pid) for pid in pids)
+            assert not any(is_alive(each) for each in processes)
             assert seen.reason is Reason.LOST
             assert seen.exit is not None
             assert (seen.exit.code, seen.exit.signal) == (None, None)
@@ -140,11 +142,11 @@ def test_a_job_whose_keeper_and_launcher_are_gone_can_be_stopped(home: Path) -> 
     async def story() -> None:
         async with a_driver(home) as driver:
             handle = await driver.start(python(HIDING + "time.sleep(600)"))
-            pids = [int(line) for line in await until_written(driver, handle, lines=3)]
+            processes = [known(line) for line in await until_written(driver, handle, lines=3)]
             for pid in [*launchers(home), keeper_of(home, handle).keeper_pid]:
                 os.kill(pid, signal.SIGKILL)
             await driver.stop(handle, 0.2)
-            assert not any(is_alive(pid) for pid in pids)
+            assert not any(is_alive(each) for each in processes)
             await driver.remove(handle)
 
     asyncio.run(story())
@@ -173,7 +175,7 @@ def test_a_stranger_that_got_the_pid_of_a_job_is_left_alone(home: Path) -> None:
                 [seen] = await driver.observe([handle])
                 assert (seen.status, seen.reason) == ("ENDED", Reason.LOST)
                 await driver.stop(handle, 0)
-                assert is_alive(stranger.pid)
+                assert is_alive(known(stranger.pid))
         finally:
             stranger.kill()
             await stranger.wait()
@@ -186,7 +188,7 @@ async def _a_job_as_if(home: Path, driver: ProcessDriver, **changes: object) -> 
     handle = await driver.start(shell("true"))
     await until_ended(driver, handle)
     folder = JobFolder(home, handle.data["name"])
-    await until_gone([keeper_of(home, handle).keeper_pid])
+    await until_gone([keeper(home, handle)])
     (folder.path / "exit.json").unlink()
     record = folder.path / "keeper.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
@@ -197,11 +199,11 @@ def test_a_job_whose_folder_is_gone_is_stopped_because_nobody_can_find_it_any_mo
     async def story() -> None:
         async with a_driver(home) as driver:
             handle = await driver.start(python(HIDING + "time.sleep(600)"))
-            pids = [int(line) for line in await until_written(driver, handle, lines=3)]
-            pids.append(keeper_of(home, handle).keeper_pid)
+            processes = [known(line) for line in await until_written(driver, handle, lines=3)]
+            processes.append(keeper(home, handle))
             shutil.rmtree(home / "jobs")
             assert (await driver.observe([handle]))[0].status == "MISSING"
-            await until_gone(pids)
+            await until_gone(processes)
 
     asyncio.run(story())
 
@@ -212,12 +214,12 @@ def test_a_disk_that_cannot_be_read_for_a_while_costs_no_job(home: Path) -> None
     async def story() -> None:
         async with a_driver(home) as driver:
             handle = await driver.start(shell(f"while [ ! -e {home}/go ]; do sleep 0.05; done; exit 3"))
-            keeper = keeper_of(home, handle).keeper_pid
+            record = keeper_of(home, handle)
             point_jobs_at(home, "jobs")
-            os.kill(keeper, signal.SIGUSR1)  # look for orders
+            os.kill(record.keeper_pid, signal.SIGUSR1)  # look for orders
             (home / "go").touch()
-            await until_gone([handle.data["pid"]])
-            assert is_alive(keeper)
+            await until_gone([(record.main_pid, record.main_start_time)])
+            assert is_alive((record.keeper_pid, record.keeper_start_time))
             point_jobs_at(home, "aside")
             seen = await until_ended(driver, handle)
             assert seen.exit is not None
