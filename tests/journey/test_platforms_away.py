@@ -182,6 +182,7 @@ def test_a_job_is_watched_again_by_the_configuration_that_leads_to_it(world: "Wo
     agent = world.agent("-q", "queue", "--name", "a", fake_platform=place)
     run = world.run(deploy(world, "locked", key="OPENS"), name="r")
     world.wait_for(run, StateType.RUNNING)
+    wait_until(lambda: world.attempts(run)[-1].handle, message="the agent has told of its job")
     agent.kill()
     agent.restart()
     agent.wait_for_output("is watched again")
