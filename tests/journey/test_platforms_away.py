@@ -157,6 +157,7 @@ def test_runs_wait_for_a_platform_that_is_down_and_other_platforms_run_meanwhile
     for run in (taken, waits):
         world.let(f"{run.parameters['name']}-go")
         world.wait_for(run, StateType.COMPLETED)
+        world.ended(run)
         # on a slow machine it may have been given back meanwhile
         assert sum(attempt.handle is not None for attempt in world.attempts(run)) == 1
     assert agent.output.count("The platform of fake jobs does not answer") == 1
