@@ -7,14 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from penstock.cli.main import main
-from penstock.testing import wait_until
+from penstock.client import agents
+from penstock.testing import TestAgent, TestServer, agent, wait_until
 
 #: Flows for the stories: one that works, one that fails, one that crashes, one that waits for a file.
 FLOWS = '''
@@ -74,7 +75,7 @@ class Terminal:
     def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.env, self.folder = dict(env), folder
 
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> Ended:
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> Ended:
         """Run `penstock ARGUMENTS` to its end."""
         done = subprocess.run(
             [sys.executable, "-m", "penstock.cli", *arguments],
@@ -102,7 +103,7 @@ class Terminal:
 class SameProcess(Terminal):
     """Runs commands in this process, which is many times faster: for many commands whose process is not the point."""
 
-    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 120) -> Ended:
+    def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 240) -> Ended:
         out, err = io.StringIO(), io.StringIO()
         # The flows of a file are to be loaded anew, as in a process of its own.
         modules, path = set(sys.modules), list(sys.path)
@@ -148,7 +149,7 @@ class Started:
     def err(self) -> str:
         return self._err.read_text()
 
-    def wait_for(self, text: str, timeout: float = 60) -> None:
+    def wait_for(self, text: str, timeout: float = 120) -> None:
         """Return when the command has written `text` to either stream."""
 
         def there() -> bool:
@@ -171,10 +172,27 @@ class Started:
         """A signal for the command alone."""
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = 120) -> int:
         return self._process.wait(timeout)
 
     def close(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+
+
+@contextlib.contextmanager
+def known_agent(running: TestServer, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[TestAgent]:
+    """An agent that the server has heard of: nobody is told any more that no agent is there."""
+    with running.client() as client:
+        before = {known.id for known in client.send(agents.read_agents(limit=200))}
+
+        def is_known() -> bool:
+            return any(known.id not in before for known in client.send(agents.read_agents(limit=200)))
+
+        with agent(running, *arguments, env=env) as found:
+            try:
+                wait_until(is_known, 240, "the server has heard of the agent", interval=0.1)
+            except AssertionError as error:
+                raise AssertionError(f"{error}. Its output:\n{found.output}") from None
+            yield found

@@ -6,10 +6,13 @@ from cli_process import FLOWS, Terminal
 
 from penstock.testing import TestServer, server
 
+#: An agent that is there counts as there, however long it or the server says nothing.
+PATIENT = {"PENSTOCK_AGENT_LEASE_SECONDS": "180"}
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[TestServer]:
-    with server() as found:
+    with server(env=PATIENT) as found:
         yield found
 
 

@@ -33,7 +33,7 @@ def test_the_commands_run_as_they_stand(running: TestServer, tmp_path: Path) -> 
     assert "= schedules[0 12 * * *].schedule: " in second.err
     assert "Nothing to change" in dry.err
     assert "changed elsewhere; last applied" in diff.out
-    subprocess.run([sys.executable, "deploy.py"], env=here.env, cwd=here.folder, check=True, timeout=60)
+    subprocess.run([sys.executable, "deploy.py"], env=here.env, cwd=here.folder, check=True, timeout=200)
     assert here.ok("deployment", "inspect", "greet/from-python", "-o", "json").json["tags"] == ["team-a"]
 
 

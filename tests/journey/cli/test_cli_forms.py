@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from cli_process import FLOWS, Ended, SameProcess, Terminal
+from cli_process import FLOWS, Ended, SameProcess, Terminal, known_agent
 
-from penstock.testing import TestServer, agent
+from penstock.testing import TestServer
 
 FORMS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
@@ -106,7 +106,7 @@ def furnished(running: TestServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder: Path = tmp_path_factory.mktemp("forms")
     (folder / "flows.py").write_text(FLOWS)
     terminal = SameProcess(running.env, folder)
-    with agent(running, "-q", "forms"):
+    with known_agent(running, "-q", "forms"):
         terminal.ok("deployment", "build", "flows.py:hello", "-n", "forms", "-q", "forms", "-a")
         terminal.ok("deployment", "run", "hello/forms", "--watch")
         terminal.ok("variable", "set", "forms", "here", "-t", "forms")

@@ -15,6 +15,7 @@ from penstock.testing import TestServer, wait_until
 LINES = 10_000
 
 TALKATIVE = f"""
+import time
 from pathlib import Path
 from penstock import flow, get_run_logger
 
@@ -23,7 +24,7 @@ def talkative(go: str):
     logger = get_run_logger()
     logger.info("begins")
     while not Path(go).exists():
-        pass
+        time.sleep(0.01)
     for n in range({LINES}):
         logger.info("line %d", n)
 
@@ -68,7 +69,7 @@ def test_a_log_is_followed_while_thousands_of_lines_come_in(
     )
     try:
         with running.client() as client:
-            wait_until(lambda: client.read_flow_runs(flow_filter={"name": {"any_": ["talkative"]}}), timeout=60)
+            wait_until(lambda: client.read_flow_runs(flow_filter={"name": {"any_": ["talkative"]}}), timeout=120)
             (run,) = client.read_flow_runs(flow_filter={"name": {"any_": ["talkative"]}})
         following = terminal.start("flow-run", "logs", str(run.id), "-f")
         try:
@@ -78,7 +79,7 @@ def test_a_log_is_followed_while_thousands_of_lines_come_in(
             found = [message for message in messages(following.out) if message.startswith("line ")]
         finally:
             following.close()
-        assert program.wait(60) == 0
+        assert program.wait(120) == 0
     finally:
         program.kill()
         program.wait()

@@ -118,8 +118,8 @@ def test_what_became_of_messages_is_shown(
         flow_id = client.request("POST", "/flows/", {"name": "etl"})["id"]
         run = {"flow_id": flow_id, "name": "red-fox", "tags": ["shown"], "state": {"type": "FAILED"}}
         client.request("POST", "/flow_runs/", run)
-    wait_until(lambda: hook[1], 20, "nothing arrived")
-    wait_until(lambda: "Sent" in terminal.ok("notification", "inspect", policy).out, 10, "it is not shown as sent")
+    wait_until(lambda: hook[1], 120, "nothing arrived")
+    wait_until(lambda: "Sent" in terminal.ok("notification", "inspect", policy).out, 120, "it is not shown as sent")
     lines = terminal.ok("notification", "inspect", policy).out.splitlines()
     assert lines[-2] == "CREATED\tRUN\tSTATE\tMORE\tSTATUS\tTRIES\tNEXT TRY\tERROR"
     assert lines[-1].split("\t")[1:] == ["red-fox", "Failed", "", "Sent", "1", "", ""]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cli_process import Terminal
+from cli_process import Terminal, known_agent
 
-from penstock.testing import TestAgent, TestServer, agent, wait_until
+from penstock.testing import TestAgent, TestServer, wait_until
 
 FLOW = """
 import time
@@ -36,7 +36,7 @@ def looks():
 @pytest.fixture(scope="module")
 def serving(running: TestServer) -> Iterator[TestAgent]:
     """An agent on the queue "pausing"."""
-    with agent(running, "-q", "pausing") as found:
+    with known_agent(running, "-q", "pausing") as found:
         yield found
 
 
@@ -52,7 +52,7 @@ def wait_for_state(terminal: Terminal, run_id: str, name: str) -> None:
     def is_there() -> bool:
         return bool(terminal.ok("flow-run", "inspect", run_id, "-o", "json").json["state_name"] == name)
 
-    wait_until(is_there, 40, f"the run is {name}")
+    wait_until(is_there, 150, f"the run is {name}")
 
 
 def test_a_run_that_asks_is_answered(terminal: Terminal, serving: TestAgent) -> None:
@@ -84,7 +84,7 @@ def test_a_running_run_is_suspended_and_resumed(terminal: Terminal, serving: Tes
         attempts = terminal.ok("flow-run", "attempts", run_id, "-o", "json").json
         return bool(attempts[0]["status"] == "ENDED")
 
-    wait_until(has_left, 40, "its process has left")
+    wait_until(has_left, 150, "its process has left")
     twice = terminal("flow-run", "pause", run_id)
     assert "Only a running run can be paused" in twice.err
     terminal.ok("flow-run", "resume", run_id)

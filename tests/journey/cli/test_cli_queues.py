@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_process import FLOWS, SameProcess, Terminal
+from cli_process import FLOWS, SameProcess, Terminal, known_agent
 
 from penstock.cli import agent as agent_commands
 from penstock.cli import work_pool, work_queue
 from penstock.model.work_pools import WorkPoolCreate
-from penstock.testing import TestServer, agent, server, wait_until
+from penstock.testing import TestServer, server, wait_until
 
 #: Verbs and options of Prefect 2.8 and 2.20 for these nouns, by noun.
 OF_PREFECT_2 = {
@@ -78,9 +78,9 @@ def test_who_holds_the_slots_of_queue_pool_deployment_and_tag_is_shown(
     here.ok("deployment", "set-concurrency-limit", f"waits/{name}", "1")
     go = here.folder / f"go-{name}"
     first = here.ok("deployment", "run", f"waits/{name}", "-p", f"path={go}", "--name", "first", "-o", "json").json
-    with agent(running, "-p", name, "--name", "bob"):
+    with known_agent(running, "-p", name, "--name", "bob"):
         wait_until(
-            lambda: here.ok("flow-run", "inspect", first["id"], "-o", "json").json["state_type"] == "RUNNING", 60
+            lambda: here.ok("flow-run", "inspect", first["id"], "-o", "json").json["state_type"] == "RUNNING", 120
         )
         second = here.ok("deployment", "run", f"waits/{name}", "-p", f"path={go}", "-o", "json").json
         for words, limit in (
@@ -104,7 +104,7 @@ def test_who_holds_the_slots_of_queue_pool_deployment_and_tag_is_shown(
             is None
         )
         wait_until(
-            lambda: here.ok("flow-run", "inspect", second["id"], "-o", "json").json["state_type"] == "RUNNING", 60
+            lambda: here.ok("flow-run", "inspect", second["id"], "-o", "json").json["state_type"] == "RUNNING", 120
         )
         go.touch()
         for run in (first, second):

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from cli_process import FLOWS, SameProcess, Terminal
+from cli_process import FLOWS, SameProcess, Terminal, known_agent
 from pydantic import SecretStr
 
 from penstock.blocks.credentials import DockerRegistry
 from penstock.infrastructure import DockerContainer, KubernetesJob, Process
 from penstock.infrastructure.registry import known_types
-from penstock.testing import TestServer, agent, wait_until
+from penstock.testing import TestServer, wait_until
 
 GUID = "00000000-0000-0000-0000-000000000000"
 NEEDED = {
@@ -110,9 +110,9 @@ def test_a_file_is_rendered_as_the_deployment_that_it_becomes(here: Terminal, na
 
 def test_what_changed_since_a_launch_is_told(here: Terminal, running: TestServer, name: str) -> None:
     here.ok("deployment", "build", "flows.py:hello", "-n", name, "-q", name, "--override", "env.A=1", "-a")
-    with agent(running, "--work-queue", name):
+    with known_agent(running, "--work-queue", name):
         here.ok("deployment", "run", f"hello/{name}", "--watch", "--name", name)
-    wait_until(lambda: here("flow-run", "inspect", name).code == 0, 10, "the run is there")
+    wait_until(lambda: here("flow-run", "inspect", name).code == 0, message="the run is there")
     same = here.ok("deployment", "render", f"hello/{name}", "--diff", name, "-o", "json")
     assert same.json == []
     changed = here.ok("deployment", "render", f"hello/{name}", "--diff", name, "-jv", "env.A=2", "-o", "json").json
@@ -121,8 +121,7 @@ def test_what_changed_since_a_launch_is_told(here: Terminal, running: TestServer
 
 def test_a_deployment_whose_runs_would_work_passes_every_check(here: Terminal, running: TestServer, name: str) -> None:
     here.ok("deployment", "build", "flows.py:hello", "-n", name, "-q", name, "--param", "times=2", "-o", "it.yaml")
-    with agent(running, "--work-queue", name):
-        wait_until(lambda: name in here.ok("agent", "ls", "-o", "json").out, 30, "the agent is known")
+    with known_agent(running, "--work-queue", name):
         assert "applying it" in here.ok("deployment", "check", "it.yaml").out
         here.ok("deployment", "apply", "it.yaml")
         rows = here.ok("deployment", "check", f"hello/{name}", "-o", "json").json

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cli_process import Terminal
+from cli_process import Terminal, known_agent
 
-from penstock.testing import TestAgent, TestServer, agent
+from penstock.testing import TestAgent, TestServer, wait_until
 
 
 @pytest.fixture(scope="module")
 def serving(running: TestServer) -> Iterator[TestAgent]:
     """An agent on the queue "served"."""
-    with agent(running, "-q", "served") as found:
+    with known_agent(running, "-q", "served") as found:
         yield found
 
 
@@ -52,15 +52,21 @@ def test_build_edit_apply_run_and_look(terminal: Terminal, serving: TestAgent) -
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"] == {"name": "edited", "times": 2}
     assert set(run["tags"]) == {"one", "two", "three"}
-    assert [(attempt["number"], attempt["status"]) for attempt in run["attempts"]] == [(1, "ENDED")]
+    assert [attempt["number"] for attempt in run["attempts"]] == [1]
+
+    def has_ended() -> bool:
+        (attempt,) = terminal.ok("flow-run", "attempts", "@latest", "-o", "json").json
+        return bool(attempt["status"] == "ENDED")
+
+    wait_until(has_ended, 120, "its job has ended, too")
     assert terminal.ok("flow-run", "logs", "@latest").out.count("hello edited") == 2
 
     # Built again without saying otherwise, it keeps what the server knows.
-    terminal.ok("deployment", "build", "flows.py:hello", "-n", "nightly", "--cron", "0 9 * * *", "-a")
+    terminal.ok("deployment", "build", "flows.py:hello", "-n", "nightly", "--cron", "0 9 1 1 *", "-a")
     kept = terminal.ok("deployment", "inspect", "hello/nightly", "-o", "json").json
     assert kept["parameters"] == {"name": "edited"}
     assert kept["work_queue_name"] == "served"
-    assert kept["schedule"]["cron"] == "0 9 * * *"
+    assert kept["schedule"]["cron"] == "0 9 1 1 *"
     assert kept["id"] == applied["id"]
 
 

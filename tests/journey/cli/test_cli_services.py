@@ -53,7 +53,8 @@ def test_up_runs_a_server_and_an_agent_until_ctrl_c(bare: Terminal) -> None:
         assert len(pointed.ok("agent", "ls", "-o", "json").json) == 1, "run used the agent that is there"
         up.interrupt()
         assert up.wait() == 0
-        assert pointed("flow", "ls", timeout=300).code == 5
+        gone = Terminal({**pointed.env, "PENSTOCK_CLIENT_MAX_RETRIES": "0"}, bare.folder)
+        assert gone("flow", "ls").code == 5
     finally:
         up.close()
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from cli_process import FLOWS, SameProcess, Terminal
+from cli_process import FLOWS, SameProcess, Terminal, known_agent
 from stores import Stores, stores
 
 from penstock.client import deployments
 from penstock.filesystems import LocalFileSystem
 from penstock.infrastructure import KubernetesJob, Process
-from penstock.testing import TestServer, agent
+from penstock.testing import TestServer
 
 ONE_FLOW = '''
 from penstock import flow
@@ -223,7 +223,7 @@ def test_code_is_uploaded_once_without_what_nobody_wants_and_runs_from_there(
     here.ok("deployment", "build", "my_flow.py:my_flow", "-n", name, "-sb", f"local-file-system/{name}/a/b", "--skip-upload")  # fmt: skip
     assert len(uploads) == 3
     (here.folder / "my_flow.py").write_text("raise RuntimeError('the local file is not what runs')\n")
-    with agent(running, "-q", name):
+    with known_agent(running, "-q", name):
         here.ok("deployment", "run", f"my-flow/{name}", "--watch")
 
 

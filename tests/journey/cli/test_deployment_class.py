@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from cli_process import FLOWS
+from cli_process import FLOWS, known_agent
 
 from penstock import flow
 from penstock.client import block_documents, deployments, flow_runs, work_queues
@@ -20,7 +20,7 @@ from penstock.infrastructure import Process
 from penstock.model.deployments import DeploymentUpdate
 from penstock.model.schedules import CronSchedule
 from penstock.model.states import StateType
-from penstock.testing import TestServer, agent
+from penstock.testing import TestServer
 
 
 @pytest.fixture
@@ -115,8 +115,8 @@ def test_the_limit_of_the_queue_is_set(running: TestServer, hello: Any) -> None:
 
 def test_run_deployment_waits_for_the_end(running: TestServer, hello: Any) -> None:
     Deployment.build_from_flow(hello, "waited", work_queue_name="q-waited", apply=True)
-    with agent(running, "-q", "q-waited"):
-        run = run_deployment("hello/waited", parameters={"name": "sdk"}, poll_interval=0.1, tags=["t"], timeout=60)
+    with known_agent(running, "-q", "q-waited"):
+        run = run_deployment("hello/waited", parameters={"name": "sdk"}, poll_interval=0.1, tags=["t"], timeout=200)
     assert run.state_type is StateType.COMPLETED
     assert run.parameters == {"name": "sdk"}
 

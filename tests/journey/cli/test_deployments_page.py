@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_process import SameProcess, Terminal
+from cli_process import SameProcess, Terminal, known_agent
 
 from penstock.cli.deployment_build import build
 from penstock.sdk import deployment_yaml
-from penstock.testing import TestServer, agent, wait_until
+from penstock.testing import TestServer, wait_until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "deployments.md").read_text()
 
@@ -29,11 +29,11 @@ def test_the_examples_run_as_they_stand(here: Terminal, running: TestServer) -> 
     assert len(lines) == 4
     for line in lines:
         here.ok(*shlex.split(line))
-    subprocess.run([sys.executable, "deploy.py"], env=here.env, cwd=here.folder, check=True, timeout=60)
+    subprocess.run([sys.executable, "deploy.py"], env=here.env, cwd=here.folder, check=True, timeout=200)
     assert here.ok("deployment", "ls", "-o", "name").out.split() == ["greet/from-python", "greet/nightly"]
-    with agent(running, "-q", "default"), running.client() as client:
+    with known_agent(running, "-q", "default"), running.client() as client:
         wait_until(
-            lambda: any(run.state_name == "Completed" for run in client.read_flow_runs()), 60, "the run has completed"
+            lambda: any(run.state_name == "Completed" for run in client.read_flow_runs()), 150, "the run has completed"
         )
 
 

@@ -38,7 +38,7 @@ def test_runs_follow_the_branch_of_a_private_repository(tmp_path: Path, monkeypa
                 (origin / "etl" / "own_module.py").write_text(f"TEXT = {text!r}\n")
                 git(origin, "commit", "-q", "--allow-empty", "-am", text)
                 run = client.send(flow_runs.create_flow_run_from_deployment(deployment.id, DeploymentFlowRunCreate()))
-                wait_until(lambda: client.send(flow_runs.read_flow_run(run.id)).state.is_final(), 60)  # noqa: B023
+                wait_until(lambda: client.send(flow_runs.read_flow_run(run.id)).state.is_final(), 150)  # noqa: B023
                 wanted = {"flow_run_id": {"any_": [str(run.id)]}}
                 lines = [line.message for line in client.send(logs.read_logs(log_filter=wanted, limit=200))]
                 assert client.send(flow_runs.read_flow_run(run.id)).state_name == "Completed", lines

@@ -12,13 +12,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cli_process import SameProcess
+from cli_process import SameProcess, known_agent
 from stores import TYPES, Stores, stores
 
 from penstock.client import deployments, flow_runs, logs
 from penstock.model.deployments import Deployment
 from penstock.model.flow_runs import DeploymentFlowRunCreate
-from penstock.testing import TestServer, agent, server, wait_until
+from penstock.testing import TestServer, server, wait_until
 
 FLOW = """
 from pathlib import Path
@@ -55,7 +55,7 @@ def serving(running: TestServer, every_store: Stores) -> Iterator[None]:
     """An agent whose jobs can reach every store."""
     with contextlib.suppress(pytest.skip.Exception):
         every_store.block("gcs")  # its address stands in the environment
-    with agent(running, "-q", "storage", env=every_store.env):
+    with known_agent(running, "-q", "storage", env=every_store.env):
         yield
 
 
@@ -107,7 +107,7 @@ def test_a_run_needs_nothing_but_the_storage(
     assert (deployment.path, deployment.entrypoint) == ("v/1", "flows/report.py:report")
     with running.client() as client:
         run = client.send(flow_runs.create_flow_run_from_deployment(deployment.id, DeploymentFlowRunCreate()))
-        wait_until(lambda: client.send(flow_runs.read_flow_run(run.id)).state.is_final(), 60, "the run is over")
+        wait_until(lambda: client.send(flow_runs.read_flow_run(run.id)).state.is_final(), 150, "the run is over")
         wanted = {"flow_run_id": {"any_": [str(run.id)]}}
         lines = [line.message for line in client.send(logs.read_logs(log_filter=wanted, limit=200))]
         assert client.send(flow_runs.read_flow_run(run.id)).state_name == "Completed", lines
@@ -204,7 +204,7 @@ def loaded(running: TestServer, every_store: Stores, deployment: Deployment, fol
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     )
     found: dict[str, Any] = json.loads(done.stdout)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 import yaml
-from cli_process import FLOWS, SameProcess, Terminal
+from cli_process import FLOWS, SameProcess, Terminal, known_agent
 
 from penstock.blocks.credentials import AwsCredentials
 from penstock.client import deployments, flow_runs
@@ -25,7 +25,7 @@ from penstock.infrastructure import (
 )
 from penstock.infrastructure.registry import known_types, why_not_run
 from penstock.model.states import StateType
-from penstock.testing import TestServer, agent, wait_until
+from penstock.testing import TestServer, wait_until
 
 WITHOUT_DRIVER = [slug for slug in known_types() if slug != "process" and why_not_run(slug) is not None]
 #: What has to be said of a type besides its name.
@@ -168,7 +168,7 @@ def test_a_run_without_a_driver_is_taken_by_nobody_and_its_explanation_says_why(
         "ecs-task": ECSTask(aws_credentials=AwsCredentials.load(name)),
         "azure-container-instance-job": AzureContainerInstanceJob(resource_group_name="g", subscription_id=GUID),  # type: ignore[arg-type]
     }
-    with agent(running, "--work-queue", name):
+    with known_agent(running, "--work-queue", name):
         for slug in sorted({*WITHOUT_DRIVER} & {*blocks}):
             Deployment.build_from_flow(
                 flow, f"{name}-{slug}", infrastructure=blocks[slug], work_queue_name=name, apply=True
@@ -181,7 +181,7 @@ def test_a_run_without_a_driver_is_taken_by_nobody_and_its_explanation_says_why(
 
 def _wait_until_explained(client: SyncClient, run_id: UUID, words: str) -> None:
     explain = flow_runs.explain_flow_run(run_id)
-    wait_until(lambda: words in client.send(explain)["explanation"], 30, f"its explanation says {words!r}")
+    wait_until(lambda: words in client.send(explain)["explanation"], 120, f"its explanation says {words!r}")
 
 
 #: Deployment files as Prefect 2.8 writes them, cut to what is about infrastructure.
