@@ -33,7 +33,7 @@ def send(api: Api, content: bytes, archive: bytes | None = None, **query: Any) -
     """Upload `content`, or the bytes that are to stand for it."""
     asked = {"digest": digest_of(content), "files": 1, "size": len(content), **query}
     parts = urlsplit(api.url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=180)
     try:
         body = gzip.compress(content, mtime=0) if archive is None else archive
         connection.request("POST", f"{parts.path}/bundles/?{urlencode(asked)}", body, api.headers)
@@ -45,7 +45,7 @@ def send(api: Api, content: bytes, archive: bytes | None = None, **query: Any) -
 
 def fetch(api: Api, digest: str, **headers: str) -> tuple[int, bytes]:
     parts = urlsplit(api.url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=180)
     try:
         shown = api.headers | {key.replace("_", "-"): value for key, value in headers.items()}
         connection.request("GET", f"{parts.path}/bundles/{digest}", headers=shown)
