@@ -11,8 +11,10 @@ from penstock.engine import flow_runs, session
 from penstock.testing import server
 from penstock.testing.servers import TestServer
 
-# On a busy machine workers of Dask are long in coming, and none the less alive. Read when Dask is imported, here or by them.
-os.environ.update({f"DASK_DISTRIBUTED__COMM__TIMEOUTS__{what}": "300s" for what in ("CONNECT", "TCP")})
+# On a busy machine workers of Dask are long in coming, and none the less alive; a local cluster would give up for ever one
+# that was killed and is not back within 15 s. Read when Dask is imported, here or by the workers.
+for what in ("COMM__TIMEOUTS__CONNECT", "COMM__TIMEOUTS__TCP", "DEPLOY__LOST_WORKER_TIMEOUT"):
+    os.environ[f"DASK_DISTRIBUTED__{what}"] = "300s"
 
 
 class Accounts:
