@@ -18,6 +18,7 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_AGAIN_SECONDS", 120.0)
     monkeypatch.setattr(stopping, "CONFIRM_SECONDS", 240.0)
     monkeypatch.setattr(probing, "PROBE_SECONDS", 240.0)
+    monkeypatch.setattr(probing, "_ASK_SECONDS", 120)
 
 
 @pytest.fixture

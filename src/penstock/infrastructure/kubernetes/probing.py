@@ -28,17 +28,17 @@ _FIXES = {
     Reason.IMAGE_NOT_FOUND: "Correct the block's image, or push it.",
 }
 _WORDS = "Runs would wait in the same way: see docs/kubernetes-troubleshooting.md for these words."
-_SCRIPT = f"""
+_SCRIPT = """
 python=$(command -v python || command -v python3)
 if [ -n "$python" ]; then
   "$python" -c 'import sys, urllib.request
 try:
-    urllib.request.urlopen(sys.argv[1], timeout={_ASK_SECONDS})
+    urllib.request.urlopen(sys.argv[1], timeout=SECONDS)
 except Exception as error:
     sys.exit(str(error))' "$0"
-elif command -v wget >/dev/null; then wget -q -T {_ASK_SECONDS} -O /dev/null "$0"
-elif command -v curl >/dev/null; then curl -sSf -m {_ASK_SECONDS} -o /dev/null "$0"
-else exit {_NO_PROGRAM}; fi
+elif command -v wget >/dev/null; then wget -q -T SECONDS -O /dev/null "$0"
+elif command -v curl >/dev/null; then curl -sSf -m SECONDS -o /dev/null "$0"
+else exit NO_PROGRAM; fi
 """
 
 
@@ -68,7 +68,8 @@ def probe_of(job: dict[str, Any], url: str) -> dict[str, Any]:
     template["metadata"] = {**(template.get("metadata") or {}), "labels": marks}
     pod = template["spec"]
     container = pod["containers"][0]
-    container.update({"command": ["sh", "-c", _SCRIPT, url], "args": []})
+    script = _SCRIPT.replace("SECONDS", str(_ASK_SECONDS)).replace("NO_PROGRAM", str(_NO_PROGRAM))
+    container.update({"command": ["sh", "-c", script, url], "args": []})
     # the run's own Secret does not exist
     own = job["metadata"]["name"]
     container["env"] = [item for item in container.get("env") or () if _secret_of_variable(item) != own]
