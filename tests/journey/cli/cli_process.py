@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
 from penstock.cli.main import main
 from penstock.client import agents
@@ -184,11 +185,13 @@ class Started:
 @contextlib.contextmanager
 def known_agent(running: TestServer, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[TestAgent]:
     """An agent that the server has heard of: nobody is told any more that no agent is there."""
+    if "--name" not in arguments:
+        arguments = (*arguments, "--name", f"agent-{uuid4().hex[:8]}")
+    name = arguments[arguments.index("--name") + 1]
     with running.client() as client:
-        before = {known.id for known in client.send(agents.read_agents(limit=200))}
 
         def is_known() -> bool:
-            return any(known.id not in before for known in client.send(agents.read_agents(limit=200)))
+            return any(known.name == name for known in client.send(agents.read_agents(limit=200)))
 
         with agent(running, *arguments, env=env) as found:
             try:
