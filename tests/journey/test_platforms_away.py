@@ -198,6 +198,7 @@ def test_a_job_is_watched_again_by_the_configuration_that_leads_to_it(world: "Wo
     agent.kill()
     Fake(command=ENGINE, key="OPENS").save("locked", overwrite=True)
     agent.restart()
+    wait_until(lambda: world.attempts(run)[-1].unobserved_since is None, 120, "it is seen again")
     world.let("r-go")
     world.wait_for(run, StateType.COMPLETED)
     ended = world.ended(run)

@@ -52,7 +52,8 @@ def test_a_suspended_run_leaves_and_goes_on_with_what_was_kept(shared_world: "Wo
     assert len(world.marked("cheap")) == 2, "its result was not"
     assert len(set(world.marked("pid"))) == 2
     assert len(world.attempts(run)) == 2
-    assert world.states(run) == [
+    # a slow machine may take it late
+    assert [name for name in world.states(run) if name != "Late"] == [
         "Scheduled", "Pending", "Running", "Suspended", "Resuming", "Pending", "Running", "Completed",
     ]  # fmt: skip
     assert world.read(run).run_count == 1, "to be resumed is not to be tried again"
