@@ -305,7 +305,9 @@ def test_podman_is_an_engine_with_an_identity_that_stays() -> None:
     podman = shutil.which("podman")
     if podman is None or os.geteuid() != 0:
         pytest.skip("needs podman and root")
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:  # podman takes short paths only
+    with tempfile.TemporaryDirectory(
+        prefix="penstock-", ignore_cleanup_errors=True
+    ) as folder:  # it takes short paths only
         storage = [f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp", "--storage-driver=vfs"]
         address = f"unix://{folder}/podman.sock"
         with (Path(folder) / "output").open("wb") as output:
@@ -318,6 +320,9 @@ def test_podman_is_an_engine_with_an_identity_that_stays() -> None:
             assert first == second
             assert f"{folder}/root" in first
         finally:
+            service.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                service.wait(60)
             service.kill()
             service.wait()
 
