@@ -51,7 +51,7 @@ def _no_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A launcher, an engine, a container, an API that are there are waited for, however busy this machine is."""
     monkeypatch.setattr(line, "_PATIENCE", 120.0)
-    monkeypatch.setattr(connection, "ASK_SECONDS", 60.0)
+    monkeypatch.setattr(connection, "ASK_SECONDS", 120.0)
     monkeypatch.setattr(probe, "ASK_SECONDS", 60)
     monkeypatch.setattr(probe, "RUN_SECONDS", 60.0)
     monkeypatch.setattr(hearing, "_PROBE_SECONDS", 120.0)
