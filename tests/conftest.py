@@ -10,16 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes, to be drawn or to be run, tells how busy the machine is and nothing of the code.
+# How long an example takes, to be drawn or to be run, tells how busy the machine is and nothing of the code: a stall of
+# 0.2 s would be called unreliable.
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 #: Files of tests that are begun before all others, in their order, each behind the seconds that it took.
 LONGEST = Path(__file__).with_name("longest.txt")
-
-# How long a machine takes fails no test: else an example that meets a stall of 0.2 s would be called unreliable.
-settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 
 def pytest_configure() -> None:
