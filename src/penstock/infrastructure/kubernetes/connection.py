@@ -58,6 +58,7 @@ class Connection:
         self._tried_at = float("-inf")
         self._trouble: NotReachable | None = None
         self._perishable = False
+        self._closed = False
         self._id = ""
         self._lock = asyncio.Lock()
         self._under_way: set[asyncio.Task[_Answer]] = set()
@@ -141,14 +142,16 @@ class Connection:
                 await self._load()
 
     async def close(self) -> None:
-        """Hang up, once what was sent is answered, or a moment later."""
+        """Hang up, once what was sent is answered, or a moment later. Whoever still asks gets a NotReachable."""
         if self._under_way:
             await asyncio.wait(self._under_way, timeout=CLOSE_SECONDS)
+        self._closed = True
+        found, self._client = self._client, None
+        if found is not None:
+            # drops the lines that are in use; a call that was given up before would leave its own to a leave of TLS
+            await found.close()
         for task in [*self._under_way]:
             task.cancel()
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
 
     async def _ask(
         self,
@@ -184,6 +187,8 @@ class Connection:
 
     async def _api(self) -> Any:
         async with self._lock:
+            if self._closed:
+                raise NotReachable(f"The line to {self.access.describe()} is closed.")
             if self._client is None:
                 await self._load()
             elif self._perishable and clock.monotonic() - self._tried_at > RELOAD_SECONDS:

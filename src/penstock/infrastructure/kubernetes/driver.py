@@ -189,9 +189,9 @@ class KubernetesDriver:
         for task in self._ending.values():
             task.cancel()
         await asyncio.gather(*self._ending.values(), return_exceptions=True)
+        await self._places.close()
         await self._tails.close()
         await self._pictures.close()
-        await self._places.close()
 
     # stopping
 

@@ -61,9 +61,12 @@ def unjudged(current: State | None, proposed: StateCreate, *, force: bool) -> Ve
 
 
 def within_table(what: str, current: State | None, proposed: StateCreate, verdict: Verdict) -> Verdict:
-    """`verdict`, unless it accepts what the table of transitions does not have. `what` is the run, for people."""
+    """`verdict`, unless it accepts, or writes instead, what the table of transitions does not have. `what` is the run, for
+    people.
+    """
     before = current.type if current is not None else None
-    if verdict.answer is Answer.ACCEPT and not is_allowed(before, proposed.type, proposed.name):
+    wanted = (*((proposed,) if verdict.answer is Answer.ACCEPT else ()), *verdict.write[:1])
+    if not all(is_allowed(before, state.type, state.name) for state in wanted):
         return abort(f"A {what} that is {current.name if current else 'new'} cannot become {proposed.type.value}")
     return verdict
 

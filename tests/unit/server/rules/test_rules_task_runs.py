@@ -58,6 +58,12 @@ def test_no_sequence_of_proposals_leaves_the_table(steps: list[tuple[StateCreate
             )
 
 
+def test_a_task_run_that_is_being_cancelled_is_not_completed_from_the_cache() -> None:
+    known = TaskRunFacts(now=NOW, flow_run_type=S.RUNNING, cached=State(type=S.COMPLETED, data={"x": 1}))
+    verdict = decide(State(type=S.CANCELLING), StateCreate(type=S.RUNNING), known)
+    assert (verdict.answer, verdict.write) == (Answer.ABORT, ())
+
+
 @given(proposals, facts)
 def test_no_task_starts_in_a_flow_run_that_does_not_run(proposed: StateCreate, known: TaskRunFacts) -> None:
     verdict = decide(State(type=S.PENDING), proposed, known)
