@@ -178,7 +178,7 @@ def share(folder: Path, data: Path) -> str:
         fcntl.flock(starting, fcntl.LOCK_EX)
         _hold(folder / "users")  # waits for one that is just ending
         process = None
-        if not _held(folder / "guard"):
+        if not is_held(folder / "guard"):
             command = [sys.executable, __file__, "share", str(folder), str(data)]
             with (folder / "guard-output").open("wb") as output:
                 process = subprocess.Popen(
@@ -187,8 +187,8 @@ def share(folder: Path, data: Path) -> str:
             # it goes on for as long as anybody needs it: nobody waits for it here
             _guards.append(process)
         # also where somebody else has begun it, who may have been killed before it answered
-        while not (answers(_address(folder)) and _held(folder / "guard")):
-            ended = process.poll() is not None if process is not None else not _held(folder / "guard")
+        while not (answers(_address(folder)) and is_held(folder / "guard")):
+            ended = process.poll() is not None if process is not None else not is_held(folder / "guard")
             if ended:
                 raise RuntimeError(f"no engine for the tests: {(folder / 'guard-output').read_text()[-2000:]}")
             time.sleep(0.05)
@@ -242,7 +242,7 @@ def _hold(path: Path) -> None:
 _guards: list["subprocess.Popen[bytes]"] = []
 
 
-def _held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Whether another process holds it."""
     with path.open("a+") as file:
         try:

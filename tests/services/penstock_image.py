@@ -20,6 +20,7 @@ from pathlib import Path
 import docker
 import docker_images
 from docker.errors import DockerException
+from docker_daemon import is_held
 
 _ROOT = Path(__file__).parents[2]
 _REPOSITORY = "penstock-test/penstock"
@@ -131,15 +132,6 @@ def _use(name: str) -> None:
     fcntl.flock(os.open(_mark(name), os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_SH)
 
 
-def _is_used(name: str) -> bool:
-    with _mark(name).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
 def _mark(name: str) -> Path:
     """The file that is locked by whoever uses an image."""
     folder = docker_images.cache_folder() / "used-images"
@@ -153,7 +145,7 @@ def _forget_old(client: docker.APIClient, newest: str) -> None:
         if image["Created"] < time.time() - _KEPT_SECONDS:
             for name in image["RepoTags"] or []:
                 ours = re.fullmatch(rf"(docker\.io/)?{_REPOSITORY}:[0-9a-f]{{16}}", name) is not None
-                if ours and name != newest and not _is_used(name):
+                if ours and name != newest and not is_held(_mark(name)):
                     try:
                         client.remove_image(name)
                     except DockerException as error:

@@ -48,6 +48,21 @@ def call_within(seconds: float, call: Callable[[], Any]) -> Any:
     return _Beside(call).run(seconds)
 
 
+class _Time:
+    """The seconds that code may take, of which none count while a debugger holds it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._held = False
+
+    def left(self, frame: FrameType | None) -> float | None:
+        """Seconds until this is asked again of the code at `frame`, whose time has passed; None: it is over."""
+        was_held, self._held = self._held, is_debugged(frame)
+        if self._held:
+            return LOOK_AGAIN
+        return self._seconds if was_held else None
+
+
 class _Alarm:
     """A deadline of the main thread."""
 
@@ -55,7 +70,7 @@ class _Alarm:
         self._seconds = seconds
         self._armed = False
         self._reached = False
-        self._debugged = False
+        self._time = _Time(seconds)
 
     def run(self, call: Callable[[], Any]) -> Any:
         self._started = monotonic()
@@ -82,15 +97,11 @@ class _Alarm:
     def _ring(self, _signal: int, frame: FrameType | None) -> None:
         if not self._armed:
             return
-        if is_debugged(frame):
-            self._debugged = True
-            signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN)
-        elif self._debugged:
-            self._debugged = False
-            signal.setitimer(signal.ITIMER_REAL, max(self._seconds, 1e-6))
-        else:
+        left = self._time.left(frame)
+        if left is None:
             self._reached = True
             raise DeadlineReached
+        signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
 
 
 class _Beside:
@@ -120,14 +131,12 @@ class _Beside:
         return self._value
 
     def _in_time(self, seconds: float) -> bool:
-        left, debugged = seconds, False
+        time, left = _Time(seconds), seconds
         while not self._ended.wait(left):
-            if is_debugged(sys._current_frames().get(self._thread.ident or 0)):
-                left, debugged = LOOK_AGAIN, True
-            elif debugged:
-                left, debugged = seconds, False
-            else:
+            more = time.left(sys._current_frames().get(self._thread.ident or 0))
+            if more is None:
                 return False
+            left = more
         return True
 
     def _work(self) -> None:

@@ -18,8 +18,7 @@ class HeldPort:
 
     def take(self, host: str) -> int:
         """A port that is free, from now on."""
-        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found = _socket_for(host)
         found.bind((host, 0))
         port: int = found.getsockname()[1]
         if sys.platform == "linux":
@@ -33,8 +32,7 @@ class HeldPort:
         """From now on; a port that somebody else has got by now is his."""
         if sys.platform != "linux" or self._socket is not None or not port:
             return
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket = _socket_for(host)
         with suppress(OSError):
             self._socket.bind((host, port))
 
@@ -43,3 +41,10 @@ class HeldPort:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+def _socket_for(host: str) -> socket.socket:
+    """One whose port who names it, and says SO_REUSEADDR too, can have."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return found

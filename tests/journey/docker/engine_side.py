@@ -1,9 +1,8 @@
 """What a Docker engine knows of the runs of one server: their containers, and what is left when they are over."""
 
-import contextlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -70,7 +69,7 @@ class EngineSide:
     def remove_all(self) -> None:
         """Remove the containers that a test has left, whatever they do. An agent may be removing some of them as well."""
         for one in self.containers():
-            with contextlib.suppress(docker.errors.APIError):
+            with suppress(docker.errors.APIError):
                 self.client.remove_container(one["Id"], v=True, force=True)
         wait_until(lambda: not self.containers(), message="nothing is left of the runs of this server")
 

@@ -148,7 +148,7 @@ class Connection:
         self._closed = True
         found, self._client = self._client, None
         if found is not None:
-            # drops the lines that are in use; a call that was given up before would leave its own to a leave of TLS
+            # drops the lines in use at once; one whose call is given up first takes leave by TLS, and waits for the answer
             await found.close()
         for task in [*self._under_way]:
             task.cancel()
